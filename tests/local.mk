@@ -1,0 +1,7 @@
+# Unit tests: one Check program a module, linked with all of core.
+TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -I$(srcdir)/tests
+TEST_LIBS     = core/libcore.la $(CHECK_LIBS)
+
+include tests/base/local.mk
+
+TESTS += $(check_PROGRAMS)
