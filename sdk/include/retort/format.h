@@ -1,0 +1,42 @@
+/* retort/format.h - kind `format`: a path becomes a model, and back.
+ *
+ * What a format moves is named tensors and a configuration; what they mean is the model
+ * room's business.  Tensors are mapped, never copied: data points into the file. */
+#ifndef RETORT_FORMAT_H
+#define RETORT_FORMAT_H
+
+#include <retort/plugin.h>
+#include <retort/tensor.h>
+
+#define RT_FORMAT_ABI 1
+
+struct rt_named_tensor {
+	const char      *name; /* as Hugging Face names it, "model.layers.0.mlp.up_proj.weight" */
+	struct rt_tensor tensor;
+};
+
+/* What a file or folder holds.  Everything belongs to the format until release(). */
+struct rt_weights {
+	const struct rt_json         *config; /* as in a Hugging Face config.json */
+	const struct rt_named_tensor *tensors;
+	int64_t                       n;
+	const struct rt_json         *extra; /* what only this format knows (metadata) */
+	void                         *own;
+};
+
+struct rt_format_ops {
+	uint32_t size; /* sizeof(struct rt_format_ops) */
+	uint32_t reserved;
+
+	/* Is this path of this format?  0 no, 1 yes; looks at names and first bytes only. [any] */
+	int (*probe)(const void *state, const char *path);
+
+	/* Open for reading.  Every length and offset has been checked against the file. [worker] */
+	int (*read)(void *state, const char *path, struct rt_weights *ret, struct rt_error *err);
+	void (*release)(void *state, struct rt_weights *w);
+
+	/* Write to a folder that is there and empty, then read it back and compare. [worker] */
+	int (*write)(void *state, const char *path, const struct rt_weights *w, struct rt_error *err);
+};
+
+#endif
