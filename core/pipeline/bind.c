@@ -83,7 +83,8 @@ static void add_ref(struct binding *b, int what, const struct rt_param *p, const
 
 	if (!r)
 		return;
-	*r = (struct ref){ .what = what, .at = s, .param = p, .text = text, .field = field, .slot = slot };
+	*r = (struct ref){ .what = what, .at = s, .param = p, .text = text, .field = field };
+	r->slot = rt_json_ref(slot);
 	**b->refs = r;
 	*b->refs = &r->next;
 }
@@ -436,8 +437,10 @@ struct instance *bind_plugin(unsigned kind, const char *name, const struct setti
 	return bind(kind, name, group, use ? use : group, skip, who, 0, refs, report);
 }
 
-void bind_free(struct instance *top)
+void bind_free(struct instance *top, struct ref *refs)
 {
 	if (top)
 		rt_json_free(top->identity);
+	for (; refs; refs = refs->next)
+		rt_json_free(refs->slot);
 }

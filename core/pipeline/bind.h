@@ -14,7 +14,7 @@ struct ref {
 	const struct rt_param *param;
 	const char            *text;  /* "stage.output", a path as it can be opened, a variable */
 	const void           **field; /* INPUT: where the artifact's address goes */
-	struct rt_json        *slot;  /* the object in the identity that gets its key or hash; lent */
+	struct rt_json        *slot;  /* the object in the identity that gets its key or hash */
 	struct ref            *next;
 };
 
@@ -37,7 +37,8 @@ struct instance *bind_plugin(unsigned kind, const char *name, const struct setti
                              const char *const *skip, const char *who, struct ref ***refs,
                              struct report *report);
 
-/* Release the identity of a top instance; the rest is the arena's. */
-void bind_free(struct instance *top);
+/* Release the identity of a top instance (NULL is fine) and the slots of its refs; the rest is
+ * the arena's. */
+void bind_free(struct instance *top, struct ref *refs);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "pipeline/settings.h"
 
+#include <retort/text.h>
+
 struct mistake {
 	const char     *file; /* "" when none */
 	int             line; /* 0: none */

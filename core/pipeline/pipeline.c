@@ -1,0 +1,301 @@
+/* pipeline.c - see pipeline.h */
+#include "pipeline/pipeline.h"
+
+#include "pipeline/graph.h"
+#include "plugin/registry.h"
+
+#include <retort/file.h>
+#include <retort/text.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_STAGES = 4000, NAME_LIMIT = 64, FILE_VERSION = 1 };
+
+static const char *const top_keys[] = { "retort", "name", "seed", "stages", "trackers", NULL };
+static const char *const stage_keys[] = { "name", "use", "keep", NULL };
+static const char *const tracker_keys[] = { "use", NULL };
+
+/* Names that stand for something else in a run's folder. */
+static const char *const reserved[] = { "logs", "run", NULL };
+
+struct reader {
+	struct pipeline *p;
+	struct report   *report;
+};
+
+static bool good_name(const char *s)
+{
+	return *s >= 'a' && *s <= 'z' && strlen(s) <= NAME_LIMIT &&
+	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(s);
+}
+
+static const char *read_name(struct reader *r, const struct setting *group, const char *what)
+{
+	const struct setting *s = settings_get(group, "name");
+
+	if (!s) {
+		report_error(r->report, group, "%s needs a name", what);
+		return NULL;
+	}
+	if (s->type != SET_STRING || !good_name(s->s)) {
+		report_error(r->report, s,
+		             "the name of %s%s%s%s must begin with a small letter and have only small letters, "
+		             "digits, _ and -, at most %d",
+		             what, s->type == SET_STRING ? " ('" : "", s->type == SET_STRING ? s->s : "",
+		             s->type == SET_STRING ? "')" : "", NAME_LIMIT);
+		return NULL;
+	}
+	return s->s;
+}
+
+static void check_top_keys(struct reader *r, const struct setting *root)
+{
+	for (int64_t i = 0; i < root->n; i++) {
+		const char *key = root->items[i]->name, *guess;
+		bool        known = false;
+
+		for (int k = 0; top_keys[k]; k++)
+			known |= strcmp(top_keys[k], key) == 0;
+		if (known)
+			continue;
+		guess = rt_suggest(key, top_keys);
+		report_error(r->report, root->items[i], "a pipeline has no '%s'%s%s%s", key,
+		             guess ? "; did you mean '" : ", only retort, name, seed, stages and trackers",
+		             guess ? guess : "", guess ? "'?" : "");
+	}
+}
+
+static void read_head(struct reader *r, const struct setting *root)
+{
+	const struct setting *version = settings_get(root, "retort"), *seed = settings_get(root, "seed");
+	struct setting        whole = { .file = r->p->file };
+
+	check_top_keys(r, root);
+	if (!version)
+		report_error(r->report, &whole, "retort = %d; is missing: it names the version of this format",
+		             FILE_VERSION);
+	else if (version->type != SET_INT || version->i != FILE_VERSION)
+		report_error(r->report, version, "this program reads pipelines of version retort = %d", FILE_VERSION);
+	if (settings_get(root, "name"))
+		r->p->name = read_name(r, root, "the pipeline");
+	else
+		report_error(r->report, &whole, "name = \"...\"; is missing: it names the folder of the results");
+	if (seed && (seed->type != SET_INT || seed->i < 0))
+		report_error(r->report, seed, "seed must be a whole number from 0 on");
+	else if (seed)
+		r->p->seed = seed->i;
+}
+
+static bool to_bool(struct reader *r, const struct setting *s)
+{
+	if (s && s->type != SET_BOOL)
+		report_error(r->report, s, "'%s' must be true or false, not %s", s->name, settings_type_name(s));
+	return s && s->type == SET_BOOL && s->b;
+}
+
+static void check_stage_name(struct reader *r, const struct stage *s)
+{
+	const struct setting *at = settings_get(s->at, "name");
+
+	for (const struct stage *t = r->p->stages; t < s; t++)
+		if (t->name && strcmp(t->name, s->name) == 0)
+			report_error(r->report, at, "two stages are called '%s', the other in line %d", s->name,
+			             settings_get(t->at, "name")->line);
+	for (int i = 0; reserved[i]; i++)
+		if (strcmp(reserved[i], s->name) == 0)
+			report_error(r->report, at, "a stage cannot be called '%s': the run's folder uses this name",
+			             s->name);
+}
+
+static void read_stage(struct reader *r, struct stage *s, const struct setting *group)
+{
+	const struct setting *use = settings_get(group, "use");
+	struct ref          **refs = &s->refs;
+	char                  who[NAME_LIMIT + 16];
+
+	s->at = group;
+	if (group->type != SET_GROUP) {
+		report_error(r->report, group, "a stage is a group { name = ...; use = ...; }, not %s",
+		             settings_type_name(group));
+		return;
+	}
+	s->name = read_name(r, group, "a stage");
+	s->keep = to_bool(r, settings_get(group, "keep"));
+	if (s->name)
+		check_stage_name(r, s);
+	snprintf(who, sizeof who, "stage %s", s->name ? s->name : "?");
+	if (!use || use->type != SET_STRING) {
+		report_error(r->report, use ? use : group, "%s needs use = \"name of a stage plugin\"", who);
+		return;
+	}
+	s->top = bind_plugin(RT_KIND_STAGE, use->s, group, stage_keys, who, &refs, r->report);
+	while (s->top && stage_ops(s)->outputs[s->n_outputs].name)
+		s->n_outputs++;
+}
+
+static void read_stages(struct reader *r, const struct setting *root)
+{
+	const struct setting *list = settings_get(root, "stages");
+	struct setting        whole = { .file = r->p->file };
+
+	if (!list || list->type != SET_LIST || list->n == 0) {
+		report_error(r->report, list ? list : &whole,
+		             "stages = ( { name = ...; use = ...; }, ... ); is missing or empty");
+		return;
+	}
+	if (list->n > MAX_STAGES) {
+		report_error(r->report, list, "%lld stages, at most %d are allowed", (long long)list->n, MAX_STAGES);
+		return;
+	}
+	r->p->stages = rt_arena_alloc(&r->p->arena, (size_t)list->n, sizeof *r->p->stages);
+	if (!r->p->stages) {
+		r->report->nomem = true;
+		return;
+	}
+	for (int64_t i = 0; i < list->n; i++) {
+		r->p->n = i + 1;
+		read_stage(r, &r->p->stages[i], list->items[i]);
+	}
+}
+
+static void read_tracker(struct reader *r, const struct setting *s, struct ref ***refs)
+{
+	const struct setting *use = s->type == SET_GROUP ? settings_get(s, "use") : s;
+	struct instance      *t = NULL;
+
+	if (!use || use->type != SET_STRING)
+		report_error(r->report, s, "a tracker is { use = \"name\"; ... }");
+	else
+		t = bind_plugin(RT_KIND_TRACKER, use->s, s->type == SET_GROUP ? s : NULL, tracker_keys, "trackers",
+		                refs, r->report);
+	if (t)
+		r->p->trackers[r->p->n_trackers++] = t;
+}
+
+static void read_trackers(struct reader *r, const struct setting *root)
+{
+	struct setting *list = settings_get(root, "trackers");
+	struct ref    **refs = &r->p->tracker_refs;
+	int64_t         n = !list ? 0 : list->type == SET_LIST ? list->n : 1;
+
+	r->p->trackers = rt_arena_alloc(&r->p->arena, (size_t)n, sizeof(struct instance *));
+	if (!r->p->trackers) {
+		r->report->nomem = true;
+		return;
+	}
+	for (int64_t i = 0; i < n; i++)
+		read_tracker(r, list->type == SET_LIST ? list->items[i] : list, &refs);
+}
+
+static void check_path(const struct ref *ref, const char *who, struct report *report)
+{
+	const bool  folder = ref->param->flags & RT_P_FOLDER;
+	struct stat st;
+
+	if (stat(ref->text, &st) != 0)
+		report_error(report, ref->at, "%s: %s = \"%s\": there is no such %s", who, ref->param->name,
+		             ref->text, folder ? "folder" : "file");
+	else if (folder != S_ISDIR(st.st_mode))
+		report_error(report, ref->at, "%s: %s = \"%s\" is %s, a %s is needed", who, ref->param->name,
+		             ref->text, S_ISDIR(st.st_mode) ? "a folder" : "no folder", folder ? "folder" : "file");
+	else if (!folder && !S_ISREG(st.st_mode))
+		report_error(report, ref->at, "%s: %s = \"%s\" is no regular file", who, ref->param->name, ref->text);
+	else if (access(ref->text, R_OK | (folder ? X_OK : 0)) != 0)
+		report_error(report, ref->at, "%s: %s = \"%s\" may not be read by this user; check owner and mode",
+		             who, ref->param->name, ref->text);
+}
+
+/* Files are there and readable; credentials are set. */
+static void check_refs(const struct ref *refs, const char *who, struct report *report)
+{
+	for (const struct ref *ref = refs; ref; ref = ref->next) {
+		const char *value = ref->what == REF_ENV ? getenv(ref->text) : NULL;
+
+		if (ref->what == REF_PATH)
+			check_path(ref, who, report);
+		else if (ref->what == REF_ENV && (!value || !*value))
+			report_error(report, ref->at, "%s: %s names the environment variable %s, which is not set", who,
+			             ref->param->name, ref->text);
+	}
+}
+
+static void check_outside(const struct pipeline *p, struct report *report)
+{
+	char who[NAME_LIMIT + 16];
+
+	for (int64_t i = 0; i < p->n; i++) {
+		snprintf(who, sizeof who, "stage %s", p->stages[i].name ? p->stages[i].name : "?");
+		check_refs(p->stages[i].refs, who, report);
+	}
+	check_refs(p->tracker_refs, "trackers", report);
+}
+
+static int read_root(const char *file, const struct pipeline_options *o, struct rt_arena *a,
+                     struct setting **root, struct rt_error *err)
+{
+	int r = settings_read(file, a, root, err);
+
+	for (int64_t i = 0; r == 0 && o && i < o->n_set; i++)
+		r = settings_override(*root, o->set[i], a, err);
+	return r;
+}
+
+int pipeline_read(const char *file, const struct pipeline_options *options, struct pipeline *ret,
+                  struct report *report, struct rt_error *err)
+{
+	struct reader   in = { ret, report };
+	struct setting *root;
+	int             r;
+
+	*ret = (struct pipeline){ .arena = RT_ARENA_INIT };
+	*report = (struct report){ .arena = &ret->arena };
+	ret->file = rt_arena_strdup(&ret->arena, file);
+	if (!ret->file)
+		return rt_fail_nomem(err, file);
+	r = read_root(file, options, &ret->arena, &root, err);
+	if (r < 0)
+		return r;
+	read_head(&in, root);
+	read_stages(&in, root);
+	read_trackers(&in, root);
+	if (!report->nomem)
+		graph_build(ret, report);
+	check_outside(ret, report);
+	return report_result(report, err);
+}
+
+void pipeline_free(struct pipeline *p)
+{
+	for (int64_t i = 0; i < p->n; i++)
+		bind_free(p->stages[i].top, p->stages[i].refs);
+	for (int64_t i = 0; i < p->n_trackers; i++)
+		bind_free(p->trackers[i], i ? NULL : p->tracker_refs);
+	rt_arena_free(&p->arena);
+	*p = (struct pipeline){ .arena = RT_ARENA_INIT };
+}
+
+int64_t pipeline_find(const struct pipeline *p, const char *name)
+{
+	for (int64_t i = 0; i < p->n; i++)
+		if (p->stages[i].name && strcmp(p->stages[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+const struct rt_stage_ops *stage_ops(const struct stage *s)
+{
+	return s->top->plugin->ops.stage;
+}
+
+const char *artifact_type_name(unsigned type)
+{
+	static const char *const names[] = {
+		[RT_DATASET] = "dataset", [RT_MODEL] = "model", [RT_METRICS] = "metrics"
+	};
+
+	return type >= RT_DATASET && type < RT_ARTIFACT_END_ ? names[type] : "unknown";
+}
