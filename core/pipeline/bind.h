@@ -4,6 +4,7 @@
 
 #include "pipeline/report.h"
 
+#include <retort/hash.h>
 #include <retort/json.h>
 #include <retort/plugin.h>
 
@@ -15,6 +16,7 @@ struct ref {
 	const char            *text;  /* "stage.output", a path as it can be opened, a variable */
 	const void           **field; /* INPUT: where the artifact's address goes */
 	struct rt_json        *slot;  /* the object in the identity that gets its key or hash */
+	char                   hash[RT_HASH_HEX], mark[RT_HASH_HEX]; /* PATH: see content.h; by keys.h */
 	struct ref            *next;
 };
 

@@ -22,6 +22,9 @@ static const char *const tracker_keys[] = { "use", NULL };
 /* Names that stand for something else in a run's folder. */
 static const char *const reserved[] = { "logs", "run", NULL };
 
+/* Stands in for a name that is missing or wrong, so that reading can go on. */
+static const char nameless[] = "?";
+
 struct reader {
 	struct pipeline *p;
 	struct report   *report;
@@ -102,7 +105,7 @@ static void check_stage_name(struct reader *r, const struct stage *s)
 	const struct setting *at = settings_get(s->at, "name");
 
 	for (const struct stage *t = r->p->stages; t < s; t++)
-		if (t->name && strcmp(t->name, s->name) == 0)
+		if (strcmp(t->name, s->name) == 0)
 			report_error(r->report, at, "two stages are called '%s', the other in line %d", s->name,
 			             settings_get(t->at, "name")->line);
 	for (int i = 0; reserved[i]; i++)
@@ -119,6 +122,7 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 
 	s->at = group;
 	if (group->type != SET_GROUP) {
+		s->name = nameless;
 		report_error(r->report, group, "a stage is a group { name = ...; use = ...; }, not %s",
 		             settings_type_name(group));
 		return;
@@ -127,7 +131,9 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 	s->keep = to_bool(r, settings_get(group, "keep"));
 	if (s->name)
 		check_stage_name(r, s);
-	snprintf(who, sizeof who, "stage %s", s->name ? s->name : "?");
+	else
+		s->name = nameless;
+	snprintf(who, sizeof who, "stage %s", s->name);
 	if (!use || use->type != SET_STRING) {
 		report_error(r->report, use ? use : group, "%s needs use = \"name of a stage plugin\"", who);
 		return;
@@ -228,7 +234,7 @@ static void check_outside(const struct pipeline *p, struct report *report)
 	char who[NAME_LIMIT + 16];
 
 	for (int64_t i = 0; i < p->n; i++) {
-		snprintf(who, sizeof who, "stage %s", p->stages[i].name ? p->stages[i].name : "?");
+		snprintf(who, sizeof who, "stage %s", p->stages[i].name);
 		check_refs(p->stages[i].refs, who, report);
 	}
 	check_refs(p->tracker_refs, "trackers", report);
@@ -273,7 +279,8 @@ void pipeline_free(struct pipeline *p)
 	for (int64_t i = 0; i < p->n; i++)
 		bind_free(p->stages[i].top, p->stages[i].refs);
 	for (int64_t i = 0; i < p->n_trackers; i++)
-		bind_free(p->trackers[i], i ? NULL : p->tracker_refs);
+		bind_free(p->trackers[i], NULL);
+	bind_free(NULL, p->tracker_refs);
 	rt_arena_free(&p->arena);
 	*p = (struct pipeline){ .arena = RT_ARENA_INIT };
 }
@@ -281,7 +288,7 @@ void pipeline_free(struct pipeline *p)
 int64_t pipeline_find(const struct pipeline *p, const char *name)
 {
 	for (int64_t i = 0; i < p->n; i++)
-		if (p->stages[i].name && strcmp(p->stages[i].name, name) == 0)
+		if (strcmp(p->stages[i].name, name) == 0)
 			return i;
 	return -1;
 }
