@@ -18,6 +18,7 @@ struct listing {
 	const char     *dir;    /* of the artifact */
 	const char     *below;  /* the folder being listed, relative; "" at the top */
 	struct rt_json *files;
+	bool            flush;
 };
 
 static int flush_file(const char *path, struct rt_error *err)
@@ -37,7 +38,7 @@ static int add_file(struct listing *l, const char *relative, const char *path, s
 	struct rt_json *o;
 	char            hash[RT_HASH_HEX];
 	int64_t         size;
-	int             r = flush_file(path, err);
+	int             r = l->flush ? flush_file(path, err) : 0;
 
 	if (r == 0)
 		r = rt_hash_file(path, hash, &size, err);
@@ -83,12 +84,12 @@ static int list(struct listing *l, const char *path, struct rt_error *err)
 {
 	int r = rt_list_dir(path, add_entry, l, err);
 
-	return r < 0 ? r : rt_sync_dir(path, err);
+	return r < 0 || !l->flush ? r : rt_sync_dir(path, err);
 }
 
-int files_describe(const char *dir, struct rt_json **ret, struct rt_error *err)
+int files_describe(const char *dir, bool flush, struct rt_json **ret, struct rt_error *err)
 {
-	struct listing l = { dir, "", rt_json_new_array() };
+	struct listing l = { dir, "", rt_json_new_array(), flush };
 	int            r = l.files ? list(&l, dir, err) : rt_fail_nomem(err, "a manifest");
 
 	if (r < 0)
@@ -119,7 +120,7 @@ int files_compare(const char *dir, const struct rt_json *files, struct rt_error 
 {
 	struct rt_json *have;
 	const size_t    n = rt_json_length(files);
-	int             r = files_describe(dir, &have, err);
+	int             r = files_describe(dir, false, &have, err);
 
 	if (r < 0)
 		return r;

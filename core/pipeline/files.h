@@ -4,10 +4,12 @@
 
 #include <retort/json.h>
 
+#include <stdbool.h>
+
 /* [ { "path": "rows.jsonl", "size": N, "sha256": H }, ... ] of all below `dir`, in order of paths.
- * Each file is read from the disk and flushed to it; folders too.  Links and special
- * files have no place in an artifact: an error. */
-int files_describe(const char *dir, struct rt_json **ret, struct rt_error *err);
+ * Each file is read from the disk, and with `flush` flushed to it first; folders too.
+ * Links and special files have no place in an artifact: an error. */
+int files_describe(const char *dir, bool flush, struct rt_json **ret, struct rt_error *err);
 
 /* Is `dir` still what files_describe() said?  The first difference is the error. */
 int files_compare(const char *dir, const struct rt_json *files, struct rt_error *err);

@@ -153,16 +153,20 @@ void store_unlock(struct store_lock *l)
 int store_begin(struct store *s, const char *key, struct rt_error *err)
 {
 	char *tmp = store_path(s, "tmp", key, NULL), *work = store_path(s, "work", key, NULL);
-	int   r = tmp && work ? 0 : rt_fail_nomem(err, "the store");
+	char *object = store_path(s, "objects", key, NULL);
+	int   r = tmp && work && object ? 0 : rt_fail_nomem(err, "the store");
 
 	if (r == 0)
 		r = rt_remove_all(tmp, err);
+	if (r == 0 && !store_has(s, key)) /* somebody has taken the manifest away */
+		r = rt_remove_all(object, err);
 	if (r == 0)
 		r = rt_mkdir_all(tmp, err);
 	if (r == 0)
 		r = rt_mkdir_all(work, err);
 	rt_free(tmp);
 	rt_free(work);
+	rt_free(object);
 	return r;
 }
 
@@ -172,7 +176,7 @@ static int describe_outputs(const char *tmp, const struct rt_json *outputs, stru
 	for (struct rt_json_iter i = rt_json_first(outputs); i.key; rt_json_next(&i)) {
 		char           *path = rt_path_join(tmp, i.key);
 		struct rt_json *files = NULL;
-		int             r = path ? files_describe(path, &files, err) : rt_fail_nomem(err, "a manifest");
+		int             r = path ? files_describe(path, true, &files, err) : rt_fail_nomem(err, "a manifest");
 
 		rt_free(path);
 		if (r == 0 && rt_json_set(i.value, "files", files) < 0)
