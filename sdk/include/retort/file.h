@@ -21,13 +21,14 @@ int rt_file_read(const char *path, int64_t limit, struct rt_text *out, struct rt
 /* Write a whole file. [any] */
 int rt_file_write(const char *path, const void *bytes, size_t n, struct rt_error *err);
 
-/* Write a file piece by piece.  `data` is buffered; an error sticks until the end.
+/* Write a file piece by piece.  Bytes are buffered; an error sticks until the end: put and
+ * printf return its code (or 0), flush and commit its message.
  *     rt_file_create(&f, path, err) ... rt_file_put(f, p, n) ... rt_file_commit(f, err)
  * commit makes it appear and frees f, whatever it returns; discard drops it (NULL is fine). */
 struct rt_file;
 int     rt_file_create(struct rt_file **ret, const char *path, struct rt_error *err);
-void    rt_file_put(struct rt_file *f, const void *bytes, size_t n);
-void    rt_file_printf(struct rt_file *f, const char *fmt, ...) RT_PRINTF(2, 3);
+int     rt_file_put(struct rt_file *f, const void *bytes, size_t n);
+int     rt_file_printf(struct rt_file *f, const char *fmt, ...) RT_PRINTF(2, 3);
 int64_t rt_file_size(const struct rt_file *f); /* bytes put so far */
 int     rt_file_flush(struct rt_file *f, struct rt_error *err); /* reports the error that stuck */
 int     rt_file_commit(struct rt_file *f, struct rt_error *err);
@@ -43,11 +44,12 @@ void rt_file_unmap(struct rt_map *m);
 
 /* Append-only journal: what was paid for is on the disk before it is used.
  * One record is one line with a checksum in front; a record that a crash cut short is dropped
- * when the journal is opened again, and everything before it is kept. */
+ * when the journal is opened again, and everything before it is kept.  A damaged record with
+ * good ones behind it is no crash: RT_E_FORMAT names its line. */
 struct rt_journal;
 typedef int rt_journal_fn(void *arg, const char *record, size_t n, struct rt_error *err);
 /* Open or create; calls `each` (may be NULL) for each record that stands in it, in order.
- * A second process that opens the same journal gets RT_E_BUSY. */
+ * A journal that is open already, here or in another process, is RT_E_BUSY. */
 int  rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
                      struct rt_error *err);
 /* A record holds no newline.  On the disk when it returns 0. [any] */

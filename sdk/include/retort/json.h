@@ -91,7 +91,7 @@ struct rt_json *rt_json_new_null(void);
  * fail; a NULL value (out of memory while it was made) fails.  So a tree can be built
  * without checks in between:
  *     r |= rt_json_set(o, "id", rt_json_new_string(id));
- * 0 or RT_E_NOMEM. */
+ * 0 or RT_E_NOMEM; RT_E_RANGE when an array has no place i to replace. */
 int rt_json_set(struct rt_json *object, const char *key, struct rt_json *value);
 int rt_json_append(struct rt_json *array, struct rt_json *value);
 int rt_json_replace(struct rt_json *array, size_t i, struct rt_json *value);
