@@ -8,3 +8,4 @@ core_libcore_la_LIBADD   = $(LIBCONFIG_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS) $(OP
 	$(PCRE2_LIBS) $(UTF8PROC_LIBS) $(LTDL_LIBS) -lpthread -lm
 
 include core/base/local.mk
+include core/tensor/local.mk
