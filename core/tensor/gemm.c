@@ -68,30 +68,41 @@ static int part(int64_t size, int64_t first, int width)
 	return (int)(size - first < width ? size - first : width);
 }
 
-static void pack_a(void *arg, int64_t first, int64_t last)
+static int64_t up(int64_t n, int64_t step)
 {
-	const struct job *j = arg;
-	const int         w = j->kernels->mr;
-
-	for (int64_t t = first; t < last; t++) {
-		float *dst = j->a + t * w * j->k;
-
-		pack_panel(j->kernels, &j->p->a, j->i0 + t * w, part(j->m, t * w, w), w, j->k0, j->k,
-			   dst);
-		if (j->p->alpha != 1.0f)
-			for (int64_t i = 0; i < w * j->k; i++)
-				dst[i] *= j->p->alpha;
-	}
+	return (n + step - 1) / step;
 }
 
-static void pack_b(void *arg, int64_t first, int64_t last)
+static void pack_a(const struct job *j, int64_t t)
+{
+	const int w = j->kernels->mr;
+	float    *dst = j->a + t * w * j->k;
+
+	pack_panel(j->kernels, &j->p->a, j->i0 + t * w, part(j->m, t * w, w), w, j->k0, j->k, dst);
+	if (j->p->alpha != 1.0f)
+		for (int64_t i = 0; i < w * j->k; i++)
+			dst[i] *= j->p->alpha;
+}
+
+static void pack_b(const struct job *j, int64_t t)
+{
+	const int w = j->kernels->nr;
+
+	pack_panel(j->kernels, &j->p->b, j->j0 + t * w, part(j->n, t * w, w), w, j->k0, j->k,
+		   j->b + t * w * j->k);
+}
+
+/* Panels of b, unless they are packed already, then those of a. */
+static void pack(void *arg, int64_t first, int64_t last)
 {
 	const struct job *j = arg;
-	const int         w = j->kernels->nr;
+	const int64_t     of_b = j->i0 == 0 ? up(j->n, j->kernels->nr) : 0;
 
 	for (int64_t t = first; t < last; t++)
-		pack_panel(j->kernels, &j->p->b, j->j0 + t * w, part(j->n, t * w, w), w, j->k0, j->k,
-			   j->b + t * w * j->k);
+		if (t < of_b)
+			pack_b(j, t);
+		else
+			pack_a(j, t - of_b);
 }
 
 /* One register block, through a buffer where it sticks out of c. */
@@ -142,26 +153,21 @@ static void each(const struct job *j, int64_t n, int64_t grain, rt_piece_fn *fn)
 		rt_parallel(n, grain, fn, (void *)j);
 }
 
-static int64_t up(int64_t n, int64_t step)
-{
-	return (n + step - 1) / step;
-}
-
 static int64_t at_most(int64_t n, int64_t limit)
 {
 	return n < limit ? n : limit;
 }
 
-/* One stretch of k of one block of columns: b is packed, then a block by block. */
+/* One stretch of k of one block of columns: a block of rows at a time. */
 static void stretch(struct job *j)
 {
 	const struct kernels *kn = j->kernels;
+	const int64_t         of_b = up(j->n, kn->nr);
 
-	each(j, up(j->n, kn->nr), PIECE_B, pack_b);
 	for (j->i0 = 0; j->i0 < j->p->m; j->i0 += j->m) {
 		j->m = at_most(j->p->m - j->i0, MAX_M / kn->mr * kn->mr);
 		j->across = up(j->n, (int64_t)PIECE_B * kn->nr);
-		each(j, up(j->m, kn->mr), PIECE_A, pack_a);
+		each(j, up(j->m, kn->mr) + (j->i0 == 0 ? of_b : 0), PIECE_B, pack);
 		each(j, up(j->m, (int64_t)PIECE_A * kn->mr) * j->across, 1, multiply);
 	}
 }

@@ -12,15 +12,15 @@
 
 enum {
 	FEW = 8,             /* rows of a for which packing b does not pay */
-	TINY = 32 * 32 * 32, /* products that are done before a thread wakes up */
+	TINY = 3000000,      /* products that are done before another thread has woken up */
 	SMALL = 64 * 64 * 64 /* and those that are too small for BLAS */
 };
 
 struct call {
-	struct rt_tensor            a, b, c; /* four dimensions */
-	struct rt_matmul_options    o;
-	bool                        serial;
-	atomic_int                  code; /* of a failure in some piece */
+	struct rt_tensor         a, b, c; /* four dimensions */
+	struct rt_matmul_options o;
+	bool                     serial;
+	atomic_int               code; /* of a failure in some piece */
 };
 
 static struct rt_tensor pad(const struct rt_tensor *t)

@@ -148,13 +148,15 @@ static double square_error(int dtype, const float *x, int64_t n, const float *im
 	return e / size;
 }
 
-/* Squared error over squared size, on weights() of seed 1; each bound is 2 % above what the
- * search found, and below what llama.cpp's search finds on the same tensor. */
+/* Squared error over squared size, on weights() of seed 1: what the search finds and 2 % for
+ * other compilers.  llama.cpp (b11434) leaves 8.57e-2, 2.19e-2, 4.90e-3, 1.26e-3, 2.99e-4,
+ * 5.54e-3 and 5.63e-3 on the same numbers. */
 static const struct {
 	int    dtype;
 	double bound;
-} errors[] = { { RT_Q2_K, 1 }, { RT_Q3_K, 1 }, { RT_Q4_K, 1 }, { RT_Q5_K, 1 },
-	       { RT_Q6_K, 1 }, { RT_IQ4_NL, 1 }, { RT_IQ4_XS, 1 } };
+} errors[] = { { RT_Q2_K, 6.70e-2 },   { RT_Q3_K, 2.02e-2 },   { RT_Q4_K, 4.73e-3 },
+	       { RT_Q5_K, 1.15e-3 },   { RT_Q6_K, 2.62e-4 },   { RT_IQ4_NL, 5.22e-3 },
+	       { RT_IQ4_XS, 5.28e-3 } };
 
 START_TEST(searched_types_stay_within_their_error)
 {

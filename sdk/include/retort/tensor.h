@@ -164,8 +164,8 @@ int rt_isa_init(struct rt_error *err);
 /* The name of what was chosen: "generic", "avx2", "avx512", "avx512-vnni" or "neon". [any] */
 const char *rt_isa(void);
 
-/* Which library multiplies large f32 matrices and why, in one clause for a log:
- * "OpenBLAS 0.3.21 (Haswell)", or "own kernels: OpenBLAS ... gave wrong results". [any] */
+/* What multiplies f32 matrices, in one clause for a log: "own kernels" where there are some
+ * for this processor, else "OpenBLAS 0.3.21 (Core2)", or why that is not used. [any] */
 const char *rt_blas(void);
 
 #endif
