@@ -1,16 +1,22 @@
 # The tensor room.  Kernels: one convenience library per instruction set, the same body in each.
 core_libcore_la_SOURCES += \
+	core/tensor/attention.c core/tensor/attention.h \
+	core/tensor/attention-backward.c \
 	core/tensor/blas.c \
 	core/tensor/block.h \
 	core/tensor/dtype.c core/tensor/dtype.h \
+	core/tensor/elementwise.c core/tensor/nn.h \
+	core/tensor/embedding.c \
 	core/tensor/fit.h \
 	core/tensor/gemm.c core/tensor/gemm.h \
 	core/tensor/gemm-rows.c \
 	core/tensor/half.h \
 	core/tensor/isa.c core/tensor/kernels.h \
 	core/tensor/matmul.c \
+	core/tensor/norm.c \
 	core/tensor/quantize-k.c core/tensor/quantize.h \
 	core/tensor/quantize-simple.c \
+	core/tensor/softmax.c \
 	core/tensor/tensor.c \
 	core/tensor/workspace.c
 

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-enum { KEPT = 8 };
+enum { KEPT = 64 };
 
 /* A slot is taken by exchanging its state; its memory belongs to who took it. */
 static struct slot {

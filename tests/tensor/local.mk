@@ -4,13 +4,37 @@ EXTRA_DIST += tests/golden/gguf/NOTICE \
 	tests/golden/gguf/dequantize.json tests/golden/gguf/dequantize.bin
 
 if HAVE_CHECK
-check_PROGRAMS += tests/tensor/test-matmul tests/tensor/test-quantize
+TENSOR_TEST = tests/runner.h tests/tensor/numeric.h
 
-tests_tensor_test_matmul_SOURCES    = tests/tensor/test-matmul.c tests/runner.h
+check_PROGRAMS += \
+	tests/tensor/test-attention \
+	tests/tensor/test-isa \
+	tests/tensor/test-matmul \
+	tests/tensor/test-nn \
+	tests/tensor/test-quantize \
+	tests/tensor/test-softmax
+
+tests_tensor_test_attention_SOURCES  = tests/tensor/test-attention.c $(TENSOR_TEST)
+tests_tensor_test_attention_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_tensor_test_attention_LDADD    = $(TEST_LIBS)
+
+tests_tensor_test_isa_SOURCES       = tests/tensor/test-isa.c $(TENSOR_TEST)
+tests_tensor_test_isa_CPPFLAGS      = $(TEST_CPPFLAGS)
+tests_tensor_test_isa_LDADD         = $(TEST_LIBS)
+
+tests_tensor_test_matmul_SOURCES    = tests/tensor/test-matmul.c $(TENSOR_TEST)
 tests_tensor_test_matmul_CPPFLAGS   = $(TEST_CPPFLAGS)
 tests_tensor_test_matmul_LDADD      = $(TEST_LIBS)
 
-tests_tensor_test_quantize_SOURCES  = tests/tensor/test-quantize.c tests/golden.h tests/runner.h
+tests_tensor_test_nn_SOURCES        = tests/tensor/test-nn.c $(TENSOR_TEST)
+tests_tensor_test_nn_CPPFLAGS       = $(TEST_CPPFLAGS)
+tests_tensor_test_nn_LDADD          = $(TEST_LIBS)
+
+tests_tensor_test_quantize_SOURCES  = tests/tensor/test-quantize.c tests/golden.h $(TENSOR_TEST)
 tests_tensor_test_quantize_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
 tests_tensor_test_quantize_LDADD    = $(TEST_LIBS)
+
+tests_tensor_test_softmax_SOURCES   = tests/tensor/test-softmax.c $(TENSOR_TEST)
+tests_tensor_test_softmax_CPPFLAGS  = $(TEST_CPPFLAGS)
+tests_tensor_test_softmax_LDADD     = $(TEST_LIBS)
 endif
