@@ -12,6 +12,7 @@ core_libcore_la_LIBADD   = $(LIBCONFIG_LIBS) $(JANSSON_LIBS) $(NETTLE_LIBS) $(OP
 include core/base/local.mk
 include core/data/local.mk
 include core/plugin/local.mk
+include core/tensor/local.mk
 include core/text/local.mk
 include core/pipeline/local.mk
 include core/cli/local.mk

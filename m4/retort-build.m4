@@ -38,7 +38,7 @@ AC_DEFUN([RETORT_WARNINGS], [
 AC_ARG_ENABLE([werror], [AS_HELP_STRING([--enable-werror], [make warnings errors])], [], [enable_werror=no])
 WARN_CFLAGS="-std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes"
 WARN_CFLAGS="$WARN_CFLAGS -Wvla -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wno-format-nonliteral"
-WARN_CFLAGS="$WARN_CFLAGS -fvisibility=hidden -ffp-contract=off"
+WARN_CFLAGS="$WARN_CFLAGS -ffp-contract=off"
 AS_IF([test "x$enable_werror" = xyes], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])
 AC_SUBST([WARN_CFLAGS])
 ])

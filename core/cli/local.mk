@@ -5,6 +5,7 @@ core_libcore_la_SOURCES += \
 	core/cli/display.c core/cli/display.h \
 	core/cli/options.c \
 	core/cli/plan.c \
+	core/cli/plugins.c \
 	core/cli/program.c core/cli/program.h \
 	core/cli/run.c \
 	core/cli/runs.c

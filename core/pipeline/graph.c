@@ -119,8 +119,19 @@ static void resolve_stage(struct pipeline *p, struct stage *s, struct report *re
 		}
 }
 
-/* a <- b <- a, beginning anywhere on the cycle: from a stage that is left over, every step to
- * an input that is left over too must come back. */
+/* An input of a stage that is left over which is left over too: there is one. */
+static int64_t left_over_input(const struct pipeline *p, const bool *placed, int64_t at)
+{
+	const struct stage *s = &p->stages[at];
+
+	for (int64_t i = 0; i < s->n_inputs; i++)
+		if (s->inputs[i].stage >= 0 && !placed[s->inputs[i].stage])
+			return s->inputs[i].stage;
+	return at;
+}
+
+/* "a <- b <- a".  From any stage that is left over, as many steps as there are stages end on a
+ * cycle. */
 static void report_cycle(const struct pipeline *p, const bool *placed, struct report *report)
 {
 	struct rt_text t = RT_TEXT_INIT;
@@ -128,24 +139,14 @@ static void report_cycle(const struct pipeline *p, const bool *placed, struct re
 
 	while (placed[at])
 		at++;
-	for (int64_t round = 0; round <= 2 * p->n; round++) {
-		const struct stage *s = &p->stages[at];
-
-		if (round == p->n) { /* surely on the cycle now */
-			start = at;
-			rt_text_printf(&t, "%s", s->name);
-		}
-		for (int64_t i = 0; i < s->n_inputs; i++)
-			if (s->inputs[i].stage >= 0 && !placed[s->inputs[i].stage]) {
-				at = s->inputs[i].stage;
-				break;
-			}
-		if (round >= p->n) {
-			rt_text_printf(&t, " <- %s", p->stages[at].name);
-			if (at == start)
-				break;
-		}
-	}
+	for (int64_t i = 0; i < p->n; i++)
+		at = left_over_input(p, placed, at);
+	start = at;
+	rt_text_printf(&t, "%s", p->stages[at].name);
+	do {
+		at = left_over_input(p, placed, at);
+		rt_text_printf(&t, " <- %s", p->stages[at].name);
+	} while (at != start);
 	report_error(report, p->stages[at].at, "stages wait for one another: %s", t.data);
 	rt_text_free(&t);
 }

@@ -109,7 +109,7 @@ int settings_override(struct setting *root, const char *assignment, struct rt_ar
 {
 	char           *label = rt_arena_alloc(a, strlen(assignment) + sizeof "--set ", 1);
 	char           *path = rt_arena_strdup(a, assignment), *eq = path ? strchr(path, '=') : NULL;
-	struct setting *at = root, *value;
+	struct setting *at = root, *value = NULL;
 	bool            top = true;
 	int             r;
 

@@ -1,0 +1,11 @@
+/* kernels-avx2.c - the kernels for AVX2 and FMA. */
+#include <immintrin.h>
+
+#define KERNELS      kernels_avx2
+#define ISA          "avx2"
+#define VBYTES       32
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define MR           6
+#define NV           2
+
+#include "tensor/kernels.inc.c"

@@ -1,0 +1,11 @@
+/* kernels-avx512.c - the kernels for AVX-512 F, BW, DQ and VL. */
+#include <immintrin.h>
+
+#define KERNELS      kernels_avx512
+#define ISA          "avx512"
+#define VBYTES       64
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define MR           14
+#define NV           2
+
+#include "tensor/kernels.inc.c"

@@ -1,0 +1,11 @@
+/* kernels-vnni.c - the kernels for AVX-512 with VNNI: integer products by one instruction. */
+#include <immintrin.h>
+
+#define KERNELS      kernels_vnni
+#define ISA          "avx512-vnni"
+#define VBYTES       64
+#define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define MR           14
+#define NV           2
+
+#include "tensor/kernels.inc.c"

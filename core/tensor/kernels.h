@@ -1,0 +1,94 @@
+/* kernels.h - the inner loops, one table of them per instruction set.
+ *
+ * kernels.inc.c is compiled once per instruction set and fills a constant table; isa.c picks
+ * one at start.  Everything else in the tensor room is portable and calls through the table.
+ *
+ * Products use fused multiply-add where the instruction set has it, so tables differ in the
+ * last bits; functions without products (conversion, exponentials, their sums) agree to the
+ * last bit.  tests/tensor/test-isa.c holds both to it. */
+#ifndef TENSOR_KERNELS_H
+#define TENSOR_KERNELS_H
+
+#include <retort/tensor.h>
+
+enum {
+	AFFINE = 256,                   /* elements that are unpacked at once */
+	AFFINE_GROUP = 16,              /* elements that share scale and min */
+	GEMM_MAX_MR = 16, GEMM_MAX_NR = 32,
+	DOT_ROWS = 4                    /* rows that one pass of dots() serves */
+};
+
+/* Every block type of GGUF says the same thing in its own way: element = scale * q - min, the
+ * scale and min shared by a group of at least 16.  Unpacked to this, all types are
+ * dequantized by one loop and multiplied by one integer kernel. */
+struct affine {
+	int8_t q[AFFINE];
+	float  scale[AFFINE / AFFINE_GROUP], min[AFFINE / AFFINE_GROUP];
+};
+
+/* n a multiple of the type's block, at most AFFINE. */
+typedef void unpack_fn(const void *blocks, int64_t n, struct affine *ret);
+typedef void load_fn(const void *src, int64_t n, float *dst);
+
+/* Activations rounded to int8 in groups of 32, as the integer kernels want them. */
+enum { INT8_GROUP = 32 };
+
+struct kernels {
+	const char *isa;
+
+	/* dst = src as float; NULL for types that are not numbers of the tensor room. */
+	load_fn   *load[RT_DTYPES];
+	unpack_fn *unpack[RT_DTYPES]; /* block types only */
+
+	/* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is
+	 * k rows of nr: panels as gemm.c packs them. */
+	int  mr, nr;
+	void (*gemm)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
+	/* Pack `count` (at most mr or nr) rows of k contiguous floats, `ld` apart, into a panel
+	 * `width` wide, padded with zeros. */
+	void (*pack)(const float *src, int64_t ld, int count, int width, int64_t k, float *dst);
+
+	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows. */
+	void (*dots)(const float *x, int64_t ld, int rows, const float *y, int64_t n, float *ret);
+	void (*axpy)(float a, const float *x, float *y, int64_t n); /* y += a x */
+
+	/* One row of activations to int8: q[n], scale and sum of q per group of 16/32. */
+	void (*int8_row)(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums);
+	/* Unpacked weights (n <= AFFINE of them) times the same stretch of `rows` int8 rows; adds
+	 * to ret[r].  Row r's q, scale and sums start at r * ld, r * ld / 32, r * ld / 16. */
+	void (*int8_dots)(const struct affine *w, bool min, int64_t n, const int8_t *q,
+			  const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
+			  float *ret);
+
+	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
+	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */
+	float  (*max)(const float *x, int64_t n);
+	double (*sum_exp)(const float *x, int64_t n, float shift, float *dst);
+	double (*sum_squares)(const float *x, int64_t n);
+	double (*sum_products)(const float *x, const float *y, int64_t n);
+
+	/* y = silu(gate) * up, and the gradients of both. */
+	void (*swiglu)(const float *gate, const float *up, float *y, int64_t n);
+	void (*swiglu_backward)(const float *gate, const float *up, const float *dy, float *dgate,
+				float *dup, int64_t n);
+};
+
+extern const struct kernels kernels_generic, kernels_avx2, kernels_avx512, kernels_vnni,
+	kernels_neon; /* those of this build exist */
+
+/* The chosen table. [any] */
+const struct kernels *kernels(void);
+
+/* Every table of this build, best first, a NULL one at the end.  Only usable ones may be
+ * called: the processor has the instructions. */
+struct isa {
+	const struct kernels *kernels;
+	const char           *wish; /* what RETORT_ISA calls it */
+	bool (*usable)(void);
+};
+extern const struct isa isa_all[];
+
+/* Tests put a table in place; NULL goes back to the choice made at start. */
+void kernels_set(const struct kernels *k);
+
+#endif

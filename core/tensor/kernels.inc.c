@@ -1,0 +1,252 @@
+/* kernels.inc.c - the body of all kernels, included once per instruction set.
+ *
+ * The including file defines
+ *   KERNELS        name of the table        ISA        its name in a string
+ *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
+ *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
+ * and may define INT8_DOTS as its own integer product.
+ *
+ * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
+ * are added in a fixed tree, so they do not depend on the width of a vector. */
+#include "tensor/block.h"
+#include "tensor/half.h"
+#include "tensor/kernels.h"
+
+#include <math.h>
+
+#if defined(__clang__)
+# define UNROLL _Pragma("unroll")
+#else
+# define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+enum { LANES = VBYTES / 4, NR = NV * LANES, TREE = 16 };
+
+typedef float vec __attribute__((vector_size(VBYTES)));
+typedef float vec_loose __attribute__((vector_size(VBYTES), aligned(4), may_alias));
+typedef float vec4 __attribute__((vector_size(16)));
+typedef float vec4_loose __attribute__((vector_size(16), aligned(4), may_alias));
+
+static inline vec vload(const float *p)
+{
+	return *(const vec_loose *)p;
+}
+
+static inline void vstore(float *p, vec v)
+{
+	*(vec_loose *)p = v;
+}
+
+static inline vec splat(float x)
+{
+	return x - (vec){ 0 };
+}
+
+static inline float vsum(vec v)
+{
+	float s[LANES];
+
+	vstore(s, v);
+	for (int w = LANES / 2; w > 0; w /= 2)
+		for (int i = 0; i < w; i++)
+			s[i] += s[i + w];
+	return s[0];
+}
+
+#include "tensor/unpack.inc.c"
+#include "tensor/rows.inc.c"
+
+/* ---- products --------------------------------------------------------------------------- */
+
+static void gemm(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add)
+{
+	vec acc[MR][NV] = { { { 0 } } };
+
+	for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+		vec row[NV];
+
+		UNROLL
+		for (int j = 0; j < NV; j++)
+			row[j] = vload(b + j * LANES);
+		UNROLL
+		for (int i = 0; i < MR; i++) {
+			const vec x = splat(a[i]);
+
+			UNROLL
+			for (int j = 0; j < NV; j++)
+				acc[i][j] = FMA(x, row[j], acc[i][j]);
+		}
+	}
+	UNROLL
+	for (int i = 0; i < MR; i++) {
+		UNROLL
+		for (int j = 0; j < NV; j++) {
+			float *at = c + i * ldc + j * LANES;
+
+			vstore(at, add ? acc[i][j] + vload(at) : acc[i][j]);
+		}
+	}
+}
+
+/* Four rows by four columns at a time, turned in registers. */
+static inline void turn(const float *src, int64_t ld, int width, float *dst)
+{
+	const vec4 r0 = *(const vec4_loose *)src, r1 = *(const vec4_loose *)(src + ld);
+	const vec4 r2 = *(const vec4_loose *)(src + 2 * ld), r3 = *(const vec4_loose *)(src + 3 * ld);
+	const vec4 t0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+	const vec4 t1 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+	const vec4 t2 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
+	const vec4 t3 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+
+	*(vec4_loose *)dst = __builtin_shufflevector(t0, t2, 0, 1, 4, 5);
+	*(vec4_loose *)(dst + width) = __builtin_shufflevector(t0, t2, 2, 3, 6, 7);
+	*(vec4_loose *)(dst + 2 * width) = __builtin_shufflevector(t1, t3, 0, 1, 4, 5);
+	*(vec4_loose *)(dst + 3 * width) = __builtin_shufflevector(t1, t3, 2, 3, 6, 7);
+}
+
+static void pack(const float *src, int64_t ld, int count, int width, int64_t k, float *dst)
+{
+	int64_t p = 0;
+
+	for (; p + 4 <= k; p += 4) {
+		int i = 0;
+
+		for (; i + 4 <= count; i += 4)
+			turn(src + i * ld + p, ld, width, dst + p * width + i);
+		for (int q = 0; q < 4; q++)
+			for (int j = i; j < width; j++)
+				dst[(p + q) * width + j] = j < count ? src[j * ld + p + q] : 0.0f;
+	}
+	for (; p < k; p++)
+		for (int j = 0; j < width; j++)
+			dst[p * width + j] = j < count ? src[j * ld + p] : 0.0f;
+}
+
+/* Up to DOT_ROWS rows against one; each keeps two vectors of sums. */
+static inline void dots_of(const float *x, int64_t ld, int rows, const float *y, int64_t n,
+			   float *ret)
+{
+	vec     s[DOT_ROWS][2] = { { { 0 } } };
+	int64_t i = 0;
+
+	for (; i + 2 * LANES <= n; i += 2 * LANES) {
+		const vec y0 = vload(y + i), y1 = vload(y + i + LANES);
+
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			s[r][0] = FMA(vload(x + r * ld + i), y0, s[r][0]);
+			s[r][1] = FMA(vload(x + r * ld + i + LANES), y1, s[r][1]);
+		}
+	}
+	for (int r = 0; r < rows; r++) {
+		float tail = 0.0f;
+
+		for (int64_t j = i; j < n; j++)
+			tail += x[r * ld + j] * y[j];
+		ret[r] = vsum(s[r][0] + s[r][1]) + tail;
+	}
+}
+
+static void dots(const float *x, int64_t ld, int rows, const float *y, int64_t n, float *ret)
+{
+	switch (rows) {
+	case 1: dots_of(x, ld, 1, y, n, ret); break;
+	case 2: dots_of(x, ld, 2, y, n, ret); break;
+	case 3: dots_of(x, ld, 3, y, n, ret); break;
+	default: dots_of(x, ld, DOT_ROWS, y, n, ret); break;
+	}
+}
+
+static void axpy(float a, const float *x, float *y, int64_t n)
+{
+	const vec s = splat(a);
+	int64_t   i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		vstore(y + i, FMA(s, vload(x + i), vload(y + i)));
+	for (; i < n; i++)
+		y[i] += a * x[i];
+}
+
+/* ---- 8-bit products --------------------------------------------------------------------- */
+
+static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums)
+{
+	const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+
+	for (int64_t g = 0; g < n / INT8_GROUP; g++, x += INT8_GROUP, q += INT8_GROUP) {
+		float top = 0.0f, inverse;
+
+		for (int i = 0; i < INT8_GROUP; i++)
+			top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
+		scale[g] = top / 127.0f;
+		inverse = top > 0.0f ? 127.0f / top : 0.0f;
+		for (int i = 0; i < INT8_GROUP; i++)
+			q[i] = (int8_t)((x[i] * inverse + magic) - magic);
+		for (int h = 0; h < 2; h++) {
+			int sum = 0;
+
+			for (int i = 0; i < 16; i++)
+				sum += q[16 * h + i];
+			sums[2 * g + h] = (int16_t)sum;
+		}
+	}
+}
+
+#ifndef INT8_DOTS
+# define INT8_DOTS int8_dots
+static int32_t dot16(const int8_t *x, const int8_t *y)
+{
+	int32_t s = 0;
+
+	for (int i = 0; i < AFFINE_GROUP; i++)
+		s += x[i] * y[i];
+	return s;
+}
+
+static void int8_dots(const struct affine *w, bool min, int64_t n, const int8_t *q,
+		      const float *scale, const int16_t *sums, int64_t ld, int64_t rows, float *ret)
+{
+	for (int64_t r = 0; r < rows; r++) {
+		const int8_t  *x = q + r * ld;
+		const float   *d = scale + r * (ld / INT8_GROUP);
+		const int16_t *s = sums + r * (ld / AFFINE_GROUP);
+		float          sum = 0.0f;
+
+		for (int64_t g = 0; g < n / AFFINE_GROUP; g++) {
+			float t = w->scale[g] * (float)dot16(w->q + 16 * g, x + 16 * g);
+
+			if (min)
+				t -= w->min[g] * (float)s[g];
+			sum += d[g / 2] * t;
+		}
+		ret[r] += sum;
+	}
+}
+#endif
+
+#define UNPACK_ENTRY(type, number, bytes, block) [number] = unpack_##type,
+#define LOAD_ENTRY(type, number, bytes, block)   [number] = load_##type,
+
+const struct kernels KERNELS = {
+	.isa = ISA,
+	.load = { BLOCK_TYPES(LOAD_ENTRY)
+		  [RT_F32] = load_f32, [RT_F16] = load_f16, [RT_BF16] = load_bf16,
+		  [RT_F64] = load_f64, [RT_I8] = load_i8, [RT_I16] = load_i16,
+		  [RT_I32] = load_i32, [RT_I64] = load_i64 },
+	.unpack = { BLOCK_TYPES(UNPACK_ENTRY) },
+	.mr = MR,
+	.nr = NR,
+	.gemm = gemm,
+	.pack = pack,
+	.dots = dots,
+	.axpy = axpy,
+	.int8_row = int8_row,
+	.int8_dots = INT8_DOTS,
+	.max = max_of,
+	.sum_exp = sum_exp,
+	.sum_squares = sum_squares,
+	.sum_products = sum_products,
+	.swiglu = swiglu,
+	.swiglu_backward = swiglu_backward,
+};

@@ -1,0 +1,54 @@
+# The tensor room.  Kernels: one convenience library per instruction set, the same body in each.
+core_libcore_la_SOURCES += \
+	core/tensor/attention.c core/tensor/attention.h \
+	core/tensor/attention-backward.c \
+	core/tensor/blas.c \
+	core/tensor/block.h \
+	core/tensor/dtype.c core/tensor/dtype.h \
+	core/tensor/elementwise.c core/tensor/nn.h \
+	core/tensor/embedding.c \
+	core/tensor/fit.h \
+	core/tensor/gemm.c core/tensor/gemm.h \
+	core/tensor/gemm-rows.c \
+	core/tensor/half.h \
+	core/tensor/isa.c core/tensor/kernels.h \
+	core/tensor/matmul.c \
+	core/tensor/norm.c \
+	core/tensor/quantize-k.c core/tensor/quantize.h \
+	core/tensor/quantize-simple.c \
+	core/tensor/softmax.c \
+	core/tensor/tensor.c \
+	core/tensor/workspace.c
+
+EXTRA_DIST += core/tensor/kernels.inc.c core/tensor/rows.inc.c core/tensor/unpack.inc.c
+
+noinst_LTLIBRARIES += core/tensor/libgeneric.la
+core_tensor_libgeneric_la_SOURCES = core/tensor/kernels-generic.c core/tensor/fit-affine.c \
+	core/tensor/fit-symmetric.c
+core_tensor_libgeneric_la_CFLAGS  = $(AM_CFLAGS) $(KERNEL_CFLAGS)
+core_libcore_la_LIBADD           += core/tensor/libgeneric.la
+
+if KERNELS_X86
+core_libcore_la_CPPFLAGS += -DTENSOR_X86
+
+noinst_LTLIBRARIES += core/tensor/libavx2.la core/tensor/libavx512.la core/tensor/libvnni.la
+core_tensor_libavx2_la_SOURCES   = core/tensor/kernels-avx2.c
+core_tensor_libavx2_la_CFLAGS    = $(AM_CFLAGS) $(KERNEL_CFLAGS) -mavx2 -mfma
+core_tensor_libavx512_la_SOURCES = core/tensor/kernels-avx512.c
+core_tensor_libavx512_la_CFLAGS  = $(AM_CFLAGS) $(KERNEL_CFLAGS) $(AVX512_CFLAGS)
+core_tensor_libvnni_la_SOURCES   = core/tensor/kernels-vnni.c
+core_tensor_libvnni_la_CFLAGS    = $(AM_CFLAGS) $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -mavx512vnni
+core_libcore_la_LIBADD += core/tensor/libavx2.la core/tensor/libavx512.la core/tensor/libvnni.la
+
+AVX512_CFLAGS = -mavx2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+endif
+
+if KERNELS_NEON
+core_libcore_la_CPPFLAGS += -DTENSOR_NEON
+
+noinst_LTLIBRARIES += core/tensor/libneon.la
+core_tensor_libneon_la_SOURCES = core/tensor/kernels-neon.c
+core_tensor_libneon_la_CFLAGS  = $(AM_CFLAGS) $(KERNEL_CFLAGS)
+core_libcore_la_LIBADD        += core/tensor/libneon.la
+endif
+EXTRA_DIST += core/tensor/blas-none.c core/tensor/kernels-neon.c

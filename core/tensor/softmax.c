@@ -1,0 +1,249 @@
+/* softmax.c - softmax, log-softmax, log-probabilities of tokens, cross-entropy.  See nn.h */
+#include <retort/memory.h>
+#include <retort/parallel.h>
+
+#include "tensor/kernels.h"
+#include "tensor/nn.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+enum { MAX_BYTES = 128 << 20, STRETCH = 256 };
+
+struct job {
+	const float *x;
+	float       *y;
+	int64_t      n;
+	bool         logarithm;
+	atomic_llong bad; /* 1 + a row that is not finite */
+};
+
+/* log sum exp of a row; not finite exactly when the row has NaN, +infinity, or -infinity
+ * alone. */
+static float log_sum_exp(const float *x, int64_t n)
+{
+	const float top = kernels()->max(x, n);
+
+	return isfinite(top) ? top + (float)log(kernels()->sum_exp(x, n, top, NULL)) : top;
+}
+
+static void softmax_rows(void *arg, int64_t first, int64_t last)
+{
+	struct job *j = arg;
+
+	for (int64_t r = first; r < last; r++) {
+		const float *x = j->x + r * j->n;
+		float       *y = j->y + r * j->n;
+		const float  top = kernels()->max(x, j->n);
+		const double sum = kernels()->sum_exp(x, j->n, top, j->logarithm ? NULL : y);
+		const float  lse = top + (float)log(sum), inverse = (float)(1.0 / sum);
+
+		if (!isfinite(top) || !isfinite(sum))
+			atomic_store(&j->bad, r + 1);
+		for (int64_t i = 0; i < j->n; i++)
+			y[i] = j->logarithm ? x[i] - lse : y[i] * inverse;
+	}
+}
+
+static int run(struct job *j, int64_t rows, bool check, struct rt_error *err)
+{
+	rt_parallel(rows, 1 + 16384 / (j->n + 1), softmax_rows, j);
+	if (check && atomic_load(&j->bad))
+		return rt_fail(err, RT_E_NUMERIC, "logits of row %lld are not finite",
+			       (long long)atomic_load(&j->bad) - 1);
+	return 0;
+}
+
+int nn_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check, struct rt_error *err)
+{
+	struct job j = { .x = x, .y = y, .n = n };
+
+	return run(&j, rows, check, err);
+}
+
+int nn_log_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check,
+		   struct rt_error *err)
+{
+	struct job j = { .x = x, .y = y, .n = n, .logarithm = true };
+
+	return run(&j, rows, check, err);
+}
+
+/* ---- log-probabilities of tokens ---------------------------------------------------------- */
+
+struct chunk {
+	float         *logits; /* [rows, vocabulary]; becomes their gradient */
+	int64_t        vocabulary;
+	const int32_t *label;
+	const float   *coef;
+	float         *logp, *entropy;
+	atomic_llong   bad;
+};
+
+/* Entropy = lse - sum p x, summed around the largest logit. */
+static float entropy_of(const float *x, int64_t n, float lse)
+{
+	double sum = 0.0;
+
+	for (int64_t first = 0; first < n; first += STRETCH) {
+		const int64_t m = n - first < STRETCH ? n - first : STRETCH;
+		float         p[STRETCH], depth[STRETCH];
+
+		kernels()->sum_exp(x + first, m, lse, p);
+		for (int64_t i = 0; i < m; i++)
+			depth[i] = p[i] > 0.0f ? lse - x[first + i] : 0.0f;
+		sum += kernels()->sum_products(p, depth, m);
+	}
+	return (float)sum;
+}
+
+/* One row of logits: its results, and in place the gradient coef (onehot - p). */
+static void finish_rows(void *arg, int64_t first, int64_t last)
+{
+	struct chunk *c = arg;
+
+	for (int64_t r = first; r < last; r++) {
+		float      *x = c->logits + r * c->vocabulary;
+		const bool  counts = c->label[r] != NN_IGNORE;
+		const float lse = log_sum_exp(x, c->vocabulary);
+
+		if (!isfinite(lse))
+			atomic_store(&c->bad, r + 1);
+		if (c->logp)
+			c->logp[r] = counts ? x[c->label[r]] - lse : 0.0f;
+		if (c->entropy)
+			c->entropy[r] = entropy_of(x, c->vocabulary, lse);
+		if (!c->coef)
+			continue;
+		kernels()->sum_exp(x, c->vocabulary, lse, x);
+		for (int64_t i = 0; i < c->vocabulary; i++)
+			x[i] = counts ? -c->coef[r] * x[i] : 0.0f;
+		if (counts)
+			x[c->label[r]] += c->coef[r];
+	}
+}
+
+/* dhidden and dweight out of the gradient of the logits of some rows. */
+static int products_back(const struct nn_head *head, const struct rt_tensor *dlogits,
+			 struct nn_heads hidden, float *dhidden, float *dweight,
+			 struct rt_error *err)
+{
+	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	struct rt_tensor         h = rt_matrix(hidden.data, hidden.rows, hidden.n);
+	int                      r = 0;
+
+	h.stride[0] = hidden.ld;
+	o.alpha = head->scale;
+	if (dhidden) {
+		struct rt_tensor dh = rt_matrix(dhidden, hidden.rows, hidden.n);
+
+		r = rt_matmul(dlogits, head->weight, &dh, &o, err);
+	}
+	if (r == 0 && dweight) {
+		struct rt_tensor dw = rt_matrix(dweight, head->weight->dim[0], hidden.n);
+		struct rt_tensor turned = rt_transpose(*dlogits, 0, 1);
+
+		o.beta = 1.0f;
+		r = rt_matmul(&turned, &h, &dw, &o, err);
+	}
+	return r;
+}
+
+static int one_chunk(const struct nn_head *head, struct chunk *c, struct nn_heads hidden,
+		     float *dhidden, float *dweight, struct rt_error *err)
+{
+	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	struct rt_tensor         h = rt_matrix(hidden.data, hidden.rows, hidden.n);
+	const struct rt_tensor   logits = rt_matrix(c->logits, hidden.rows, c->vocabulary);
+	const struct rt_tensor   turned = rt_transpose(*head->weight, 0, 1);
+	int                      r;
+
+	h.stride[0] = hidden.ld;
+	o.alpha = head->scale;
+	r = rt_matmul(&h, &turned, &logits, &o, err);
+	if (r != 0)
+		return r;
+	rt_parallel(hidden.rows, 1, finish_rows, c);
+	if (head->check && atomic_load(&c->bad))
+		return rt_fail(err, RT_E_NUMERIC, "logits are not finite");
+	return c->coef ? products_back(head, &logits, hidden, dhidden, dweight, err) : 0;
+}
+
+static int check_labels(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
+			struct rt_error *err)
+{
+	const struct rt_tensor *w = head->weight;
+
+	if (w->ndim != 2 || w->dim[1] != hidden.n || hidden.heads != 1)
+		return rt_fail(err, RT_E_SHAPE, "a head of %lld columns does not take rows of %lld",
+			       (long long)w->dim[1], (long long)hidden.n);
+	for (int64_t r = 0; r < hidden.rows; r++)
+		if (label[r] != NN_IGNORE && (label[r] < 0 || label[r] >= w->dim[0]))
+			return rt_fail(err, RT_E_RANGE, "label %ld at position %lld is outside the "
+				       "vocabulary of %lld", (long)label[r], (long long)r,
+				       (long long)w->dim[0]);
+	return 0;
+}
+
+int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
+	     const float *coef, float *ret_logp, float *ret_entropy, float *dhidden,
+	     float *dweight, struct rt_error *err)
+{
+	const int64_t vocabulary = head->weight->dim[0], rows = hidden.rows;
+	const int64_t budget = head->max_bytes > 0 ? head->max_bytes : MAX_BYTES;
+	int64_t       step = budget / (int64_t)sizeof(float) / (vocabulary + 1);
+	float        *logits;
+	int           r = check_labels(head, hidden, label, err);
+
+	if (r != 0)
+		return r;
+	step = step < 1 ? 1 : step > rows ? rows : step;
+	logits = rt_alloc_aligned((size_t)step, (size_t)vocabulary * sizeof *logits);
+	if (!logits)
+		return rt_fail_nomem(err, "logits");
+	for (int64_t i = 0; i < rows && r == 0; i += step) {
+		struct nn_heads part = hidden;
+		struct chunk    c = { .logits = logits, .vocabulary = vocabulary,
+				      .label = label + i, .coef = coef ? coef + i : NULL,
+				      .logp = ret_logp ? ret_logp + i : NULL,
+				      .entropy = ret_entropy ? ret_entropy + i : NULL };
+
+		part.data += i * hidden.ld;
+		part.rows = rows - i < step ? rows - i : step;
+		r = one_chunk(head, &c, part, dhidden ? dhidden + i * hidden.n : NULL, dweight, err);
+		if (r == RT_E_NUMERIC)
+			r = rt_within(err, r, "rows %lld to %lld", (long long)i,
+				      (long long)(i + part.rows - 1));
+	}
+	rt_free(logits);
+	return r;
+}
+
+int nn_cross_entropy(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
+		     float weight, double *ret_loss, int64_t *ret_count, float *dhidden,
+		     float *dweight, struct rt_error *err)
+{
+	const bool gradient = dhidden || dweight;
+	float     *coef, *logp = rt_alloc((size_t)hidden.rows * 2, sizeof *logp);
+	double     sum = 0.0;
+	int64_t    count = 0;
+	int        r;
+
+	if (!logp)
+		return rt_fail_nomem(err, "a loss");
+	coef = logp + hidden.rows;
+	for (int64_t i = 0; i < hidden.rows; i++)
+		count += label[i] != NN_IGNORE;
+	for (int64_t i = 0; i < hidden.rows; i++)
+		coef[i] = count ? -weight / (float)count : 0.0f;
+	r = nn_logps(head, hidden, label, gradient ? coef : NULL, logp, NULL, dhidden, dweight, err);
+	for (int64_t i = 0; i < hidden.rows; i++)
+		sum -= logp[i];
+	rt_free(logp);
+	if (r != 0)
+		return r;
+	*ret_loss = count ? sum / (double)count : 0.0;
+	if (ret_count)
+		*ret_count = count;
+	return 0;
+}
