@@ -141,7 +141,7 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		OPTION_END
 	};
 	struct pipeline   p;
-	enum display_mode mode;
+	enum display_mode mode = DISPLAY_AUTO;
 	int               r = options_read(self, options, &argc, argv, 1, 1, err);
 
 	if (r != 0)
