@@ -1,1 +1,24 @@
-# plugins of the kind judge
+plugin_LTLIBRARIES += judge-agree.la
+judge_agree_la_SOURCES  = plugins/judge/agree.c
+judge_agree_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+judge_agree_la_LDFLAGS  = -module $(PLUGIN_LINK)
+judge_agree_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += judge-call-match.la
+judge_call_match_la_SOURCES  = plugins/judge/call-match.c
+judge_call_match_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+judge_call_match_la_LDFLAGS  = -module $(PLUGIN_LINK)
+judge_call_match_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += judge-exact.la
+judge_exact_la_SOURCES  = plugins/judge/exact.c
+judge_exact_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+judge_exact_la_LDFLAGS  = -module $(PLUGIN_LINK)
+judge_exact_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += judge-schema.la
+judge_schema_la_SOURCES  = plugins/judge/schema.c
+judge_schema_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+judge_schema_la_LDFLAGS  = -module $(PLUGIN_LINK)
+judge_schema_la_LIBADD   = libretort.la -lm
+

@@ -1,1 +1,0 @@
-# plugins of the kind tracker
