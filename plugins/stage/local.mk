@@ -1,1 +1,24 @@
-# plugins of the kind stage
+plugin_LTLIBRARIES += stage-dataset.la
+stage_dataset_la_SOURCES  = plugins/stage/dataset.c plugins/stage/import.c plugins/stage/import.h
+stage_dataset_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_dataset_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_dataset_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-evaluate.la
+stage_evaluate_la_SOURCES  = plugins/stage/evaluate.c
+stage_evaluate_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_evaluate_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-reject.la
+stage_reject_la_SOURCES  = plugins/stage/reject.c
+stage_reject_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_reject_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_reject_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-sample.la
+stage_sample_la_SOURCES  = plugins/stage/sample.c
+stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_sample_la_LIBADD   = libretort.la -lm
+

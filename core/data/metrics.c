@@ -1,0 +1,78 @@
+/* metrics.c - see retort/metrics.h */
+#include <retort/metrics.h>
+
+#include <retort/file.h>
+#include <retort/memory.h>
+
+#include <math.h>
+
+/* The 97.5 % point of the standard normal distribution. */
+#define Z 1.959963984540054
+
+static int add(struct rt_json *m, const char *name, double value, int64_t n, double low, double high)
+{
+	struct rt_json *o = rt_json_new_object();
+	int             r = o ? 0 : RT_E_NOMEM;
+
+	if (r == 0) {
+		r |= rt_json_set(o, "value", rt_json_new_real(value));
+		r |= rt_json_set(o, "n", rt_json_new_int(n));
+	}
+	if (r == 0 && !isnan(low)) {
+		r |= rt_json_set(o, "low", rt_json_new_real(low));
+		r |= rt_json_set(o, "high", rt_json_new_real(high));
+	}
+	if (r < 0) {
+		rt_json_free(o);
+		return RT_E_NOMEM;
+	}
+	return rt_json_set(m, name, o);
+}
+
+int rt_metric(struct rt_json *m, const char *name, double value, int64_t n)
+{
+	return add(m, name, value, n, NAN, NAN);
+}
+
+void rt_wilson(int64_t successes, int64_t n, double *low, double *high)
+{
+	const double m = (double)n, p = (double)successes / m, z2 = Z * Z / m;
+	const double center = (p + z2 / 2) / (1 + z2);
+	const double half = Z * sqrt(p * (1 - p) / m + z2 / (4 * m)) / (1 + z2);
+
+	*low = successes == 0 ? 0 : center - half;
+	*high = successes == n ? 1 : center + half;
+}
+
+int rt_metric_rate(struct rt_json *m, const char *name, int64_t successes, int64_t n)
+{
+	double low, high;
+
+	if (n == 0)
+		return 0;
+	rt_wilson(successes, n, &low, &high);
+	return add(m, name, (double)successes / (double)n, n, low, high);
+}
+
+int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squares, int64_t n)
+{
+	const double mean = n > 0 ? sum / (double)n : 0;
+	double       variance, half;
+
+	if (n == 0)
+		return 0;
+	if (n == 1)
+		return rt_metric(m, name, mean, n);
+	variance = fmax(0, (squares - sum * mean) / (double)(n - 1));
+	half = Z * sqrt(variance / (double)n);
+	return add(m, name, mean, n, mean - half, mean + half);
+}
+
+int rt_metrics_write(const struct rt_json *m, const char *dir, struct rt_error *err)
+{
+	char *path = rt_path_join(dir, "metrics.json");
+	int   r = path ? rt_json_write(m, RT_JSON_INDENT, path, err) : rt_fail_nomem(err, "metrics");
+
+	rt_free(path);
+	return r;
+}

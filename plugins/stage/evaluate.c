@@ -1,0 +1,208 @@
+/* evaluate.c - stage-evaluate: how good are answers, by judges, with intervals; and is it enough?
+ *
+ * The first candidate of each row counts as its answer.  Each judge gives two figures: NAME, the
+ * share of answers that score 1 (with Wilson's interval), and NAME_mean, the mean score. */
+#include <retort/file.h>
+#include <retort/judge.h>
+#include <retort/memory.h>
+#include <retort/metrics.h>
+#include <retort/rows.h>
+#include <retort/stage.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_JUDGES = 16 };
+
+struct config {
+	const struct rt_artifact *data;
+	struct rt_components      judges;
+	double                    gate;
+};
+
+struct state {
+	const struct config *cfg;
+};
+
+static const struct rt_param params[] = {
+	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.", .flags = RT_P_REQUIRED),
+	RT_PARAM_COMPONENTS(struct config, judges, JUDGE, 1, MAX_JUDGES, "What is measured."),
+	RT_PARAM_REAL(struct config, gate, 0, 0, 1, NULL,
+	              "The lower bound of the first judge's share must not be below this; else exit status 3."),
+	RT_PARAM_END
+};
+
+static const struct rt_stage_output outputs[] = {
+	{ "metrics", "Shares and means of each judge.", RT_METRICS, 0 },
+	{ "rows", "The rows with each judge's score and reason in `scores`.", RT_DATASET, 0 },
+	{ 0 }
+};
+
+struct tally {
+	int64_t right;
+	double  sum, squares;
+};
+
+struct job {
+	const struct config *cfg;
+	struct rt_rows_out  *out;
+	int64_t              rows, missing;
+	struct tally         of[MAX_JUDGES];
+};
+
+static int set_score(struct rt_json *scores, const char *name, const struct rt_verdict *v)
+{
+	struct rt_json *o = rt_json_new_object();
+	int             r = o ? 0 : RT_E_NOMEM;
+
+	if (r == 0) {
+		r |= rt_json_set(o, "score", rt_json_new_real(v->score));
+		r |= rt_json_set(o, "reason", rt_json_new_string(v->reason));
+	}
+	if (r < 0) {
+		rt_json_free(o);
+		return r;
+	}
+	return rt_json_set(scores, name, o);
+}
+
+static int judge_row(struct job *j, const struct rt_group *g, struct rt_json *scores, struct rt_error *err)
+{
+	for (int64_t k = 0; k < j->cfg->judges.n; k++) {
+		const struct rt_component *judge = j->cfg->judges.at[k];
+		struct rt_verdict          v = { .reason = "no answer" };
+		int r = g->n ? judge->plugin->ops.judge->judge(judge->state, g, 1, &v, err) : 0;
+
+		if (r < 0)
+			return rt_within(err, r, "judge-%s", judge->plugin->name);
+		if (!(v.score >= 0 && v.score <= 1))
+			return rt_fail(err, RT_E_NUMERIC, "judge-%s gives %g, not a score in 0..1",
+			               judge->plugin->name, v.score);
+		j->of[k].right += v.score == 1;
+		j->of[k].sum += v.score;
+		j->of[k].squares += v.score * v.score;
+		if (set_score(scores, judge->plugin->name, &v) < 0)
+			return rt_fail_nomem(err, "scores");
+	}
+	return 0;
+}
+
+static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
+{
+	const struct rt_json *first = rt_json_at(rt_json_get(row, "candidates"), 0);
+	const struct rt_group g = { row, &first, first != NULL };
+	struct rt_json       *scores = rt_json_new_object();
+	int                   r = scores ? judge_row(j, &g, scores, err) : rt_fail_nomem(err, "scores");
+
+	j->rows++;
+	j->missing += !first;
+	if (r < 0) {
+		rt_json_free(scores);
+		return r;
+	}
+	if (rt_json_set(row, "scores", scores) < 0)
+		return rt_fail_nomem(err, "scores");
+	return rt_rows_put(j->out, row, err);
+}
+
+static int do_rows(struct job *j, struct rt_context *c, struct rt_rows *rows, struct rt_error *err)
+{
+	struct rt_json *row;
+	int             r;
+
+	while ((r = rt_rows_next(rows, &row, err)) == 1) {
+		r = rt_cancelled(c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : do_row(j, row, err);
+		rt_json_free(row);
+		if (r < 0)
+			return r;
+		rt_progress(c, j->rows, j->cfg->data->rows, "rows");
+	}
+	return r;
+}
+
+static int write_metrics(const struct job *j, const char *dir, struct rt_error *err)
+{
+	struct rt_json *m = rt_json_new_object();
+	int             r = m ? 0 : RT_E_NOMEM;
+
+	for (int64_t k = 0; r == 0 && k < j->cfg->judges.n; k++) {
+		const char         *name = j->cfg->judges.at[k]->plugin->name;
+		const struct tally *t = &j->of[k];
+		char                mean[100];
+
+		snprintf(mean, sizeof mean, "%s_mean", name);
+		r |= rt_metric_rate(m, name, t->right, j->rows);
+		r |= rt_metric_mean(m, mean, t->sum, t->squares, j->rows);
+	}
+	if (r == 0)
+		r |= rt_metric_rate(m, "unanswered", j->missing, j->rows);
+	r = r < 0 ? rt_fail_nomem(err, "metrics") : rt_metrics_write(m, dir, err);
+	rt_json_free(m);
+	return r;
+}
+
+static int check_gate(const struct job *j, struct rt_error *err)
+{
+	double low, high;
+
+	rt_wilson(j->of[0].right, j->rows, &low, &high);
+	if (low >= j->cfg->gate)
+		return 0;
+	return rt_fail(err, RT_E_GATE, "%s is %.4f, surely at least %.4f; the gate asks for %.4f",
+	               j->cfg->judges.at[0]->plugin->name, (double)j->of[0].right / (double)j->rows, low,
+	               j->cfg->gate);
+}
+
+static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
+{
+	struct job      j = { .cfg = ((struct state *)state)->cfg };
+	char           *in = rt_path_join(j.cfg->data->path, "rows.jsonl"), *to = rt_path_join(out[1], "rows.jsonl");
+	struct rt_rows *rows = NULL;
+	int             r = in && to ? rt_rows_open(&rows, in, 0, err) : rt_fail_nomem(err, "a path");
+
+	if (r == 0)
+		r = rt_rows_create(&j.out, to, err);
+	if (r == 0)
+		r = do_rows(&j, c, rows, err);
+	if (r == 0) {
+		r = rt_rows_finish(j.out, err);
+		j.out = NULL;
+	}
+	if (r == 0 && j.rows == 0)
+		r = rt_fail(err, RT_E_FORMAT, "there is nothing to evaluate: %s has no rows", j.cfg->data->name);
+	if (r == 0)
+		r = write_metrics(&j, out[0], err);
+	if (r == 0)
+		r = check_gate(&j, err);
+	rt_rows_close(rows);
+	rt_rows_discard(j.out);
+	rt_free(in);
+	rt_free(to);
+	return r;
+}
+
+static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
+{
+	(void)c, (void)err;
+	((struct state *)state)->cfg = config;
+	return 0;
+}
+
+static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
+{
+	(void)err;
+	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	ret->memory = RT_ROW_LIMIT;
+	ret->rows[1] = ((const struct config *)config)->data->rows;
+	return 0;
+}
+
+static const struct rt_stage_ops ops = {
+	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
+};
+
+RT_PLUGIN(stage_evaluate, STAGE,
+	.name = "evaluate", .version = "1.0", .license = "Apache-2.0",
+	.summary = "Measure answers by judges, with 95 % intervals, and hold them against a gate.",
+	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
+	.open = open_, .ops.stage = &ops);

@@ -1,0 +1,295 @@
+/* reject.c - stage-reject: judges score candidates, a rejector keeps what is good.
+ *
+ * The score of a candidate is the weighted mean of the judges'.  What stays becomes rows of
+ * their own: the prompt, then the answer; a second answer to the same row gets the id "ID#2". */
+#include <retort/file.h>
+#include <retort/judge.h>
+#include <retort/memory.h>
+#include <retort/metrics.h>
+#include <retort/rejector.h>
+#include <retort/row.h>
+#include <retort/rows.h>
+#include <retort/stage.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_CANDIDATES = 1024 };
+
+struct config {
+	const struct rt_artifact *data;
+	struct rt_components      judges;
+	struct rt_reals           weights;
+	struct rt_component      *keep;
+};
+
+struct state {
+	const struct config *cfg;
+};
+
+static const struct rt_param params[] = {
+	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.", .flags = RT_P_REQUIRED),
+	RT_PARAM_COMPONENTS(struct config, judges, JUDGE, 1, 16, "Who scores them."),
+	RT_PARAM_REALS(struct config, weights, 0, 1e6, 0, 16, NULL,
+	               "What each judge's score counts; one number a judge, all 1 without."),
+	RT_PARAM_COMPONENT(struct config, keep, REJECTOR, "best-of", "Who decides what stays."),
+	RT_PARAM_END
+};
+
+static const struct rt_stage_output outputs[] = {
+	{ "rows", "What stayed, an answer a row.", RT_DATASET, 0 },
+	{ "report", "How many candidates and rows came, stayed, and why not.", RT_METRICS, 0 },
+	{ 0 }
+};
+
+/* One run. */
+struct job {
+	const struct config *cfg;
+	struct rt_rows_out  *out;
+	struct rt_json      *reasons; /* text -> count */
+	int64_t              rows, rows_kept, candidates, kept;
+	double               sum, squares;
+	struct rt_verdict    verdicts[MAX_CANDIDATES];
+	double               scores[MAX_CANDIDATES];
+	bool                 keep[MAX_CANDIDATES];
+	const struct rt_json *at[MAX_CANDIDATES];
+	char                 why[MAX_CANDIDATES][160];
+};
+
+static double weight(const struct config *c, int64_t judge)
+{
+	return judge < c->weights.n ? c->weights.at[judge] : 1;
+}
+
+static int check(const void *config, struct rt_error *err)
+{
+	const struct config *c = config;
+	double               sum = 0;
+
+	if (c->weights.n != 0 && c->weights.n != c->judges.n)
+		return rt_fail(err, RT_E_RANGE, "%lld weights for %lld judges; give each judge one, or none at all",
+		               (long long)c->weights.n, (long long)c->judges.n);
+	for (int64_t i = 0; i < c->judges.n; i++)
+		sum += weight(c, i);
+	return sum > 0 ? 0 : rt_fail(err, RT_E_RANGE, "all weights are 0");
+}
+
+/* All judges on all candidates of a row; the first reason that a judge gives is kept. */
+static int score(struct job *j, const struct rt_group *g, struct rt_error *err)
+{
+	const struct config *c = j->cfg;
+	double               total = 0;
+
+	for (int64_t i = 0; i < g->n; i++) {
+		j->scores[i] = 0;
+		j->why[i][0] = '\0';
+	}
+	for (int64_t k = 0; k < c->judges.n; k++) {
+		const struct rt_component *judge = c->judges.at[k];
+		int r = judge->plugin->ops.judge->judge(judge->state, g, 1, j->verdicts, err);
+
+		if (r < 0)
+			return rt_within(err, r, "judge-%s", judge->plugin->name);
+		total += weight(c, k);
+		for (int64_t i = 0; i < g->n; i++) {
+			const struct rt_verdict *v = &j->verdicts[i];
+
+			if (!(v->score >= 0 && v->score <= 1))
+				return rt_fail(err, RT_E_NUMERIC, "judge-%s gives %g, not a score in 0..1",
+				               judge->plugin->name, v->score);
+			j->scores[i] += weight(c, k) * v->score;
+			if (v->reason[0] && !j->why[i][0])
+				snprintf(j->why[i], sizeof j->why[i], "%s: %s", judge->plugin->name, v->reason);
+		}
+	}
+	for (int64_t i = 0; i < g->n; i++)
+		j->scores[i] /= total;
+	return 0;
+}
+
+static int count_reason(struct job *j, const char *why)
+{
+	const char *text = *why ? why : "better ones were kept";
+
+	return rt_json_set(j->reasons, text,
+	                   rt_json_new_int(1 + rt_json_int(rt_json_get(j->reasons, text), 0)));
+}
+
+/* The row that answer number `nth` of `row` becomes. */
+static struct rt_json *accepted(const struct rt_json *row, const struct rt_json *answer, double score_,
+                                int64_t nth)
+{
+	struct rt_json *o = rt_json_new_object(), *messages = rt_json_new_array();
+	const char     *id = rt_json_string(rt_json_get(row, "id"));
+	char           *own = nth > 1 ? rt_asprintf("%s#%lld", id, (long long)nth) : rt_strdup(id);
+	int             r = o && messages && own ? 0 : RT_E_NOMEM;
+
+	if (r == 0)
+		r |= rt_json_set(o, "id", rt_json_new_string(own));
+	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
+		r |= rt_json_append(messages, rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
+	if (r == 0)
+		r |= rt_json_append(messages, rt_json_ref(answer));
+	if (r == 0)
+		r |= rt_json_set(o, "messages", rt_json_ref(messages));
+	if (r == 0 && rt_json_get(row, "tools"))
+		r |= rt_json_set(o, "tools", rt_json_ref(rt_json_get(row, "tools")));
+	if (r == 0)
+		r |= rt_json_set(o, "score", rt_json_new_real(score_));
+	if (r == 0 && rt_json_get(row, "meta"))
+		r |= rt_json_set(o, "meta", rt_json_ref(rt_json_get(row, "meta")));
+	rt_json_free(messages);
+	rt_free(own);
+	if (r == 0)
+		return o;
+	rt_json_free(o);
+	return NULL;
+}
+
+static int put_kept(struct job *j, const struct rt_group *g, struct rt_error *err)
+{
+	int64_t nth = 0;
+
+	for (int64_t i = 0; i < g->n; i++) {
+		struct rt_json *row;
+		int             r;
+
+		j->sum += j->scores[i];
+		j->squares += j->scores[i] * j->scores[i];
+		if (!j->keep[i]) {
+			if (count_reason(j, j->why[i]) < 0)
+				return rt_fail_nomem(err, "reasons");
+			continue;
+		}
+		row = accepted(g->row, g->candidates[i], j->scores[i], ++nth);
+		r = row ? rt_rows_put(j->out, row, err) : rt_fail_nomem(err, "a row");
+		rt_json_free(row);
+		if (r < 0)
+			return r;
+	}
+	j->kept += nth;
+	j->rows_kept += nth > 0;
+	return 0;
+}
+
+static int do_row(struct job *j, const struct rt_json *row, struct rt_error *err)
+{
+	const struct rt_json *list = rt_json_get(row, "candidates");
+	struct rt_group       g = { row, j->at, (int64_t)rt_json_length(list) };
+	const struct rt_component *keep = j->cfg->keep;
+	int                   r;
+
+	if (g.n > MAX_CANDIDATES)
+		return rt_fail(err, RT_E_RANGE, "row '%s' has %lld candidates, at most %d are allowed",
+		               rt_json_string(rt_json_get(row, "id")), (long long)g.n, MAX_CANDIDATES);
+	for (int64_t i = 0; i < g.n; i++)
+		j->at[i] = rt_json_at(list, (size_t)i);
+	j->rows++;
+	j->candidates += g.n;
+	if (g.n == 0)
+		return count_reason(j, "row without candidates") < 0 ? rt_fail_nomem(err, "reasons") : 0;
+	r = score(j, &g, err);
+	if (r == 0)
+		r = keep->plugin->ops.rejector->select(keep->state, &g, j->scores, j->keep, err);
+	return r < 0 ? r : put_kept(j, &g, err);
+}
+
+static int write_report(struct job *j, const char *dir, struct rt_error *err)
+{
+	struct rt_json *m = rt_json_new_object();
+	int             r = m ? 0 : RT_E_NOMEM;
+
+	if (r == 0) {
+		r |= rt_metric(m, "rows", (double)j->rows, j->rows);
+		r |= rt_metric(m, "candidates", (double)j->candidates, j->candidates);
+		r |= rt_metric(m, "kept", (double)j->kept, j->candidates);
+		r |= rt_metric_rate(m, "rows_kept", j->rows_kept, j->rows);
+		r |= rt_metric_mean(m, "score", j->sum, j->squares, j->candidates);
+	}
+	for (struct rt_json_iter i = rt_json_first(j->reasons); r == 0 && i.key; rt_json_next(&i)) {
+		char *name = rt_asprintf("rejected, %s", i.key);
+
+		r = name ? rt_metric(m, name, (double)rt_json_int(i.value, 0), j->candidates) : RT_E_NOMEM;
+		rt_free(name);
+	}
+	r = r < 0 ? rt_fail_nomem(err, "the report") : rt_metrics_write(m, dir, err);
+	rt_json_free(m);
+	return r;
+}
+
+static int do_rows(struct job *j, struct rt_context *c, struct rt_rows *rows, struct rt_error *err)
+{
+	struct rt_json *row;
+	int             r;
+
+	while ((r = rt_rows_next(rows, &row, err)) == 1) {
+		r = rt_cancelled(c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : do_row(j, row, err);
+		rt_json_free(row);
+		if (r < 0)
+			return r;
+		rt_progress(c, j->rows, j->cfg->data->rows, "rows");
+	}
+	return r;
+}
+
+static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
+{
+	const struct config *cfg = ((struct state *)state)->cfg;
+	struct job          *j = rt_alloc(1, sizeof *j);
+	char                *in = rt_path_join(cfg->data->path, "rows.jsonl"), *to = rt_path_join(out[0], "rows.jsonl");
+	struct rt_rows      *rows = NULL;
+	int                  r = j && in && to ? 0 : rt_fail_nomem(err, "a job");
+
+	if (r == 0) {
+		j->cfg = cfg;
+		j->reasons = rt_json_new_object();
+		r = j->reasons ? rt_rows_open(&rows, in, 0, err) : rt_fail_nomem(err, "reasons");
+	}
+	if (r == 0)
+		r = rt_rows_create(&j->out, to, err);
+	if (r == 0)
+		r = do_rows(j, c, rows, err);
+	if (r == 0) {
+		r = rt_rows_finish(j->out, err);
+		j->out = NULL;
+	}
+	if (r == 0)
+		r = write_report(j, out[1], err);
+	if (r == 0 && j->kept == 0)
+		rt_log(c, RT_LOG_WARN, "no candidate was kept");
+	rt_rows_close(rows);
+	if (j) {
+		rt_rows_discard(j->out);
+		rt_json_free(j->reasons);
+	}
+	rt_free(j);
+	rt_free(in);
+	rt_free(to);
+	return r;
+}
+
+static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
+{
+	(void)c, (void)err;
+	((struct state *)state)->cfg = config;
+	return 0;
+}
+
+static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
+{
+	(void)config, (void)err;
+	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	ret->memory = sizeof(struct job) + RT_ROW_LIMIT;
+	return 0;
+}
+
+static const struct rt_stage_ops ops = {
+	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
+};
+
+RT_PLUGIN(stage_reject, STAGE,
+	.name = "reject", .version = "1.0", .license = "Apache-2.0",
+	.summary = "Judges score candidates, a rejector keeps the good ones as rows to learn from (Yuan 2023).",
+	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
+	.check = check, .open = open_, .ops.stage = &ops);
