@@ -6,9 +6,12 @@
 #ifndef PLUGIN_REGISTRY_H
 #define PLUGIN_REGISTRY_H
 
+#include "plugin/kind.h"
+
 #include <retort/plugin.h>
 
-/* path: what --plugin-path said, folders with : between them, or NULL. */
+/* path: what --plugin-path said, folders with : between them, or NULL.  A second call without
+ * registry_exit() in between changes nothing. */
 int  registry_init(const char *path, struct rt_error *err);
 void registry_exit(void);
 
@@ -25,6 +28,9 @@ const char *registry_file(const struct rt_plugin *plugin);
 /* The name of an installed plugin of that kind nearest to `name`, or NULL. */
 const char *registry_suggest(unsigned kind, const char *name);
 
+/* The folders in order of search, NULL behind the last. */
+const char *const *registry_folders(void);
+
 /* Every file <kind>-<name>.so on the path, in order of its name: a plugin, or why not. */
 struct registry_entry {
 	const char             *id, *file;
@@ -33,9 +39,5 @@ struct registry_entry {
 };
 typedef int registry_fn(void *arg, const struct registry_entry *e, struct rt_error *err);
 int registry_each(registry_fn *fn, void *arg, struct rt_error *err);
-
-/* "judge" and back; 0 for no kind, "unknown" for no number. */
-const char *kind_name(unsigned kind);
-unsigned    kind_find(const char *name);
 
 #endif
