@@ -3,6 +3,9 @@ TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -I$(srcdir)/tests
 TEST_LIBS     = core/libcore.la $(CHECK_LIBS)
 
 include tests/base/local.mk
+include tests/cli/local.mk
+include tests/fixtures/local.mk
+include tests/plugin/local.mk
 include tests/tensor/local.mk
 
 TESTS += $(check_PROGRAMS)

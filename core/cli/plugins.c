@@ -15,12 +15,36 @@ struct view {
 	int64_t  seen, refused;
 };
 
-static struct rt_json *plugin_json(const struct rt_plugin *p, const char *file)
+static struct rt_json *outputs_json(const struct rt_stage_output *output)
+{
+	static const char *const types[RT_ARTIFACT_END_] = {
+		[RT_DATASET] = "dataset", [RT_MODEL] = "model", [RT_METRICS] = "metrics"
+	};
+	struct rt_json *a = rt_json_new_array(), *o;
+	int             r = a ? 0 : RT_E_NOMEM;
+
+	for (; r == 0 && output->name; output++) {
+		o = rt_json_new_object();
+		r = rt_json_append(a, o);
+		if (r == 0)
+			r |= rt_json_set(o, "name", rt_json_new_string(output->name));
+		if (r == 0)
+			r |= rt_json_set(o, "type", rt_json_new_string(types[output->type]));
+		if (r == 0)
+			r |= rt_json_set(o, "doc", rt_json_new_string(output->doc));
+	}
+	if (r == 0)
+		return a;
+	rt_json_free(a);
+	return NULL;
+}
+
+static struct rt_json *plugin_json(const struct rt_plugin *p, const char *file, const char *note)
 {
 	struct rt_json *o = rt_json_new_object();
-	int             r = o ? 0 : RT_E_NOMEM;
+	int             r = 0;
 
-	if (r < 0)
+	if (!o)
 		return NULL;
 	r |= rt_json_set(o, "kind", rt_json_new_string(kind_name(p->kind)));
 	r |= rt_json_set(o, "name", rt_json_new_string(p->name));
@@ -29,6 +53,10 @@ static struct rt_json *plugin_json(const struct rt_plugin *p, const char *file)
 	r |= rt_json_set(o, "summary", rt_json_new_string(p->summary));
 	r |= rt_json_set(o, "file", rt_json_new_string(file));
 	r |= rt_json_set(o, "parameters", param_print_json(p->params));
+	if (p->kind == RT_KIND_STAGE)
+		r |= rt_json_set(o, "outputs", outputs_json(p->ops.stage->outputs));
+	if (note)
+		r |= rt_json_set(o, "note", rt_json_new_string(note));
 	if (r == 0)
 		return o;
 	rt_json_free(o);
@@ -54,46 +82,65 @@ static int print_json(struct rt_json *o, struct rt_error *err)
 static struct rt_json *refused_json(const struct registry_entry *e)
 {
 	struct rt_json *o = rt_json_new_object();
+	int             r = 0;
 
-	if (o && (rt_json_set(o, "id", rt_json_new_string(e->id)) < 0 ||
-	          rt_json_set(o, "file", rt_json_new_string(e->file)) < 0 ||
-	          rt_json_set(o, "refused", rt_json_new_string(e->problem)) < 0)) {
-		rt_json_free(o);
+	if (!o)
 		return NULL;
-	}
-	return o;
+	r |= rt_json_set(o, "id", rt_json_new_string(e->id));
+	r |= rt_json_set(o, "file", rt_json_new_string(e->file));
+	r |= rt_json_set(o, "refused", rt_json_new_string(e->problem));
+	if (r == 0)
+		return o;
+	rt_json_free(o);
+	return NULL;
 }
 
 static int show(void *arg, const struct registry_entry *e, struct rt_error *err)
 {
 	struct view *v = arg;
+	const char  *name;
 
-	if (v->kind && strncmp(e->id, kind_name(v->kind), strlen(kind_name(v->kind))) != 0)
+	if (v->kind && kind_split(e->id, &name) != v->kind)
 		return 0;
 	v->seen++;
 	v->refused += !e->plugin;
 	if (v->json)
-		return print_json(e->plugin ? plugin_json(e->plugin, e->file) : refused_json(e), err);
-	if (e->plugin)
-		printf("%-20s %s\n", e->id, e->plugin->summary);
+		return print_json(e->plugin ? plugin_json(e->plugin, e->file, e->problem) : refused_json(e), err);
+	if (!e->plugin)
+		printf("%-20s refused: %s %s\n", e->id, e->file, e->problem);
 	else
-		printf("%-20s REFUSED: %s\n", e->id, e->problem);
+		printf("%-20s %s\n", e->id, e->plugin->summary);
+	if (e->plugin && e->problem)
+		printf("%-20s (%s %s)\n", "", e->file, e->problem);
 	return 0;
+}
+
+static int no_kind(const char *kind, struct rt_error *err)
+{
+	const char *guess = kind_suggest(kind);
+
+	return rt_fail(err, RT_E_USAGE, "plugins: there is no kind '%s'%s%s%s", kind, guess ? "; did you mean '" : "",
+		       guess ? guess : "", guess ? "'?" : "");
 }
 
 static int open_id(const char *id, const struct rt_plugin **ret, struct rt_error *err)
 {
-	const char *dash = strchr(id, '-');
-	char        kind[32];
-	int         r;
+	const char    *name, *guess;
+	const unsigned kind = kind_split(id, &name);
+	char           word[32];
+	int            r;
 
-	snprintf(kind, sizeof kind, "%.*s", dash ? (int)(dash - id) : 0, id);
-	if (!dash || !kind_find(kind))
-		return rt_fail(err, RT_E_USAGE, "plugins: '%s' is no KIND-NAME, like judge-exact", id);
-	r = registry_open(kind_find(kind), dash + 1, ret, err);
-	if (r == RT_E_NOENT && registry_suggest(kind_find(kind), dash + 1))
-		return rt_fail(err, RT_E_USAGE, "there is no plugin %s; did you mean '%s-%s'?", id, kind,
-		               registry_suggest(kind_find(kind), dash + 1));
+	if (!kind && strchr(id, '-')) {
+		snprintf(word, sizeof word, "%.*s", (int)strcspn(id, "-"), id);
+		return no_kind(word, err);
+	}
+	if (!kind)
+		return rt_fail(err, RT_E_USAGE, "plugins: '%s' is no KIND-NAME, like judge-exact%s%s", id,
+			       kind_find(id) ? "; for all of a kind: --kind " : "", kind_find(id) ? id : "");
+	r = registry_open(kind, name, ret, err);
+	guess = r == RT_E_NOENT ? registry_suggest(kind, name) : NULL;
+	if (guess)
+		return rt_fail(err, RT_E_USAGE, "there is no %s '%s'; did you mean '%s'?", kind_name(kind), name, guess);
 	return r;
 }
 
@@ -106,7 +153,7 @@ static int show_one(const struct view *v, const char *id, struct rt_error *err)
 	if (r < 0)
 		return r;
 	if (v->json)
-		return print_json(plugin_json(p, registry_file(p)), err);
+		return print_json(plugin_json(p, registry_file(p), NULL), err);
 	param_print_text(p->params, v->hidden, &t);
 	printf("%s-%s %s (%s)\n%s\n%s\n", kind_name(p->kind), p->name, p->version, p->license, p->summary,
 	       registry_file(p));
@@ -136,6 +183,13 @@ static int show_fragment(const char *id, struct rt_error *err)
 	return 0;
 }
 
+static void print_nothing(void)
+{
+	printf("no plugins in\n");
+	for (const char *const *folder = registry_folders(); *folder; folder++)
+		printf("  %s\n", *folder);
+}
+
 static int run(const struct command *self, int argc, char **argv, struct rt_error *err)
 {
 	struct view         v = { 0 };
@@ -154,13 +208,15 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		return r < 0 ? r : 0;
 	v.kind = kind ? kind_find(kind) : 0;
 	if (kind && !v.kind)
-		return rt_fail(err, RT_E_USAGE, "plugins: there is no kind '%s'", kind);
+		return no_kind(kind, err);
 	r = registry_init(program_plugin_path, err);
 	if (r < 0)
 		return r;
 	if (argc == 1)
 		return fragment ? show_fragment(argv[0], err) : show_one(&v, argv[0], err);
 	r = registry_each(show, &v, err);
+	if (r == 0 && v.seen == 0 && !v.json)
+		print_nothing();
 	if (r == 0 && v.refused && !v.json)
 		printf("\n%lld of %lld refused\n", (long long)v.refused, (long long)v.seen);
 	return r;

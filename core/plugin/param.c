@@ -6,6 +6,7 @@
 #include <retort/stage.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,7 +68,7 @@ size_t param_size(const struct rt_param *p)
 static bool in_range(const struct rt_param *p, union rt_value v)
 {
 	if (p->type == RT_REAL)
-		return p->min.r <= v.r && v.r <= p->max.r; /* a NaN is not */
+		return isfinite(v.r) && p->min.r <= v.r && v.r <= p->max.r;
 	return p->min.i <= v.i && v.i <= p->max.i;
 }
 

@@ -5,7 +5,6 @@
 #include "plugin/path.h"
 #include "plugin/vet.h"
 
-#include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/text.h>
 
@@ -13,6 +12,7 @@
 #include <ltdl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What is known of one file, opened or refused. */
 struct module {
@@ -165,6 +165,14 @@ static int not_found(unsigned kind, const char *name, struct rt_error *err)
 	return RT_E_NOENT;
 }
 
+/* A link that leads nowhere is there too: it is refused, not passed over. */
+static bool lies_there(const char *file)
+{
+	struct stat st;
+
+	return lstat(file, &st) == 0;
+}
+
 int registry_open(unsigned kind, const char *name, const struct rt_plugin **ret, struct rt_error *err)
 {
 	char *file = NULL, *id = strchr(name, '/') ? NULL : rt_asprintf("%s-%s", kind_name(kind), name);
@@ -179,7 +187,7 @@ int registry_open(unsigned kind, const char *name, const struct rt_plugin **ret,
 		file = rt_asprintf("%s/%s.so", folder, id);
 		if (!file)
 			break;
-		if (rt_exists(file)) {
+		if (lies_there(file)) {
 			m = module_of(id, file, folder, err);
 			r = m ? result(m, ret, err) : RT_E_NOMEM;
 			rt_free(file);
