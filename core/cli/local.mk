@@ -3,6 +3,7 @@ core_libcore_la_SOURCES += \
 	core/cli/command.h \
 	core/cli/describe.c core/cli/describe.h \
 	core/cli/display.c core/cli/display.h \
+	core/cli/new-plugin.c \
 	core/cli/options.c \
 	core/cli/plan.c \
 	core/cli/plugins.c \
