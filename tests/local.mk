@@ -4,5 +4,6 @@ TEST_LIBS     = core/libcore.la $(CHECK_LIBS)
 
 include tests/base/local.mk
 include tests/tensor/local.mk
+include tests/model/local.mk
 
 TESTS += $(check_PROGRAMS)
