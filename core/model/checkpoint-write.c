@@ -296,11 +296,12 @@ int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype
 		gguf_declare(&w, "rope_freqs.weight", &t);
 	}
 	for (int64_t i = 0; i < m->weights.n; i++) {
-		const struct rt_tensor t = stored(m, i, dtype);
-		char                   name[WEIGHTS_NAME];
+		struct rt_tensor t;
+		char             name[WEIGHTS_NAME];
 
 		if (!m->weights.t[i].data || (i == W_HEAD && m->config.tied))
 			continue;
+		t = stored(m, i, dtype);
 		weights_name(i, NAME_GGUF, name);
 		gguf_declare(&w, name, &t);
 	}

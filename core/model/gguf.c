@@ -152,7 +152,8 @@ static void place_tensors(struct cursor *c, struct gguf *g, const uint64_t *offs
 		else if (start > c->size || offsets[i] > c->size - start ||
 			 bytes > c->size - start - offsets[i])
 			fail(c, RT_E_FORMAT, "its data leaves the file", t->name);
-		t->tensor.data = (void *)(c->data + start + offsets[i]);
+		else
+			t->tensor.data = (void *)(c->data + start + offsets[i]);
 	}
 }
 

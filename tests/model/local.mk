@@ -4,9 +4,19 @@ EXTRA_DIST += tests/golden/NOTICE tests/golden/llama-tiny tests/golden/qwen2-bf1
 	tests/golden/gguf/align64.gguf tests/golden/gguf/align64.json
 
 if HAVE_CHECK
-check_PROGRAMS += tests/model/test-golden
+MODEL_TEST = tests/golden.h tests/runner.h tests/temp.h
 
-tests_model_test_golden_SOURCES  = tests/model/test-golden.c tests/golden.h tests/runner.h
+check_PROGRAMS += tests/model/test-files tests/model/test-gguf tests/model/test-golden
+
+tests_model_test_files_SOURCES   = tests/model/test-files.c $(MODEL_TEST)
+tests_model_test_files_CPPFLAGS  = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
+tests_model_test_files_LDADD     = $(TEST_LIBS)
+
+tests_model_test_gguf_SOURCES    = tests/model/test-gguf.c $(MODEL_TEST)
+tests_model_test_gguf_CPPFLAGS   = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
+tests_model_test_gguf_LDADD      = $(TEST_LIBS)
+
+tests_model_test_golden_SOURCES  = tests/model/test-golden.c $(MODEL_TEST)
 tests_model_test_golden_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
 tests_model_test_golden_LDADD    = $(TEST_LIBS)
 endif

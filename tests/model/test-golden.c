@@ -295,7 +295,7 @@ static json_t *description(const char *folder)
 	return j;
 }
 
-/* Parameters after the steps; at most one in a thousand may have a gradient of rounding. */
+/* Parameters after the steps; at most one in two hundred may have a gradient of rounding. */
 static void compare_stepped(const struct subject *s, int64_t index, double norm, double lr)
 {
 	char          name[WEIGHTS_NAME], key[WEIGHTS_NAME + 8];
@@ -316,7 +316,7 @@ static void compare_stepped(const struct subject *s, int64_t index, double norm,
 		ck_assert_msg(d <= (rounding ? 6.0 * lr : 1e-4), "%s: %s[%lld] is %.7g, want %.7g",
 			      s->folder, name, (long long)i, (double)got[i], (double)want[i]);
 	}
-	ck_assert_msg(noise <= 32 + n / 1000, "%s: %lld gradients of %s are nothing but rounding",
+	ck_assert_msg(noise <= 32 + n / 200, "%s: %lld gradients of %s are nothing but rounding",
 		      s->folder, (long long)noise, name);
 }
 
