@@ -13,6 +13,7 @@ include core/base/local.mk
 include core/data/local.mk
 include core/plugin/local.mk
 include core/tensor/local.mk
+include core/model/local.mk
 include core/text/local.mk
 include core/pipeline/local.mk
 include core/cli/local.mk

@@ -7,5 +7,6 @@ include tests/cli/local.mk
 include tests/fixtures/local.mk
 include tests/plugin/local.mk
 include tests/tensor/local.mk
+include tests/model/local.mk
 
 TESTS += $(check_PROGRAMS)

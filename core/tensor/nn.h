@@ -50,10 +50,9 @@ void nn_rmsnorm_backward(struct nn_heads x, const float *weight, const float *sc
 			 struct nn_heads dy, struct nn_heads dx, bool add, float *dweight);
 
 /* Rotary positions (Su 2021), in place, the two halves of the first `dim` elements of a head
- * forming the pairs, as Hugging Face lays them out.  cos and sin are tables [.., dim / 2],
- * row position[r].  The backward turns the other way. */
-void nn_rotary(struct nn_heads x, const int32_t *position, const float *cos, const float *sin,
-	       int64_t dim, bool backward);
+ * forming the pairs, as Hugging Face lays them out.  cos and sin are [rows, dim / 2]: those of
+ * each row's position.  The backward turns the other way. */
+void nn_rotary(struct nn_heads x, const float *cos, const float *sin, int64_t dim, bool backward);
 
 /* ---- attention -------------------------------------------------------------------------- */
 

@@ -112,7 +112,6 @@ void nn_rmsnorm_backward(struct nn_heads x, const float *weight, const float *sc
 
 struct turn {
 	struct nn_heads x;
-	const int32_t  *position;
 	const float    *cos, *sin;
 	int64_t         half;
 	float           sign;
@@ -123,8 +122,8 @@ static void turn(void *arg, int64_t first, int64_t last)
 	const struct turn *t = arg;
 
 	for (int64_t r = first; r < last; r++) {
-		const float *c = t->cos + t->position[r] * t->half;
-		const float *s = t->sin + t->position[r] * t->half;
+		const float *c = t->cos + r * t->half;
+		const float *s = t->sin + r * t->half;
 
 		for (int64_t h = 0; h < t->x.heads; h++) {
 			float *a = head(t->x, r, h), *b = a + t->half;
@@ -139,10 +138,9 @@ static void turn(void *arg, int64_t first, int64_t last)
 	}
 }
 
-void nn_rotary(struct nn_heads x, const int32_t *position, const float *cos, const float *sin,
-	       int64_t dim, bool backward)
+void nn_rotary(struct nn_heads x, const float *cos, const float *sin, int64_t dim, bool backward)
 {
-	struct turn t = { .x = x, .position = position, .cos = cos, .sin = sin, .half = dim / 2,
+	struct turn t = { .x = x, .cos = cos, .sin = sin, .half = dim / 2,
 			  .sign = backward ? -1.0f : 1.0f };
 
 	rt_parallel(x.rows, rows_of(x), turn, &t);

@@ -22,7 +22,9 @@ void *workspace_take(size_t bytes)
 		if (atomic_exchange(&s->taken, 1))
 			continue;
 		if (s->bytes < bytes) {
-			rt_free(s->data);
+			void *old = atomic_exchange(&s->data, NULL); /* else its address may turn up twice */
+
+			rt_free(old);
 			s->data = rt_alloc_aligned(bytes, 1);
 			s->bytes = s->data ? bytes : 0;
 		}

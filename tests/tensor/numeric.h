@@ -17,9 +17,12 @@ static inline float random_next(uint32_t *seed)
 	return (float)(*seed >> 8) / 8388608.0f - 1.0f;
 }
 
+/* Memory of a test: kept until the process ends. */
+static struct rt_arena numeric_room = RT_ARENA_INIT;
+
 static inline float *random_floats(int64_t n, uint32_t seed)
 {
-	float *x = rt_alloc_aligned((size_t)n, sizeof *x);
+	float *x = rt_arena_alloc(&numeric_room, (size_t)n, sizeof *x);
 
 	ck_assert_ptr_nonnull(x);
 	for (int64_t i = 0; i < n; i++)
@@ -61,7 +64,7 @@ static inline void differences(loss_fn *loss, void *arg, double *x, int64_t n, d
 
 static inline double *doubles(const float *x, int64_t n)
 {
-	double *y = rt_alloc((size_t)n, sizeof *y);
+	double *y = rt_arena_alloc(&numeric_room, (size_t)n, sizeof *y);
 
 	ck_assert_ptr_nonnull(y);
 	for (int64_t i = 0; x && i < n; i++)

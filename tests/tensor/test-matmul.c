@@ -1,33 +1,21 @@
 /* test-matmul.c - rt_matmul() against sums in double, over shapes, strides and types. */
-#include <retort/memory.h>
 #include <retort/parallel.h>
 #include <retort/tensor.h>
 
+#include "numeric.h"
 #include "runner.h"
 #include "tensor/gemm.h"
-#include "tensor/kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-static uint32_t seed = 1;
-
-static float uniform(void)
-{
-	seed = seed * 1664525u + 1013904223u;
-	return (float)(seed >> 8) / 8388608.0f - 1.0f;
-}
-
 static float *numbers(int64_t n)
 {
-	float *x = rt_alloc_aligned((size_t)n, sizeof *x);
+	static uint32_t seed = 1;
 
-	ck_assert_ptr_nonnull(x);
-	for (int64_t i = 0; i < n; i++)
-		x[i] = uniform();
-	return x;
+	return random_floats(n, seed++);
 }
 
 static float element(const struct rt_tensor *t, int64_t i, int64_t j)
@@ -106,11 +94,6 @@ static void one(const int64_t *s, int layout)
 			pc[i] = NAN; /* with beta = 0 it does not matter */
 	ck_assert_int_eq(rt_matmul(&a, &b, &c, &o, NULL), 0);
 	check(&a, &b, &c, before, o.bias ? bias : NULL, o.alpha, o.beta, "f32");
-	rt_free(pa);
-	rt_free(pb);
-	rt_free(pc);
-	rt_free(bias);
-	rt_free(before);
 }
 
 START_TEST(products_agree_with_sums_in_double)
@@ -151,9 +134,6 @@ START_TEST(each_engine_alone_is_right)
 			if (p.serial)
 				break;
 		}
-		rt_free(pa);
-		rt_free(pb);
-		rt_free(pc);
 	}
 }
 END_TEST
@@ -172,7 +152,7 @@ START_TEST(every_storage_type_multiplies_as_its_dequantized_self)
 			continue;
 		w = numbers(N * K);
 		plain = numbers(N * K);
-		stored = rt_alloc_aligned(N * K, 8);
+		stored = numbers(N * K * 2);
 		ck_assert_int_eq(rt_quantize(dtype, w, N, K, NULL, stored, NULL), 0);
 		ck_assert_int_eq(rt_dequantize(dtype, stored, N * K, plain, NULL), 0);
 		for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
@@ -187,12 +167,7 @@ START_TEST(every_storage_type_multiplies_as_its_dequantized_self)
 			q = rt_transpose(q, 0, 1);
 			ck_assert_int_eq(rt_matmul(&a, &q, &c, NULL, NULL), 0);
 			check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, info->name);
-			rt_free(x);
-			rt_free(y);
 		}
-		rt_free(w);
-		rt_free(plain);
-		rt_free(stored);
 	}
 }
 END_TEST
@@ -217,7 +192,7 @@ START_TEST(eight_bit_activations_stay_within_half_a_step)
 	enum { M = 70, N = 21, K = 768 };
 	float           *x = numbers(M * K), *w = numbers(N * K), *plain = numbers(N * K);
 	float           *y = numbers(M * N);
-	void            *stored = rt_alloc_aligned(N * K, 4);
+	void            *stored = numbers(N * K);
 	struct rt_tensor a = rt_matrix(x, M, K), c = rt_matrix(y, M, N);
 	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 
@@ -249,11 +224,6 @@ START_TEST(eight_bit_activations_stay_within_half_a_step)
 				}
 		}
 	kernels_set(NULL);
-	rt_free(x);
-	rt_free(w);
-	rt_free(plain);
-	rt_free(y);
-	rt_free(stored);
 }
 END_TEST
 
@@ -272,9 +242,6 @@ START_TEST(batches_repeat_single_matrices)
 
 		check(&ai, &b, &ci, NULL, NULL, 1.0f, 0.0f, "batch");
 	}
-	rt_free(x);
-	rt_free(w);
-	rt_free(y);
 }
 END_TEST
 
@@ -288,9 +255,6 @@ START_TEST(the_result_may_be_a_transposed_view)
 
 	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
 	check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "transposed result");
-	rt_free(x);
-	rt_free(w);
-	rt_free(y);
 }
 END_TEST
 

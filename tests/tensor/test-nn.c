@@ -147,14 +147,14 @@ END_TEST
 
 /* ---- rotary positions ------------------------------------------------------------------- */
 
-static void tables(int positions, int half, float *c, float *s)
+static void tables(const int32_t *position, int rows, int half, float *c, float *s)
 {
-	for (int p = 0; p < positions; p++)
+	for (int r = 0; r < rows; r++)
 		for (int i = 0; i < half; i++) {
-			const double angle = p * pow(10000.0, -(double)i / half);
+			const double angle = position[r] * pow(10000.0, -(double)i / half);
 
-			c[p * half + i] = (float)cos(angle);
-			s[p * half + i] = (float)sin(angle);
+			c[r * half + i] = (float)cos(angle);
+			s[r * half + i] = (float)sin(angle);
 		}
 }
 
@@ -162,12 +162,12 @@ START_TEST(rotary_turns_pairs_and_backward_turns_them_back)
 {
 	enum { R = 7, H = 2, D = 10, DIM = 8, SIZE = R * H * D };
 	static const int32_t position[R] = { 0, 1, 2, 50, 3, 3, 99 };
-	float               *x = random_floats(SIZE, 1), keep[SIZE], c[100 * DIM / 2], s[100 * DIM / 2];
+	float               *x = random_floats(SIZE, 1), keep[SIZE], c[R * DIM / 2], s[R * DIM / 2];
 	double               want[SIZE];
 	struct nn_heads      h = { x, R, H, D, H * D };
 
 	memcpy(keep, x, sizeof keep);
-	tables(100, DIM / 2, c, s);
+	tables(position, R, DIM / 2, c, s);
 	for (int i = 0; i < R * H; i++)
 		for (int k = 0; k < D; k++) {
 			const int    p = k % (DIM / 2);
@@ -178,9 +178,9 @@ START_TEST(rotary_turns_pairs_and_backward_turns_them_back)
 					  : k < DIM / 2 ? a * cos(angle) - b * sin(angle)
 							: b * cos(angle) + a * sin(angle);
 		}
-	nn_rotary(h, position, c, s, DIM, false);
+	nn_rotary(h, c, s, DIM, false);
 	close_to("turned", x, want, SIZE, FORWARD);
-	nn_rotary(h, position, c, s, DIM, true);
+	nn_rotary(h, c, s, DIM, true);
 	for (int i = 0; i < SIZE; i++)
 		want[i] = keep[i];
 	close_to("turned back", x, want, SIZE, FORWARD);

@@ -33,9 +33,6 @@ START_TEST(softmax_sums_to_one_and_agrees_with_double)
 		ck_assert_double_eq_tol(total, 1.0, 1e-6);
 		ck_assert_int_eq(nn_log_softmax(x, 1, n, y, true, NULL), 0);
 		close_to("log softmax", y, want, n, FORWARD);
-		rt_free(x);
-		rt_free(y);
-		rt_free(want);
 	}
 }
 END_TEST
@@ -103,9 +100,6 @@ static void run_head(int64_t max_bytes, float *logp, float *entropy, float *dh, 
 
 	memset(dw, 0, sizeof *dw * V * N);
 	ck_assert_int_eq(nn_logps(&head, hidden, labels, coef, logp, entropy, dh, dw, NULL), 0);
-	rt_free(h);
-	rt_free(w);
-	rt_free(coef);
 }
 
 START_TEST(log_probabilities_and_gradients_agree_with_differences)

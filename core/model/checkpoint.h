@@ -1,0 +1,42 @@
+/* checkpoint.h - where a model's weights come from: mapped files, and the little that had to be
+ * copied (vectors as f32, tensors that lie at odd addresses). */
+#ifndef MODEL_CHECKPOINT_H
+#define MODEL_CHECKPOINT_H
+
+#include <retort/memory.h>
+
+#include "model/gguf.h"
+#include "model/model.h"
+#include "model/safetensors.h"
+
+struct checkpoint {
+	struct safetensors *files;
+	int64_t             n_files;
+	struct gguf         gguf; /* map.data NULL: none */
+	struct rt_arena     copies;
+};
+
+/* Take a tensor of a file as parameter `index` of the model: the shape must be that of the
+ * configuration.  `name` for messages. */
+int checkpoint_adopt(struct model *m, int64_t index, const char *name, const struct rt_tensor *t,
+		     const char *path, struct rt_error *err);
+
+/* After all tensors: ties, and what is missing. */
+int checkpoint_complete(struct model *m, enum weights_style style, const char *path,
+			struct rt_error *err);
+
+/* The two kinds of source. */
+int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *err);
+int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err);
+
+/* Write config.json and model.safetensors into a folder that is there, every tensor in the
+ * plain type dtype. [worker] */
+int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
+			    struct rt_error *err);
+
+/* Write one GGUF file: matrices in dtype (f16 where rows are no whole blocks), vectors f32.
+ * extra holds metadata to add (a tokenizer's), or NULL. [worker] */
+int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
+			  const struct gguf *extra, struct rt_error *err);
+
+#endif

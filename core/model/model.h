@@ -1,0 +1,91 @@
+/* model.h - a decoder transformer: weights from a checkpoint, forward and backward.
+ *
+ * Life
+ *   model_open -> model_forward ... model_backward ... -> model_close
+ *   A model is constant after opening: any number of threads may run it, each with its own
+ *   tape or cache. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "model/weights.h"
+#include "tensor/nn.h"
+
+struct model {
+	struct model_config config;
+	struct weights      weights;
+	struct checkpoint  *checkpoint; /* what the weights point into; see checkpoint.h */
+	bool                thawed;     /* the weights are f32 memory of our own */
+};
+
+/* A Hugging Face directory (config.json and model.safetensors, or shards with an index), or a
+ * GGUF file.  Every parameter of the configuration must be there with its shape, and nothing
+ * that would have to take part in the computation may be left over.  Weights are mapped, not
+ * copied. [worker] */
+int  model_open(struct model *ret, const char *path, struct rt_error *err);
+void model_close(struct model *m);
+
+/* Copy the weights to f32 memory that may be written: to train them.  The files are let go of.
+ * On failure the model is as it was. [worker] */
+int model_thaw(struct model *m, struct rt_error *err);
+
+/* Rows of tokens, several sequences one after another.  Without a cache span.k = span.q and
+ * span.context = span.count; with one, k and context say where the sequence lies in it. */
+struct model_batch {
+	const int32_t        *token, *position; /* [rows] */
+	int64_t               rows;
+	const struct nn_span *spans;
+	int64_t               n_spans;
+};
+
+/* Keys and values of past tokens: f32 [layers][rows][kv_heads * head_dim] each. */
+struct model_cache {
+	float  *k, *v;
+	int64_t rows;
+};
+
+int  model_cache_init(struct model_cache *c, const struct model *m, int64_t rows,
+		      struct rt_error *err);
+void model_cache_fini(struct model_cache *c);
+
+/* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
+struct model_tape {
+	bool    recompute; /* keep the input of each layer only, and compute the rest again:
+			      less memory, a third more time */
+	int64_t rows;
+	float  *data;
+	int64_t size; /* floats */
+};
+
+void model_tape_fini(struct model_tape *t);
+
+/* Where others may look on: called with the input of each linear layer (part L_Q, L_O, L_GATE,
+ * L_DOWN; q, k, v share theirs, as do gate and up) and of each layer as a whole (part
+ * LAYER_PARTS; layer == layers is what the final norm gives). */
+typedef void model_watch_fn(void *arg, int64_t layer, int part, struct nn_heads x);
+
+struct model_run {
+	struct model_cache *cache; /* or NULL */
+	struct model_tape  *tape;  /* or NULL: no backward will follow */
+	model_watch_fn     *watch; /* or NULL */
+	void               *watch_arg;
+	unsigned            matmul_flags; /* RT_MATMUL_INT8 for inference */
+};
+
+/* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a
+ * position outside, RT_E_SHAPE, RT_E_NOMEM. [any] */
+int model_forward(const struct model *m, const struct model_batch *b, const struct model_run *run,
+		  float *hidden, struct rt_error *err);
+
+/* Logits [rows, vocabulary] of some rows of hidden. */
+int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
+		 float *logits, struct rt_error *err);
+
+/* The head, for nn_logps() and nn_cross_entropy(). */
+struct nn_head model_head(const struct model *m);
+
+/* dhidden is the gradient with respect to forward's hidden; gradients are added to those that
+ * are there.  The same batch and tape as in forward.  dhidden is overwritten. */
+int model_backward(const struct model *m, const struct model_batch *b, struct model_tape *tape,
+		   float *dhidden, const struct weights *gradients, struct rt_error *err);
+
+#endif

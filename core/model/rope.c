@@ -1,0 +1,136 @@
+/* rope.c - frequencies of rotary positions and their tables.  See config.h
+ *
+ * Scalings as in Hugging Face: linear (Chen 2023), dynamic NTK (reddit user emozilla 2023),
+ * llama3 (Llama 3.1, 2024), yarn (Peng 2023, equations 13, 19 to 23). */
+#include "model/config.h"
+
+#include <retort/memory.h>
+
+#include <math.h>
+
+static const double PI = 3.14159265358979323846;
+
+static double mscale(double factor, double m)
+{
+	return factor <= 1.0 ? 1.0 : 0.1 * m * log(factor) + 1.0;
+}
+
+/* YaRN multiplies cos and sin, so that attention gets sharper with the stretch. */
+static double attention_factor(const struct model_config *c)
+{
+	const struct rt_json *s = rt_json_get(c->json, "rope_parameters");
+	double                all, m, given;
+
+	if (c->rope.kind != ROPE_YARN)
+		return 1.0;
+	if (rt_json_type(s) == RT_JSON_NULL)
+		s = rt_json_get(c->json, "rope_scaling");
+	given = rt_json_real(rt_json_get(s, "attention_factor"), 0.0);
+	m = rt_json_real(rt_json_get(s, "mscale"), 0.0);
+	all = rt_json_real(rt_json_get(s, "mscale_all_dim"), 0.0);
+	if (given > 0.0)
+		return given;
+	if (m > 0.0 && all > 0.0)
+		return mscale(c->rope.factor, m) / mscale(c->rope.factor, all);
+	return mscale(c->rope.factor, 1.0);
+}
+
+/* The dimension that turns `rotations` times over the original context. */
+static double dimension_of(const struct model_config *c, double rotations)
+{
+	return (double)c->head_dim * log((double)c->rope.original / (rotations * 2.0 * PI)) /
+	       (2.0 * log(c->rope.theta));
+}
+
+static double yarn(const struct model_config *c, double plain, int64_t i)
+{
+	double low = dimension_of(c, c->rope.beta_fast), high = dimension_of(c, c->rope.beta_slow);
+	double ramp;
+
+	if (c->rope.truncate) {
+		low = floor(low);
+		high = ceil(high);
+	}
+	low = fmax(low, 0.0);
+	high = fmin(high, (double)c->head_dim - 1.0);
+	if (low == high)
+		high += 0.001;
+	ramp = fmin(fmax(((double)i - low) / (high - low), 0.0), 1.0);
+	return plain / c->rope.factor * ramp + plain * (1.0 - ramp);
+}
+
+static double llama3(const struct model_config *c, double plain)
+{
+	const struct rope *p = &c->rope;
+	const double       turns = (double)p->original * plain / (2.0 * PI);
+	double             smooth;
+
+	if (turns < p->low)
+		return plain / p->factor;
+	if (turns > p->high)
+		return plain;
+	smooth = (turns - p->low) / (p->high - p->low);
+	return (1.0 - smooth) * plain / p->factor + smooth * plain;
+}
+
+static double frequency(const struct model_config *c, int64_t i, int64_t positions)
+{
+	const double exponent = 2.0 * (double)i / (double)c->head_dim;
+	const double plain = pow(c->rope.theta, -exponent);
+
+	if (c->rope.divisor)
+		return plain / c->rope.divisor[i];
+	switch (c->rope.kind) {
+	case ROPE_LINEAR: return plain / c->rope.factor;
+	case ROPE_LLAMA3: return llama3(c, plain);
+	case ROPE_YARN: return yarn(c, plain, i);
+	case ROPE_DYNAMIC:
+		if (positions > c->rope.original && c->head_dim > 2) {
+			const double stretch = c->rope.factor * (double)positions /
+					       (double)c->rope.original - (c->rope.factor - 1.0);
+			const double d = (double)c->head_dim;
+
+			return pow(c->rope.theta * pow(stretch, d / (d - 2.0)), -exponent);
+		}
+		return plain;
+	default: return plain;
+	}
+}
+
+float *config_rope_divisor(const struct model_config *c)
+{
+	const int64_t half = c->head_dim / 2;
+	float        *d;
+
+	if (!c->rope.divisor && c->rope.kind != ROPE_LLAMA3)
+		return NULL;
+	d = rt_alloc((size_t)half, sizeof *d);
+	for (int64_t i = 0; d && i < half; i++) {
+		const double plain = pow(c->rope.theta, -2.0 * (double)i / (double)c->head_dim);
+
+		d[i] = (float)(plain / frequency(c, i, 0));
+	}
+	return d;
+}
+
+void config_rope_tables(const struct model_config *c, const int32_t *position, int64_t rows,
+			float *cos_, float *sin_)
+{
+	const int64_t half = c->head_dim / 2;
+	const double  factor = attention_factor(c);
+	int64_t       length = 0;
+
+	for (int64_t r = 0; r < rows; r++)
+		length = position[r] >= length ? position[r] + 1 : length;
+	for (int64_t i = 0; i < half; i++) {
+		/* Rounded to float, as the reference keeps them. */
+		const float f = (float)frequency(c, i, length);
+
+		for (int64_t r = 0; r < rows; r++) {
+			const double angle = (double)((float)position[r] * f);
+
+			cos_[r * half + i] = (float)(cos(angle) * factor);
+			sin_[r * half + i] = (float)(sin(angle) * factor);
+		}
+	}
+}
