@@ -191,7 +191,7 @@ int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err
 	snprintf(arch, sizeof arch, "%.*s", (int)(name.n < 31 ? name.n : 31), name.n ? name.data : "");
 	r = make_config(&(struct source){ g, arch }, path, &json, err);
 	if (r == 0)
-		r = config_init(&m->config, json, path, err);
+		r = model_config_init(&m->config, json, path, err);
 	rt_json_free(json);
 	if (r != 0)
 		return r;

@@ -174,7 +174,7 @@ int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *e
 
 	r = config && index ? rt_json_read(config, 0, &json, err) : rt_fail_nomem(err, "a path");
 	if (r == 0)
-		r = config_init(&m->config, json, config, err);
+		r = model_config_init(&m->config, json, config, err);
 	if (r == 0)
 		r = weights_init(&m->weights, m->config.layers, err);
 	if (r == 0)
@@ -227,7 +227,7 @@ void model_close(struct model *m)
 		weights_free_zeros(&m->weights);
 	else
 		weights_fini(&m->weights);
-	config_fini(&m->config);
+	model_config_fini(&m->config);
 	*m = (struct model){ 0 };
 }
 

@@ -272,7 +272,7 @@ static void read_dtype(struct reader *r, struct model_config *c)
 			c->dtype = names[i].dtype;
 }
 
-int config_init(struct model_config *ret, struct rt_json *json, const char *name,
+int model_config_init(struct model_config *ret, struct rt_json *json, const char *name,
 		struct rt_error *err)
 {
 	struct reader        r = { json, name, err, 0 };
@@ -299,7 +299,7 @@ int config_init(struct model_config *ret, struct rt_json *json, const char *name
 			read_windows(&r, f, &c);
 	}
 	if (r.code != 0) {
-		config_fini(&c);
+		model_config_fini(&c);
 		memset(ret, 0, sizeof *ret);
 		return r.code;
 	}
@@ -307,7 +307,7 @@ int config_init(struct model_config *ret, struct rt_json *json, const char *name
 	return 0;
 }
 
-void config_fini(struct model_config *c)
+void model_config_fini(struct model_config *c)
 {
 	rt_free(c->window);
 	rt_free(c->rope.divisor);

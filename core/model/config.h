@@ -39,9 +39,9 @@ struct model_config {
 
 /* Takes a reference of its own to json.  `name` (a path) begins messages.  RT_E_UNSUP,
  * RT_E_FORMAT, RT_E_RANGE, RT_E_NOMEM; on failure *ret is empty. [any] */
-int  config_init(struct model_config *ret, struct rt_json *json, const char *name,
+int  model_config_init(struct model_config *ret, struct rt_json *json, const char *name,
 		 struct rt_error *err);
-void config_fini(struct model_config *c);
+void model_config_fini(struct model_config *c);
 
 /* Cosines and sines [rows, head_dim / 2] of the rows' positions.  With dynamic scaling they
  * depend on how long the sequence is: on the largest position. [any] */

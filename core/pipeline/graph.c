@@ -188,9 +188,9 @@ static void warn_unused(const struct pipeline *p, struct report *report)
 	for (int64_t i = 0; i + 1 < p->n; i++) {
 		const struct stage *s = &p->stages[i];
 
-		if (!s->used && !s->keep && s->top && stage_ops(s)->outputs[0].type != RT_METRICS)
+		if (!s->used && !s->result && s->top && stage_ops(s)->outputs[0].type != RT_METRICS)
 			report_warning(report, s->at,
-			               "stage %s: no stage uses its %s; if it is a result, say keep = true",
+			               "stage %s: no stage uses its %s; if it is a result, say result = true",
 			               s->name, artifact_type_name(stage_ops(s)->outputs[0].type));
 	}
 }

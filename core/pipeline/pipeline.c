@@ -16,7 +16,7 @@
 enum { MAX_STAGES = 4000, NAME_LIMIT = 64, FILE_VERSION = 1 };
 
 static const char *const top_keys[] = { "retort", "name", "seed", "stages", "trackers", NULL };
-static const char *const stage_keys[] = { "name", "use", "keep", NULL };
+static const char *const stage_keys[] = { "name", "use", "result", NULL };
 static const char *const tracker_keys[] = { "use", NULL };
 
 /* Names that stand for something else in a run's folder. */
@@ -128,7 +128,7 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 		return;
 	}
 	s->name = read_name(r, group, "a stage");
-	s->keep = to_bool(r, settings_get(group, "keep"));
+	s->result = to_bool(r, settings_get(group, "result"));
 	if (s->name)
 		check_stage_name(r, s);
 	else

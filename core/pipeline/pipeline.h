@@ -28,7 +28,7 @@ struct stage {
 	struct edge           *inputs;
 	int64_t                n_inputs;
 	int64_t                n_outputs;
-	bool                   keep, used;
+	bool                   result, used;
 	char                   key[RT_HASH_HEX]; /* by plan_keys(); "" before */
 };
 

@@ -143,7 +143,7 @@ static int read_config(const char *more, struct model_config *c, struct rt_error
 
 	snprintf(text, sizeof text, "{" BASE ",%s}", more);
 	ck_assert_int_eq(rt_json_parse(text, strlen(text), "c", 1, &j, err), 0);
-	r = config_init(c, j, "c", err);
+	r = model_config_init(c, j, "c", err);
 	rt_json_free(j);
 	return r;
 }
@@ -192,25 +192,25 @@ START_TEST(both_spellings_and_family_defaults_are_understood)
 	ck_assert(c.rope.kind == ROPE_LINEAR && c.rope.factor == 4.0 && c.rope.theta == 5e5);
 	ck_assert_int_eq(c.dtype, RT_BF16);
 	ck_assert(!c.bias_qkv && !c.tied && !c.qk_norm);
-	config_fini(&c);
+	model_config_fini(&c);
 	ck_assert_int_eq(read_config("\"model_type\":\"qwen3\",\"num_key_value_heads\":2,\"dtype\":"
 				     "\"float16\",\"rope_parameters\":{\"rope_type\":\"yarn\",\"rope_theta\":"
 				     "1e6,\"factor\":2.0,\"original_max_position_embeddings\":1024}",
 				     &c, NULL), 0);
 	ck_assert_int_eq(c.head_dim, 128);
 	ck_assert(c.qk_norm && c.rope.kind == ROPE_YARN && c.rope.original == 1024);
-	config_fini(&c);
+	model_config_fini(&c);
 	ck_assert_int_eq(read_config("\"model_type\":\"mistral\",\"sliding_window\":7", &c, NULL), 0);
 	ck_assert_int_eq(c.window[3], 7);
-	config_fini(&c);
+	model_config_fini(&c);
 	ck_assert_int_eq(read_config("\"model_type\":\"mistral\",\"sliding_window\":null", &c, NULL), 0);
 	ck_assert_int_eq(c.window[0], 0);
-	config_fini(&c);
+	model_config_fini(&c);
 	ck_assert_int_eq(read_config("\"model_type\":\"qwen2\",\"num_key_value_heads\":8,\"use_sliding_"
 				     "window\":true,\"sliding_window\":9,\"max_window_layers\":2",
 				     &c, NULL), 0);
 	ck_assert(c.bias_qkv && !c.bias_o && c.window[1] == 0 && c.window[2] == 9);
-	config_fini(&c);
+	model_config_fini(&c);
 }
 END_TEST
 
@@ -251,7 +251,7 @@ START_TEST(rotary_scalings_give_the_frequencies_of_their_papers)
 					1e-4 * ropes[_i].frequency[i]);
 		ck_assert_double_eq_tol(hypot(sine[i], cosine[i]), ropes[_i].size, 1e-6);
 	}
-	config_fini(&c);
+	model_config_fini(&c);
 }
 END_TEST
 
