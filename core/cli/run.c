@@ -48,10 +48,11 @@ static void print_figures(const char *path)
 	if (rt_json_read(path, 0, &m, NULL) < 0)
 		return;
 	for (struct rt_json_iter i = rt_json_first(m); i.key; rt_json_next(&i)) {
+		const double value = rt_json_real(rt_json_get(i.value, "value"), NAN);
 		const double low = rt_json_real(rt_json_get(i.value, "low"), NAN);
 		const double high = rt_json_real(rt_json_get(i.value, "high"), NAN);
 
-		printf("  %-28s %10.4g", i.key, rt_json_real(rt_json_get(i.value, "value"), NAN));
+		printf(value == floor(value) ? "  %-32s %10.0f" : "  %-32s %10.4g", i.key, value);
 		if (!isnan(low) && !isnan(high))
 			printf("  [%.4g, %.4g]", low, high);
 		else
