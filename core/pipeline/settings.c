@@ -147,7 +147,7 @@ struct setting *settings_get(const struct setting *group, const char *name)
 const char *settings_type_name(const struct setting *s)
 {
 	static const char *const names[] = {
-		[SET_BOOL] = "true or false", [SET_INT] = "a whole number", [SET_REAL] = "a number",
+		[SET_BOOL] = "true or false", [SET_INT] = "a whole number", [SET_REAL] = "a number with a fraction",
 		[SET_STRING] = "text",        [SET_GROUP] = "a group",      [SET_LIST] = "a list",
 	};
 

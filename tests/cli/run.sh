@@ -1,0 +1,98 @@
+#!/bin/sh
+# run.sh - retort run and retort runs: what is computed again, and what never is.
+. "${srcdir:-.}/tests/cli/lib.sh"
+
+cd "$tmp" || exit 99
+i=0
+while test $i -lt 20; do
+	i=$((i + 1))
+	echo "{\"id\":\"$i\",\"messages\":[{\"role\":\"user\",\"content\":\"play song $i\"},{\"role\":\"assistant\",\"content\":\"song $((i / 2))\"}]}"
+done >rows.jsonl
+
+pipeline() { # GATE COUNT-OF-REJECTOR: writes p.cfg
+	cat >p.cfg <<-END
+		retort = 1; name = "p"; seed = 3;
+		stages = (
+		  { name = "pool"; use = "dataset"; paths = "rows.jsonl"; shuffle = true; },
+		  { name = "drafts"; use = "sample"; data = "pool"; n = 3;
+		    teacher = { use = "nearest"; known = "rows.jsonl"; }; },
+		  { name = "good"; use = "reject"; data = "drafts"; judges = "exact"; result = true;
+		    keep = { use = "best-of"; count = $2; threshold = 0.0; }; },
+		  { name = "quality"; use = "evaluate"; data = "drafts"; judges = "exact"; gate = $1; } );
+	END
+}
+
+run() { # which stages were computed, in one line
+	"$retort" run p.cfg "$@" 2>err >out
+	echo "status $?:" $(sed -n 's/.* info \([a-z]*\): \(started\|resumed\)$/\1/p' err)
+}
+
+pipeline 0.0 1
+check "everything is computed once" 0 "status 0: pool drafts good quality" run
+check "the second time nothing is" 0 "status 0:" run
+check "a stage's folder leads to its rows" 0 20 sh -c 'wc -l <runs/p/drafts/rows.jsonl'
+check "metrics have n and an interval" 0 '{"value":1.0,"n":20,"low":0.8388748419471806,"high":1.0}' sh -c \
+	"tr -d ' \n' <runs/p/quality/metrics.json | sed 's/.*\"exact\":\({[^}]*}\).*/\1/'"
+
+sed 's/^retort/# a comment\nretort/' p.cfg >q && mv q p.cfg
+check "a comment recomputes nothing" 0 "status 0:" run
+mkdir sub && sed 's/"rows.jsonl"/"..\/rows.jsonl"/' p.cfg >sub/q.cfg
+check "moving the file recomputes nothing" 0 0 sh -c \
+	'"$0" run sub/q.cfg 2>&1 | grep -c started; true' "$retort"
+sed 's/drafts/tries/g' p.cfg >q && mv q p.cfg
+check "renaming a stage recomputes nothing" 0 "status 0:" run
+check "a link of a stage that is gone is gone" 1 "" test -e runs/p/drafts
+pipeline 0.0 2
+check "one parameter recomputes that stage alone" 0 "status 0: good" run
+check "--set does the same" 0 "status 0: drafts good quality" run --set drafts.n=2
+check "--set into a component" 0 "status 0: good" run --set good.keep.count=3
+check "how much at once changes no result" 0 "status 0:" run --set drafts.batch=7
+check "another seed recomputes everything" 0 "status 0: pool drafts good quality" run --set seed=4
+check "--only stops there" 0 "status 0: pool drafts" run --set seed=5 --only drafts
+check "stages side by side give the same" 0 "status 0: quality good" sh -c \
+	'"$0" run p.cfg --set seed=5 --jobs 2 2>err >out; echo "status $?:" $(sed -n "s/.* info \([a-z]*\): started$/\1/p" err | sort -r)' "$retort"
+echo '{"id":"x","messages":[{"role":"user","content":"more"},{"role":"assistant","content":"m"}]}' >>rows.jsonl
+check "a changed file recomputes what reads it" 0 "status 0: pool drafts good quality" run
+check "two names of one thing are made once" 0 "status 0: pool drafts good quality" run --runs other
+check "a store elsewhere has its own" 0 "status 0:" run --runs other
+
+pipeline 1.0 1
+check "a gate that is not met has status 3" 0 "status 3: good quality" run
+check "and has it again without computing" 0 "status 3:" run
+check "its message names figures" 3 "retort: stage quality: exact is 1.0000, surely at least 0.8454; the gate asks for 1.0000" \
+	sh -c '"$0" run p.cfg 2>&1 >/dev/null | tail -n 1; exit 3' "$retort"
+
+pipeline 0.0 1
+sed -i 's/"content":"m"/"content":7/' rows.jsonl
+echo 'not json' >>rows.jsonl
+check "a broken row is named with file and line" 1 "retort: stage pool: rows.jsonl:22:3: invalid token near 'not'" \
+	sh -c '"$0" run p.cfg 2>&1 >/dev/null | tail -n 1; exit 1' "$retort"
+
+check "runs lists what there is" 0 "p                        0 of 4 stages done" "$retort" runs
+sed -i '$d' rows.jsonl
+run >/dev/null
+check "runs verify finds nothing wrong" 0 "artifacts, 0 damaged" sh -c '"$0" runs verify | cut -d" " -f2-' "$retort"
+check "collect removes what no run refers to" 0 "removed" sh -c '"$0" runs collect | cut -d" " -f1' "$retort"
+check "and keeps what one does" 0 "status 0:" run
+object=$(readlink runs/p/drafts)
+echo '{}' >>"runs/p/$object/rows.jsonl"
+check "runs verify sees a file that was changed" 1 "has changed since the artifact was finished" sh -c \
+	'"$0" runs verify 2>/dev/null | sed -n "s/.*rows.jsonl //p"; exit 1' "$retort"
+check "lineage goes back to the files" 0 "file rows.jsonl" sh -c \
+	'"$0" runs show p.good | sed -n "s/^ *\(file rows.jsonl\).*/\1/p" | tail -n 1' "$retort"
+check "a pipeline that is not there" 1 "retort: there is no run of a pipeline 'q' in runs" "$retort" runs show q
+check "a folder that is not there" 1 "retort: there are no runs in nowhere; name their folder with --runs" \
+	"$retort" runs --runs nowhere
+
+check "--log=json is one object a line" 0 "" sh -c \
+	'"$0" run p.cfg --runs j --log=json 2>&1 >/dev/null | grep -v "^{.*}$"; true' "$retort"
+check "an option misspelt" 2 "retort: run: no option --job; did you mean --jobs?" "$retort" run --job 2 p.cfg
+check "a command misspelt" 2 "retort: there is no command 'rnu'; did you mean 'run'?" "$retort" rnu
+check "no file" 2 "retort: run: an argument is missing; usage: retort run [OPTION...] FILE" "$retort" run
+check "jobs that are no number" 2 "retort: run: --jobs many: must be a whole number from 1 to 64" \
+	"$retort" run --jobs many p.cfg
+check "--only of a stage that is not there" 2 "retort: --only x: the pipeline has no stage of this name" \
+	sh -c '"$0" run p.cfg --only x' "$retort"
+check "standard output is full" 1 "retort: cannot write to standard output: No space left on device; make room and run again, finished work is kept" \
+	sh -c '"$0" plugins >/dev/full' "$retort"
+done_testing
