@@ -4,6 +4,7 @@ TEST_LIBS     = core/libcore.la $(CHECK_LIBS)
 
 include tests/base/local.mk
 include tests/cli/local.mk
+include tests/e2e/local.mk
 include tests/fixtures/local.mk
 include tests/plugin/local.mk
 include tests/tensor/local.mk

@@ -30,6 +30,8 @@ int describe_pipeline(const char *file, const struct option_list *set, struct pi
 		r = pipeline_read(file, &options, p, &report, err);
 	else
 		return r;
+	if (r == RT_E_NOMEM)
+		return r;
 	print_mistakes(&report);
 	if (report.errors > 1)
 		return rt_fail(err, RT_E_USAGE, "%s: %lld mistakes; nothing was run", file, (long long)report.errors);

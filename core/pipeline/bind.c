@@ -355,8 +355,12 @@ static void read_all(struct binding *b, const struct setting *group, const struc
 	for (const struct rt_param *p = plugin->params; p && p->name; p++)
 		if (!group || !settings_get(group, p->name))
 			use_default(b, p, at);
-	if (b->report->errors == before && !b->report->nomem && plugin->check &&
-	    plugin->check(b->in->config, &err) < 0)
+	if (b->report->errors != before || b->report->nomem || !plugin->check ||
+	    plugin->check(b->in->config, &err) == 0)
+		return;
+	if (err.code == RT_E_NOMEM)
+		b->report->nomem = true;
+	else
 		report_error(b->report, at, "%s: %s", b->who, err.msg);
 }
 
@@ -389,7 +393,9 @@ static void no_plugin(struct report *report, const struct setting *at, const cha
 {
 	const char *guess = err->code == RT_E_NOENT ? registry_suggest(kind, name) : NULL;
 
-	if (guess)
+	if (err->code == RT_E_NOMEM)
+		report->nomem = true;
+	else if (guess)
 		report_error(report, at, "%s: there is no %s '%s'; did you mean '%s'?", who, kind_name(kind), name,
 		             guess);
 	else

@@ -142,6 +142,14 @@ static void count_object(struct sweep *w, const char *key)
 	}
 }
 
+/* Objects that are referred to, and what belongs to those that are still to be made. */
+static bool is_needed(const struct sweep *w, const char *name)
+{
+	if (!is_key(name) || !rt_json_get(w->keep, name) || strcmp(w->area, "tmp") == 0)
+		return false;
+	return strcmp(w->area, "work") != 0 || !store_has(w->store, name);
+}
+
 static int sweep_entry(void *arg, const char *name, bool is_dir, struct rt_error *err)
 {
 	struct sweep *w = arg;
@@ -149,7 +157,7 @@ static int sweep_entry(void *arg, const char *name, bool is_dir, struct rt_error
 	int           r;
 
 	(void)is_dir;
-	if (is_key(name) && rt_json_get(w->keep, name) && strcmp(w->area, "tmp") != 0)
+	if (is_needed(w, name))
 		return 0;
 	if (strcmp(w->area, "objects") == 0)
 		count_object(w, name);

@@ -131,6 +131,14 @@ int files_compare(const char *dir, const struct rt_json *files, struct rt_error 
 	return r;
 }
 
+/* The folder of `path` with a name for a link that is not in place yet. */
+static char *link_temporary(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return rt_asprintf("%.*s/.tmp-%ld", (int)(slash ? slash - path : 1), slash ? path : ".", (long)getpid());
+}
+
 int files_link(const char *target, const char *path, struct rt_error *err)
 {
 	char        now[512], *tmp;
@@ -145,7 +153,7 @@ int files_link(const char *target, const char *path, struct rt_error *err)
 	} else if (lstat(path, &st) == 0) {
 		return rt_fail(err, RT_E_IO, "%s is in the way: it is no link of a run; move it elsewhere", path);
 	}
-	tmp = rt_asprintf("%s.tmp-%ld", path, (long)getpid());
+	tmp = link_temporary(path);
 	if (!tmp)
 		return rt_fail_nomem(err, path);
 	unlink(tmp);

@@ -1,12 +1,12 @@
 /* folder.c - see make.h: a run's folder, DIR/PIPELINE, and its run.json. */
 #include "pipeline/make.h"
 
-#include "base/fault.h"
-
 #include <retort/file.h>
 #include <retort/memory.h>
 
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,12 +66,28 @@ static bool is_ours(const struct pipeline *p, const char *name)
 	return false;
 }
 
+/* ".tmp-PID...": what a process that is no more has not finished. */
+static bool is_left_over(const char *name)
+{
+	const long pid = strncmp(name, ".tmp-", 5) == 0 ? strtol(name + 5, NULL, 10) : 0;
+
+	return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
 /* A link into the store that no stage of the pipeline stands for any more. */
+static bool is_stale_link(const char *path)
+{
+	static const char prefix[] = "../.store/objects/";
+	char              target[sizeof prefix] = "";
+
+	return readlink(path, target, sizeof target - 1) == (ssize_t)sizeof target - 1 &&
+	       strcmp(target, prefix) == 0;
+}
+
 static int tidy_entry(void *arg, const char *name, bool is_dir, struct rt_error *err)
 {
-	static const char  prefix[] = "../.store/objects/";
 	const struct tidy *t = arg;
-	char               target[sizeof prefix] = "", *path;
+	char              *path;
 	int                r = 0;
 
 	(void)is_dir;
@@ -80,9 +96,8 @@ static int tidy_entry(void *arg, const char *name, bool is_dir, struct rt_error 
 	path = rt_path_join(t->dir, name);
 	if (!path)
 		return rt_fail_nomem(err, name);
-	if (readlink(path, target, sizeof target - 1) == (ssize_t)sizeof target - 1 &&
-	    strcmp(target, prefix) == 0 && (fault_disk() || unlink(path) != 0))
-		r = rt_fail_errno(err, "cannot remove the link %s", path);
+	if (is_left_over(name) || (name[0] != '.' && is_stale_link(path)))
+		r = rt_remove_all(path, err);
 	rt_free(path);
 	return r;
 }

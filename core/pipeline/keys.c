@@ -115,8 +115,8 @@ int keys_still_true(const struct stage *s, struct rt_error *err)
 			return r;
 		if (strcmp(now, ref->hash) != 0)
 			return rt_fail(err, RT_E_IO,
-			               "%s has changed while the stage was reading it, so its result is not kept; "
-			               "run again",
+			               "%s has changed since the pipeline was read, or while the stage was reading it, "
+			               "so its result is not kept; run again",
 			               ref->text);
 	}
 	return 0;

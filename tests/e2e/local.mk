@@ -1,0 +1,9 @@
+# Runs that are interrupted.  check-kill is the long form: 200 kills, and every allocation fails.
+dist_check_SCRIPTS += tests/e2e/faults.sh tests/e2e/kill.sh
+EXTRA_DIST += tests/e2e/lib.sh
+TESTS += tests/e2e/faults.sh tests/e2e/kill.sh
+
+check-kill: all $(check_LTLIBRARIES)
+	srcdir=$(srcdir) KILLS=200 $(SHELL) $(srcdir)/tests/e2e/kill.sh
+	srcdir=$(srcdir) STEP=1 $(SHELL) $(srcdir)/tests/e2e/faults.sh
+.PHONY: check-kill
