@@ -4,23 +4,34 @@
 #include <retort/file.h>
 #include <retort/memory.h>
 
+#include "base/fault.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
+#include <setjmp.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { DEEPEST = 512 };
 
-/* Jansson does not always tell a text that is wrong from memory that ran out. */
-static _Thread_local bool starved;
+static _Thread_local bool starved; /* an allocation failed */
+
+/* While a text is read: where to go when memory runs out.  Jansson's lexer goes on with a token
+ * buffer that could not grow, and then writes past its end, so it must not see the failure.  What
+ * it holds at that moment is lost; a test's failure is therefore had before it starts. */
+static _Thread_local jmp_buf *escape;
 
 static void *give(size_t n)
 {
-	void *p = rt_realloc(NULL, n, 1);
+	void *p = escape ? malloc(n) : rt_realloc(NULL, n, 1);
 
-	if (!p)
-		starved = true;
-	return p;
+	if (p)
+		return p;
+	starved = true;
+	if (escape)
+		longjmp(*escape, 1);
+	return NULL;
 }
 
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
@@ -86,10 +97,30 @@ static int explain(const json_error_t *e, const char *name, int64_t line, struct
 		       e->column > 1 ? e->column : 1, n, e->text);
 }
 
+/* NULL with `starved` set when memory ran out, else with *e. */
+static json_t *load(const char *text, size_t n, json_error_t *e)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	jmp_buf      here;
+	json_t      *j;
+
+	begin();
+	starved = fault_alloc();
+	if (starved)
+		return NULL;
+	if (setjmp(here) != 0) {
+		escape = NULL;
+		return NULL;
+	}
+	escape = &here;
+	j = json_loadb(text, n, flags, e);
+	escape = NULL;
+	return j;
+}
+
 int rt_json_parse(const char *text, size_t n, const char *name, int64_t line, struct rt_json **ret,
 		  struct rt_error *err)
 {
-	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_error_t e;
 	json_t      *j;
 	int64_t      at, column;
@@ -97,12 +128,9 @@ int rt_json_parse(const char *text, size_t n, const char *name, int64_t line, st
 	if (too_deep(text, n, &at, &column))
 		return rt_fail(err, RT_E_FORMAT, "%s:%lld:%lld: nested deeper than %d", name,
 			       (long long)(line + at - 1), (long long)column, DEEPEST);
-	begin();
-	j = json_loadb(text, n, flags, &e);
-	if (starved) {
-		json_decref(j);
+	j = load(text, n, &e);
+	if (!j && starved)
 		return rt_fail(err, RT_E_NOMEM, "%s:%lld: out of memory for JSON", name, (long long)line);
-	}
 	if (!j)
 		return explain(&e, name, line, err);
 	*ret = out(j);
@@ -215,7 +243,7 @@ struct rt_json *rt_json_at(const struct rt_json *array, size_t i)
 	return out(json_array_get(in(array), i));
 }
 
-static void load(struct rt_json_iter *i)
+static void look(struct rt_json_iter *i)
 {
 	i->key = i->state ? json_object_iter_key(i->state) : NULL;
 	i->value = i->state ? out(json_object_iter_value(i->state)) : NULL;
@@ -225,14 +253,14 @@ struct rt_json_iter rt_json_first(const struct rt_json *object)
 {
 	struct rt_json_iter i = { .object = object, .state = json_object_iter(in(object)) };
 
-	load(&i);
+	look(&i);
 	return i;
 }
 
 void rt_json_next(struct rt_json_iter *i)
 {
 	i->state = json_object_iter_next(in(i->object), i->state);
-	load(i);
+	look(i);
 }
 
 struct rt_json *rt_json_new_object(void)

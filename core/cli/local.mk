@@ -9,4 +9,5 @@ core_libcore_la_SOURCES += \
 	core/cli/plugins.c \
 	core/cli/program.c core/cli/program.h \
 	core/cli/run.c \
-	core/cli/runs.c
+	core/cli/runs.c \
+	core/cli/test-plugin.c

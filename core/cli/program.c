@@ -18,7 +18,7 @@ const char *program_plugin_path;
 
 const struct command *const commands[] = {
 	&command_run,     &command_check,      &command_plan,        &command_runs,
-	&command_plugins, &command_new_plugin, NULL
+	&command_plugins, &command_new_plugin, &command_test_plugin, NULL
 };
 
 static void usage(FILE *to)

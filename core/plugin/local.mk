@@ -1,4 +1,5 @@
 core_libcore_la_SOURCES += \
+	core/plugin/conform.c core/plugin/conform.h \
 	core/plugin/context.c core/plugin/context.h \
 	core/plugin/kind.c core/plugin/kind.h \
 	core/plugin/object.c core/plugin/object.h \
@@ -8,4 +9,10 @@ core_libcore_la_SOURCES += \
 	core/plugin/path.c core/plugin/path.h \
 	core/plugin/registry.c core/plugin/registry.h \
 	core/plugin/scan.c \
+	core/plugin/specimen.c core/plugin/specimen.h \
+	core/plugin/trial.c core/plugin/trial.h \
+	core/plugin/trial-answer.c \
+	core/plugin/trial-disk.c \
+	core/plugin/trial-loss.c \
+	core/plugin/trial-weights.c \
 	core/plugin/vet.c core/plugin/vet.h

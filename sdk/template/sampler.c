@@ -39,7 +39,7 @@ static int sample(void *state, float *logits, int64_t V, const int32_t *history,
 	const double t = ((struct state *)state)->temperature;
 	double       sum = 0, left;
 	int32_t      last = 0;
-	float        most;
+	float        most = 0;
 	int          r = largest(logits, V, &most, err);
 
 	(void)history, (void)n;

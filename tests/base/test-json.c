@@ -261,7 +261,7 @@ static int all_of_it(struct rt_error *err)
 
 START_TEST(any_allocation_may_fail)
 {
-	ck_assert_int_ge(torture("alloc", all_of_it, RT_E_NOMEM), 100);
+	ck_assert_int_ge(torture("alloc", all_of_it, RT_E_NOMEM), 50);
 }
 END_TEST
 
