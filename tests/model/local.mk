@@ -4,7 +4,7 @@ EXTRA_DIST += tests/golden/NOTICE tests/golden/llama-tiny tests/golden/qwen2-bf1
 	tests/golden/gguf/align64.gguf tests/golden/gguf/align64.json
 
 if HAVE_CHECK
-MODEL_TEST = tests/golden.h tests/runner.h tests/temp.h
+MODEL_TEST = tests/golden.h tests/runner.h tests/temp.h tests/torture.h
 
 check_PROGRAMS += tests/model/test-files tests/model/test-gguf tests/model/test-golden
 
