@@ -119,12 +119,13 @@ static const struct family *family_of(struct reader *r)
 	return NULL;
 }
 
-static bool equals(const struct rt_json *v, const char *value)
+static bool equals(struct reader *r, const struct rt_json *v, const char *value)
 {
 	struct rt_json *want = NULL;
 	bool            same;
 
-	if (rt_json_parse(value, strlen(value), "neutral", 1, &want, NULL) != 0)
+	r->code = rt_json_parse(value, strlen(value), r->name, 1, &want, r->err);
+	if (r->code != 0) /* out of memory: the text is our own */
 		return false;
 	same = rt_json_equal(v, want) ||
 	       ((rt_json_is(v, RT_JSON_INT) || rt_json_is(v, RT_JSON_REAL)) &&
@@ -141,7 +142,7 @@ static void check_neutral(struct reader *r)
 		const struct rt_json *v = rt_json_get(r->json, n->key);
 		struct rt_text        t = RT_TEXT_INIT;
 
-		if (rt_json_type(v) == RT_JSON_NULL || equals(v, n->value))
+		if (rt_json_type(v) == RT_JSON_NULL || equals(r, v, n->value) || r->code != 0)
 			continue;
 		rt_json_print(v, RT_JSON_SPACED, &t);
 		r->code = rt_fail(r->err, RT_E_UNSUP, "%s: %s = %.80s is not supported (only %s is)",

@@ -68,7 +68,12 @@ int gemm_rows(const struct product *p, struct rt_error *err)
 
 /* ---- 8-bit activations ------------------------------------------------------------------ */
 
-enum { INT8_ROWS = 64 }; /* rows of a that share one unpacking of b */
+enum {
+	INT8_ROWS = 64,         /* rows of a that share one unpacking of b */
+	AHEAD = 8,              /* stretches of AFFINE that are unpacked together */
+	ROUND_GRAIN = 1 << 15,  /* activations that one piece of work rounds */
+	INT8_GRAIN = 1 << 16    /* weights that one piece multiplies */
+};
 
 struct int8_job {
 	const struct product *p;
@@ -95,28 +100,43 @@ static bool has_min(int64_t dtype)
 	       dtype == RT_Q5_K;
 }
 
+/* One row of b against some rows of a: unpacked AHEAD stretches at a time, because vectors that
+ * are loaded right after they were stored in parts stall. */
+static void int8_row(const struct int8_job *j, const char *row, int64_t i, int64_t rows, float *sum)
+{
+	const struct product *p = j->p;
+	const int64_t         bytes = element(&p->b, AFFINE) - element(&p->b, 0);
+	const bool            min = has_min(p->b.dtype);
+	struct affine         w[AHEAD];
+
+	for (int64_t k = 0; k < p->k; k += AHEAD * AFFINE) {
+		const int64_t last = p->k - k < AHEAD * AFFINE ? p->k : k + AHEAD * AFFINE;
+
+		for (int64_t c = k; c < last; c += AFFINE, row += bytes)
+			j->kernels->unpack[p->b.dtype](row, last - c < AFFINE ? last - c : AFFINE,
+						       &w[(c - k) / AFFINE]);
+		for (int64_t c = k; c < last; c += AFFINE) {
+			const int64_t at = i * p->k + c;
+
+			j->kernels->int8_dots(&w[(c - k) / AFFINE], min,
+					      last - c < AFFINE ? last - c : AFFINE, j->q + at,
+					      j->scale + at / INT8_GROUP, j->sums + at / AFFINE_GROUP,
+					      p->k, rows, sum);
+		}
+	}
+}
+
 static void int8_piece(void *arg, int64_t first, int64_t last)
 {
 	const struct int8_job *j = arg;
 	const struct product  *p = j->p;
-	const bool             min = has_min(p->b.dtype);
 
 	for (int64_t n = first; n < last; n++)
 		for (int64_t i = 0; i < p->m; i += INT8_ROWS) {
 			const int64_t rows = p->m - i < INT8_ROWS ? p->m - i : INT8_ROWS;
 			float         sum[INT8_ROWS] = { 0 };
 
-			for (int64_t k = 0; k < p->k; k += AFFINE) {
-				const int64_t size = p->k - k < AFFINE ? p->k - k : AFFINE;
-				const int64_t at = i * p->k + k;
-				struct affine w;
-
-				j->kernels->unpack[p->b.dtype](element(&p->b, n * p->b.row + k), size,
-							       &w);
-				j->kernels->int8_dots(&w, min, size, j->q + at,
-						      j->scale + at / INT8_GROUP,
-						      j->sums + at / AFFINE_GROUP, p->k, rows, sum);
-			}
+			int8_row(j, element(&p->b, n * p->b.row), i, rows, sum);
 			for (int64_t r = 0; r < rows; r++)
 				put(p, i + r, n, sum[r]);
 		}
@@ -137,8 +157,8 @@ int gemm_int8(const struct product *p, struct rt_error *err)
 		round_rows(&j, 0, p->m);
 		int8_piece(&j, 0, p->n);
 	} else {
-		rt_parallel(p->m, 8, round_rows, &j);
-		rt_parallel(p->n, GRAIN / 4, int8_piece, &j);
+		rt_parallel(p->m, 1 + ROUND_GRAIN / p->k, round_rows, &j);
+		rt_parallel(p->n, 1 + INT8_GRAIN / p->k, int8_piece, &j);
 	}
 	workspace_give(j.scale);
 	return 0;

@@ -1,6 +1,8 @@
 /* kernels-avx2.c - the kernels for AVX2 and FMA. */
 #include <immintrin.h>
 
+#include "tensor/kernels.h"
+
 #define KERNELS      kernels_avx2
 #define ISA          "avx2"
 #define VBYTES       32
@@ -8,4 +10,5 @@
 #define MR           6
 #define NV           2
 
+#include "tensor/int8-avx2.inc.c"
 #include "tensor/kernels.inc.c"

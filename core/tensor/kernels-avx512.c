@@ -1,6 +1,8 @@
 /* kernels-avx512.c - the kernels for AVX-512 F, BW, DQ and VL. */
 #include <immintrin.h>
 
+#include "tensor/kernels.h"
+
 #define KERNELS      kernels_avx512
 #define ISA          "avx512"
 #define VBYTES       64
@@ -8,4 +10,5 @@
 #define MR           14
 #define NV           2
 
+#include "tensor/int8-avx2.inc.c"
 #include "tensor/kernels.inc.c"

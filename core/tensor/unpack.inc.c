@@ -39,24 +39,38 @@ static void nibbles5(const uint8_t *src, uint32_t mask, int offset, int8_t *q)
 	}
 }
 
+/* The f16 that begins each of up to eight blocks, as the scales of their groups. */
+static void scales32(const uint8_t *p, int64_t bytes, int64_t n, struct affine *w)
+{
+	uint16_t d[8] = { 0 };
+	float    f[8];
+
+	for (int64_t b = 0; b < n / 32; b++)
+		d[b] = u16(p + b * bytes);
+	for (int b = 0; b < 8; b++)
+		f[b] = f16_to_f32(d[b]);
+	for (int g = 0; g < 16; g++) {
+		w->scale[g] = f[g / 2];
+		w->min[g] = 0.0f;
+	}
+}
+
 static void unpack_q8_0(const void *src, int64_t n, struct affine *w)
 {
 	const uint8_t *p = src;
 
-	for (int64_t b = 0; b < n / 32; b++, p += 34) {
-		group32(w, b, f16_to_f32(u16(p)), 0.0f);
-		memcpy(w->q + 32 * b, p + 2, 32);
-	}
+	scales32(p, 34, n, w);
+	for (int64_t b = 0; b < n / 32; b++)
+		memcpy(w->q + 32 * b, p + 34 * b + 2, 32);
 }
 
 static void unpack_q4_0(const void *src, int64_t n, struct affine *w)
 {
 	const uint8_t *p = src;
 
-	for (int64_t b = 0; b < n / 32; b++, p += 18) {
-		group32(w, b, f16_to_f32(u16(p)), 0.0f);
-		nibbles(p + 2, 8, w->q + 32 * b);
-	}
+	scales32(p, 18, n, w);
+	for (int64_t b = 0; b < n / 32; b++)
+		nibbles(p + 18 * b + 2, 8, w->q + 32 * b);
 }
 
 static void unpack_q4_1(const void *src, int64_t n, struct affine *w)
@@ -101,10 +115,9 @@ static void unpack_iq4_nl(const void *src, int64_t n, struct affine *w)
 {
 	const uint8_t *p = src;
 
-	for (int64_t b = 0; b < n / 32; b++, p += 18) {
-		group32(w, b, f16_to_f32(u16(p)), 0.0f);
-		codebook(p + 2, w->q + 32 * b);
-	}
+	scales32(p, 18, n, w);
+	for (int64_t b = 0; b < n / 32; b++)
+		codebook(p + 18 * b + 2, w->q + 32 * b);
 }
 
 /* d, high scale bits (2 each), low scale bits (4 each), nibbles. */
@@ -133,8 +146,9 @@ static void unpack_q2_k(const void *src, int64_t n, struct affine *w)
 		w->scale[g] = d * (float)(p[g] & 15);
 		w->min[g] = dmin * (float)(p[g] >> 4);
 	}
-	for (int i = 0; i < AFFINE; i++)
-		w->q[i] = (int8_t)(q[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3);
+	for (int b = 0; b < 8; b++)
+		for (int i = 0; i < 32; i++)
+			w->q[32 * b + i] = (int8_t)(q[b / 4 * 32 + i] >> 2 * (b % 4) & 3);
 }
 
 /* third bits, 2-bit numbers, scales (6 bits each), d. */
@@ -150,11 +164,12 @@ static void unpack_q3_k(const void *src, int64_t n, struct affine *w)
 		w->scale[g] = d * (float)((low | high << 4) - 32);
 		w->min[g] = 0.0f;
 	}
-	for (int i = 0; i < AFFINE; i++) {
-		const int low = q[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3;
+	for (int b = 0; b < 8; b++)
+		for (int i = 0; i < 32; i++) {
+			const int low = q[b / 4 * 32 + i] >> 2 * (b % 4) & 3, third = p[i] >> b & 1;
 
-		w->q[i] = (int8_t)(low - (p[i % 32] >> i / 32 & 1 ? 0 : 4));
-	}
+			w->q[32 * b + i] = (int8_t)(low + 4 * third - 4);
+		}
 }
 
 /* Scales and mins of q4_k and q5_k: eight of each in 6 bits, the last four split. */

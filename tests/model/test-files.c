@@ -3,6 +3,7 @@
 #include "golden.h"
 #include "runner.h"
 #include "temp.h"
+#include "torture.h"
 
 #include "model/checkpoint.h"
 
@@ -286,6 +287,54 @@ START_TEST(missing_and_left_over_tensors_are_named)
 }
 END_TEST
 
+/* ---- out of memory ------------------------------------------------------------------------- */
+
+static char tiny[4096];
+
+/* Open, one step of training, close. */
+static int live(struct rt_error *err)
+{
+	const int32_t        id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
+	const struct nn_span span = { 0, 5, 0, 5 };
+	const struct model_batch b = { id, position, 5, &span, 1 };
+	struct model_tape    tape = { 0 };
+	struct model_run     run = { .tape = &tape };
+	struct weights       g = { 0 };
+	struct model         m;
+	struct nn_head       head;
+	float                hidden[5 * 64], dhidden[5 * 64];
+	struct nn_heads      h = { hidden, 5, 1, 64, 64 };
+	double               loss;
+	int                  r = model_open(&m, tiny, err);
+
+	if (r != 0)
+		return r;
+	r = weights_zeros(&g, &m.config, err);
+	if (r == 0)
+		r = model_forward(&m, &b, &run, hidden, err);
+	head = model_head(&m);
+	if (r == 0)
+		r = nn_cross_entropy(&head, h, id, 1.0f, &loss, NULL, dhidden, g.t[W_HEAD].data, err);
+	if (r == 0)
+		r = model_backward(&m, &b, &tape, dhidden, &g, err);
+	if (r == 0)
+		r = checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, err);
+	weights_free_zeros(&g);
+	model_tape_fini(&tape);
+	model_close(&m);
+	return r;
+}
+
+START_TEST(memory_may_run_out_anywhere)
+{
+	const char *wish = getenv("RETORT_GOLDEN");
+
+	snprintf(tiny, sizeof tiny, "%s/qwen2-tiny", wish && *wish ? wish : GOLDEN_DIR);
+	if (rt_exists(tiny))
+		ck_assert_int_gt(torture("alloc", live, RT_E_NOMEM), 20);
+}
+END_TEST
+
 RUNNER("files", 120, {
 	tcase_add_checked_fixture(tc, temp_begin, temp_end);
 	tcase_add_test(tc, tensors_are_read_back_as_they_were_written);
@@ -296,4 +345,5 @@ RUNNER("files", 120, {
 	tcase_add_test(tc, both_spellings_and_family_defaults_are_understood);
 	TABLE_TEST(tc, rotary_scalings_give_the_frequencies_of_their_papers, ropes);
 	tcase_add_test(tc, missing_and_left_over_tensors_are_named);
+	tcase_add_test(tc, memory_may_run_out_anywhere);
 })

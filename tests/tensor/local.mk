@@ -1,5 +1,6 @@
 GOLDEN_CPPFLAGS = $(JANSSON_CFLAGS) -DGOLDEN_DIR='"$(srcdir)/tests/golden"'
 EXTRA_DIST += tests/golden/gguf/NOTICE \
+	tests/golden/losses/NOTICE tests/golden/losses/logps.json \
 	tests/golden/gguf/quantize.json tests/golden/gguf/quantize.bin \
 	tests/golden/gguf/dequantize.json tests/golden/gguf/dequantize.bin
 
@@ -10,6 +11,7 @@ check_PROGRAMS += \
 	tests/tensor/test-attention \
 	tests/tensor/test-blocks \
 	tests/tensor/test-isa \
+	tests/tensor/test-logps \
 	tests/tensor/test-matmul \
 	tests/tensor/test-nn \
 	tests/tensor/test-quantize \
@@ -26,6 +28,10 @@ tests_tensor_test_blocks_LDADD      = $(TEST_LIBS)
 tests_tensor_test_isa_SOURCES       = tests/tensor/test-isa.c $(TENSOR_TEST)
 tests_tensor_test_isa_CPPFLAGS      = $(TEST_CPPFLAGS)
 tests_tensor_test_isa_LDADD         = $(TEST_LIBS)
+
+tests_tensor_test_logps_SOURCES     = tests/tensor/test-logps.c tests/golden.h $(TENSOR_TEST)
+tests_tensor_test_logps_CPPFLAGS    = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
+tests_tensor_test_logps_LDADD       = $(TEST_LIBS)
 
 tests_tensor_test_matmul_SOURCES    = tests/tensor/test-matmul.c $(TENSOR_TEST)
 tests_tensor_test_matmul_CPPFLAGS   = $(TEST_CPPFLAGS)

@@ -189,21 +189,24 @@ END_TEST
 /* Rounding x to 127 steps of its largest neighbour costs at most 1/254 of that a product. */
 START_TEST(eight_bit_activations_stay_within_half_a_step)
 {
-	enum { M = 70, N = 21, K = 768 };
-	float           *x = numbers(M * K), *w = numbers(N * K), *plain = numbers(N * K);
+	enum { M = 13, N = 21, MOST = 800 };
+	float           *x = numbers(M * MOST), *w = numbers(N * MOST), *plain = numbers(N * MOST);
 	float           *y = numbers(M * N);
-	void            *stored = numbers(N * K);
-	struct rt_tensor a = rt_matrix(x, M, K), c = rt_matrix(y, M, N);
+	void            *stored = numbers(N * MOST);
+	struct rt_tensor c = rt_matrix(y, M, N);
 	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 
 	o.flags = RT_MATMUL_INT8;
 	for (const struct isa *isa = isa_all; isa->kernels; isa++)
 		for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
 			const struct rt_dtype_info *info = rt_dtype_info(dtype);
-			struct rt_tensor            q;
+			struct rt_tensor            q, a;
+			int                         K;
 
 			if (!isa->usable() || !info || info->block == 1)
 				continue;
+			K = info->block == 256 ? 768 : MOST; /* a stretch of 256 cut short, too */
+			a = rt_matrix(x, M, K);
 			kernels_set(isa->kernels);
 			ck_assert_int_eq(rt_quantize(dtype, w, N, K, NULL, stored, NULL), 0);
 			ck_assert_int_eq(rt_dequantize(dtype, stored, N * K, plain, NULL), 0);

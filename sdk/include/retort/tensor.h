@@ -124,8 +124,8 @@ int rt_convert(const struct rt_tensor *src, struct rt_tensor *dst, struct rt_err
 /* ---- products --------------------------------------------------------------------------- */
 
 enum rt_matmul_flags {
-	/* Round the activations to 8 bits in groups of 32 and multiply integers, where b is of a
-	 * block type: several times faster, for inference only.  Ignored for other types. */
+	/* The activations may be rounded to 8 bits in groups of 32, to multiply integers, where b
+	 * is of a block type and that is faster (few rows).  For inference only. */
 	RT_MATMUL_INT8 = 1,
 	/* RT_E_NUMERIC if a result is infinite or not a number. */
 	RT_MATMUL_CHECK = 2
