@@ -11,3 +11,13 @@ core_libcore_la_SOURCES += \
 	core/cli/run.c \
 	core/cli/runs.c \
 	core/cli/test-plugin.c
+
+dist_man_MANS += core/cli/man/retort.1 core/cli/man/retort-pipeline.5 core/cli/man/retort-plugin.7
+
+# Installed under the name of the program, which is how bash finds it.
+EXTRA_DIST += core/cli/completion.bash
+install-data-local:
+	$(MKDIR_P) '$(DESTDIR)$(bashcompletiondir)'
+	$(INSTALL_DATA) $(srcdir)/core/cli/completion.bash '$(DESTDIR)$(bashcompletiondir)/retort'
+uninstall-local:
+	rm -f '$(DESTDIR)$(bashcompletiondir)/retort'

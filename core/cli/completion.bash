@@ -1,0 +1,24 @@
+# bash completion for retort; what it offers comes from the program itself.
+_retort() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) ;;
+		*) command=${COMP_WORDS[i]}; break ;;
+		esac
+	done
+	if [[ -z $command ]]; then
+		COMPREPLY=($(compgen -W "$(retort --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p') --help --version --plugin-path" -- "$cur"))
+	elif [[ $cur == -* ]]; then
+		COMPREPLY=($(compgen -W "$(retort "$command" --help 2>/dev/null | sed -n 's/^  \(--[a-z-]*\).*/\1/p') --help" -- "$cur"))
+	elif [[ $prev == --runs || $prev == --plugin-path ]]; then
+		COMPREPLY=($(compgen -d -- "$cur"))
+	elif [[ $command == plugins ]]; then
+		COMPREPLY=($(compgen -W "$(retort plugins 2>/dev/null | sed -n 's/^\([a-z]*-[a-z0-9-]*\) .*/\1/p')" -- "$cur"))
+	elif [[ $command == runs && $prev == runs ]]; then
+		COMPREPLY=($(compgen -W 'list show remove collect verify' -- "$cur"))
+	else
+		COMPREPLY=($(compgen -f -- "$cur"))
+	fi
+}
+complete -o filenames -F _retort retort
