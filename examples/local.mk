@@ -1,0 +1,11 @@
+# Each folder a pipeline that runs; installed as it is.
+assistantdir = $(examplesdir)/assistant
+dist_assistant_DATA = examples/assistant/baseline.cfg
+assistantdatadir = $(examplesdir)/assistant/data
+dist_assistantdata_DATA = \
+	examples/assistant/data/NOTICE \
+	examples/assistant/data/test.jsonl \
+	examples/assistant/data/tools.json \
+	examples/assistant/data/train.jsonl \
+	examples/assistant/data/valid.jsonl
+EXTRA_DIST += examples/quickstart tests/run tests/setup.sh tests/count.sh
