@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECONDS = 60, MOST_FINDINGS = 64, WARM = 16, MOST_CYCLES = 50000, CACHED = 64 * 1024, MOST_ALLOCS = 400 };
+enum { SECONDS = 60, MOST_FINDINGS = 64, WARM = 16, MOST_CYCLES = 20000, CACHED = 64 * 1024, MOST_ALLOCS = 400 };
 
 /* The worst that was said of one check; a check may be made many times. */
 struct finding {

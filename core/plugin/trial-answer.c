@@ -16,9 +16,18 @@
 
 enum { VOCABULARY = 50, DRAWS = 200 };
 
+struct sampling {
+	float       *logits; /* what the sampler gets, and may overwrite */
+	const float *normal;
+};
+
 static void sampler_prepare(struct trial *t)
 {
-	t->data = trial_output(VOCABULARY, sizeof(float));
+	struct sampling *d = trial_output(1, sizeof *d);
+
+	d->logits = trial_output(VOCABULARY, sizeof *d->logits);
+	d->normal = trial_normal(51, VOCABULARY, 2);
+	t->data = d;
 }
 
 static int draw(struct trial *t, float *logits, int64_t V, double uniform, int32_t *token, struct rt_error *err)
@@ -32,9 +41,9 @@ static int draw(struct trial *t, float *logits, int64_t V, double uniform, int32
 /* Normal logits; every third token is not allowed. */
 static float *fresh(struct trial *t)
 {
-	float *x = t->data;
+	const struct sampling *d = t->data;
+	float                 *x = memcpy(d->logits, d->normal, VOCABULARY * sizeof *x);
 
-	memcpy(x, trial_normal(51, VOCABULARY, 2), VOCABULARY * sizeof *x);
 	for (int i = 0; i < VOCABULARY; i += 3)
 		x[i] = -INFINITY;
 	return x;

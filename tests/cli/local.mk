@@ -1,4 +1,5 @@
 # The command line: exact messages, exact statuses.
-dist_check_SCRIPTS += tests/cli/mistakes.sh tests/cli/plugins.sh tests/cli/run.sh
+CLI_TESTS = tests/cli/mistakes.sh tests/cli/new-plugin.sh tests/cli/plugins.sh tests/cli/run.sh
+dist_check_SCRIPTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/lib.sh tests/cli/mistakes.txt
-TESTS += tests/cli/mistakes.sh tests/cli/plugins.sh tests/cli/run.sh
+TESTS += $(CLI_TESTS)
