@@ -251,8 +251,8 @@ static void teacher_prepare(struct trial *t)
 {
 	static const char *const bodies[REQUESTS] = {
 		"{\"messages\":[{\"role\":\"user\",\"content\":\"What is 2 + 2?\"}]}",
-		"{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},{\"role\":\"user\",\"content\":\"Hello\"}],"
-		"\"n\":2,\"temperature\":0.7}",
+		("{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},{\"role\":\"user\",\"content\":\"Hello\"}],"
+		"\"n\":2,\"temperature\":0.7}"),
 		"{\"messages\":[{\"role\":\"user\",\"content\":\"\"}],\"max_tokens\":8}",
 	};
 	static const char *const ids[REQUESTS] = { "a", "b", "c" };
