@@ -109,6 +109,11 @@ static void int8_row(const struct int8_job *j, const char *row, int64_t i, int64
 	const bool            min = has_min(p->b.dtype);
 	struct affine         w[AHEAD];
 
+	if (j->kernels->direct[p->b.dtype]) {
+		j->kernels->direct[p->b.dtype](row, p->k, j->q + i * p->k,
+					       j->scale + i * (p->k / INT8_GROUP), p->k, rows, sum);
+		return;
+	}
 	for (int64_t k = 0; k < p->k; k += AHEAD * AFFINE) {
 		const int64_t last = p->k - k < AHEAD * AFFINE ? p->k : k + AHEAD * AFFINE;
 

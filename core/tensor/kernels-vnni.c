@@ -63,4 +63,7 @@ static void int8_dots_vnni(const struct affine *w, bool min, int64_t n, const in
 	}
 }
 
+#define DOT32(u, s) _mm256_dpbusd_epi32(_mm256_setzero_si256(), u, s)
+
+#include "tensor/direct-avx2.inc.c"
 #include "tensor/kernels.inc.c"

@@ -60,6 +60,11 @@ struct kernels {
 			  const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
 			  float *ret);
 
+	/* The same for a whole row of blocks as it is stored, n a multiple of 32; NULL where
+	 * int8_dots() has to do. */
+	void (*direct[RT_DTYPES])(const void *w, int64_t n, const int8_t *q, const float *scale,
+				  int64_t ld, int64_t rows, float *ret);
+
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */
 	float  (*max)(const float *x, int64_t n);

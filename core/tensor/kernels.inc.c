@@ -4,7 +4,7 @@
  *   KERNELS        name of the table        ISA        its name in a string
  *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
  *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
- * and may define INT8_DOTS as its own integer product.
+ * and may define INT8_DOTS as its own integer product, and DIRECT where there are direct ones.
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
@@ -243,6 +243,9 @@ const struct kernels KERNELS = {
 	.axpy = axpy,
 	.int8_row = int8_row,
 	.int8_dots = INT8_DOTS,
+#ifdef DIRECT
+	.direct = { [RT_Q8_0] = direct_q8_0, [RT_Q4_0] = direct_q4_0 },
+#endif
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,

@@ -20,7 +20,7 @@ core_libcore_la_SOURCES += \
 	core/tensor/tensor.c \
 	core/tensor/workspace.c
 
-EXTRA_DIST += core/tensor/int8-avx2.inc.c core/tensor/kernels.inc.c core/tensor/rows.inc.c core/tensor/unpack.inc.c
+EXTRA_DIST += core/tensor/direct-avx2.inc.c core/tensor/int8-avx2.inc.c core/tensor/kernels.inc.c core/tensor/rows.inc.c core/tensor/unpack.inc.c
 
 noinst_LTLIBRARIES += core/tensor/libgeneric.la
 core_tensor_libgeneric_la_SOURCES = core/tensor/kernels-generic.c core/tensor/fit-affine.c \

@@ -295,13 +295,14 @@ static json_t *description(const char *folder)
 	return j;
 }
 
-/* Parameters after the steps; at most one in two hundred may have a gradient of rounding. */
+/* Parameters after the steps; at most one in two hundred may have a gradient of rounding.  In
+ * the second and third step gradients are not known: one in two thousand may be off by 1e-3. */
 static void compare_stepped(const struct subject *s, int64_t index, double norm, double lr)
 {
 	char          name[WEIGHTS_NAME], key[WEIGHTS_NAME + 8];
 	const float  *got = s->m.weights.t[index].data, *want, *gradient;
 	const int64_t n = rt_numel(&s->m.weights.t[index]);
-	int64_t       noise = 0;
+	int64_t       noise = 0, later = 0;
 
 	weights_name(index, NAME_HF, name);
 	snprintf(key, sizeof key, "adamw3.%s", name);
@@ -313,7 +314,8 @@ static void compare_stepped(const struct subject *s, int64_t index, double norm,
 		const double d = fabs((double)got[i] - want[i]);
 
 		noise += rounding;
-		ck_assert_msg(d <= (rounding ? 6.0 * lr : 1e-4), "%s: %s[%lld] is %.7g, want %.7g",
+		later += !rounding && d > 1e-4;
+		ck_assert_msg(d <= (rounding ? 6.0 * lr : later <= 1 + n / 2000 ? 1e-3 : 1e-4), "%s: %s[%lld] is %.7g, want %.7g",
 			      s->folder, name, (long long)i, (double)got[i], (double)want[i]);
 	}
 	ck_assert_msg(noise <= 32 + n / 200, "%s: %lld gradients of %s are nothing but rounding",
