@@ -22,7 +22,7 @@ lib_LTLIBRARIES += libretort.la
 libretort_la_SOURCES      =
 libretort_la_LIBADD       = core/libcore.la
 libretort_la_LDFLAGS      = $(AM_LDFLAGS) -version-info 1:0:0 -no-undefined \
-	-Wl,--version-script=$(srcdir)/core/retort.map -Wl,-z,defs
+	-Wl,--version-script=$(srcdir)/core/retort.map $(NO_UNDEFINED)
 libretort_la_DEPENDENCIES = core/libcore.la $(srcdir)/core/retort.map
 EXTRA_DIST += core/retort.map
 

@@ -1,7 +1,7 @@
 # One shared object a plugin, all in one folder: built beside the program, where it finds them.
 # -module must stand in each line literally, automake looks for it.
 PLUGIN_LINK = $(AM_LDFLAGS) -avoid-version -shared -no-undefined \
-	-export-symbols-regex '^retort_plugin$$' -Wl,-z,defs -Wl,-z,now -Wl,-z,nodelete
+	-export-symbols-regex '^retort_plugin$$' $(NO_UNDEFINED) -Wl,-z,now -Wl,-z,nodelete
 PLUGIN_INCLUDES = -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$(srcdir)/sdk/include
 
 include plugins/judge/local.mk

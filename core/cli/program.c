@@ -6,6 +6,7 @@
 #include "plugin/context.h"
 #include "plugin/registry.h"
 
+#include <retort/tensor.h>
 #include <retort/text.h>
 
 #include <errno.h>
@@ -118,6 +119,8 @@ int rt_main(int argc, char **argv)
 		return program_status(program_flush(&err));
 	}
 	r = fault_set(getenv("RETORT_FAULT"), &err);
+	if (r == 0)
+		r = rt_isa_init(&err);
 	if (r == 0)
 		r = run(argc, argv, &err);
 	registry_exit();

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -134,9 +135,11 @@ int files_compare(const char *dir, const struct rt_json *files, struct rt_error 
 /* The folder of `path` with a name for a link that is not in place yet. */
 static char *link_temporary(const char *path)
 {
-	const char *slash = strrchr(path, '/');
+	static atomic_long number; /* stages that end side by side have links of their own */
+	const char        *slash = strrchr(path, '/');
 
-	return rt_asprintf("%.*s/.tmp-%ld", (int)(slash ? slash - path : 1), slash ? path : ".", (long)getpid());
+	return rt_asprintf("%.*s/.tmp-%ld-link%ld", (int)(slash ? slash - path : 1), slash ? path : ".",
+	                   (long)getpid(), atomic_fetch_add(&number, 1));
 }
 
 int files_link(const char *target, const char *path, struct rt_error *err)
