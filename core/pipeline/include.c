@@ -215,8 +215,8 @@ static int read_frame(struct source *s, const struct frame *f, const char *text,
                       struct rt_arena *a, struct rt_error *err)
 {
 	const char *end = text + n;
-	enum place  in = CODE;
-	int         line = 0, r = check_bytes(f, text, n, err);
+	enum place  in = CODE, was;
+	int         line = 0, begun = 0, r = check_bytes(f, text, n, err);
 
 	if (r == 0 && n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
@@ -233,12 +233,18 @@ static int read_frame(struct source *s, const struct frame *f, const char *text,
 			r = rt_fail(err, RT_E_USAGE, "write @include \"file\", the name in quotes");
 		else
 			r = note_line(s, f->path, line, err);
+		was = in;
 		if (r == 0 && is == 0)
 			r = copy_line(s, &in, text, stop, err);
+		if (in != CODE && was == CODE)
+			begun = line;
 		if (r < 0 && r != RT_E_NOMEM)
 			r = rt_within(err, RT_E_USAGE, "%s:%d", f->path, line);
 		text = nl ? nl + 1 : end;
 	}
+	if (r == 0 && in != CODE)
+		r = rt_fail(err, RT_E_USAGE, "%s:%d: %s begins here and does not end", f->path, begun,
+		            in == STRING ? "a text in quotes" : "a comment");
 	return r;
 }
 
