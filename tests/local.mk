@@ -12,3 +12,20 @@ include tests/tensor/local.mk
 include tests/model/local.mk
 
 TESTS += $(check_PROGRAMS)
+
+# The Check programs under valgrind, which knows no AVX-512; a program at a time.
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+check-valgrind: all $(check_PROGRAMS) $(check_LTLIBRARIES)
+	for t in $(check_PROGRAMS); do \
+	  echo "valgrind $$t"; \
+	  srcdir=$(srcdir) RETORT_ISA=avx2 OPENBLAS_CORETYPE=Haswell CK_FORK=no CK_VERBOSITY=minimal \
+	    $(LIBTOOL) --mode=execute $(VALGRIND) $$t || exit 1; \
+	done
+
+# Layout is decided by clang-format.
+format-check:
+	cd $(srcdir) && find core plugins sdk tests -name '*.[ch]' ! -name '*.inc.c' | \
+	  xargs clang-format --dry-run -Werror
+format:
+	cd $(srcdir) && find core plugins sdk tests -name '*.[ch]' ! -name '*.inc.c' | xargs clang-format -i
+.PHONY: check-valgrind format format-check

@@ -148,14 +148,28 @@ int rt_json_read(const char *path, int64_t limit, struct rt_json **ret, struct r
 	return r;
 }
 
+/* Jansson counts atomically, but its inline functions first read the count plainly to spare
+ * constants (true, null), while another thread may be counting.  These read it atomically. */
+static bool is_constant(const json_t *v)
+{
+	return __atomic_load_n(&v->refcount, __ATOMIC_RELAXED) == (size_t)-1;
+}
+
 struct rt_json *rt_json_ref(const struct rt_json *j)
 {
-	return out(json_incref(in(j)));
+	json_t *v = in(j);
+
+	if (v && !is_constant(v))
+		__atomic_add_fetch(&v->refcount, 1, __ATOMIC_ACQ_REL);
+	return out(v);
 }
 
 void rt_json_free(struct rt_json *j)
 {
-	json_decref(in(j));
+	json_t *v = in(j);
+
+	if (v && !is_constant(v) && __atomic_sub_fetch(&v->refcount, 1, __ATOMIC_ACQ_REL) == 0)
+		json_delete(v);
 }
 
 struct rt_json *rt_json_copy(const struct rt_json *j)

@@ -9,13 +9,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t cancelled;
+static atomic_int cancelled; /* set in a signal handler, read by every thread */
 
 struct job {
 	struct run    *run;
