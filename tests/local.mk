@@ -4,10 +4,12 @@ TEST_LIBS     = core/libcore.la $(CHECK_LIBS)
 
 include tests/base/local.mk
 include tests/cli/local.mk
+include tests/data/local.mk
 include tests/e2e/local.mk
 include tests/fixtures/local.mk
 include tests/fuzz/local.mk
 include tests/plugin/local.mk
+include tests/plugins/local.mk
 include tests/tensor/local.mk
 include tests/model/local.mk
 

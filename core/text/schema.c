@@ -410,9 +410,14 @@ int rt_schema_fits(const struct rt_json *schema, const struct rt_json *value, ch
 {
 	struct match m = { .root = schema, .why = n > 0 ? why : NULL, .why_size = n, .err = err };
 
+	int          r;
+
 	if (n > 0)
 		why[0] = '\0';
-	return fits(&m, schema, value);
+	r = fits(&m, schema, value);
+	if (r == 1 && n > 0)
+		why[0] = '\0'; /* of a form that did not fit, where another did */
+	return r;
 }
 
 static int check_schema(const struct rt_json *schema, int depth, struct rt_error *err);

@@ -41,16 +41,33 @@ while test "$n" -lt 200; do
 done
 result 'a store that filled up again and again ends the same' "$(test "$(results runs)" = "$whole" && echo true)" ''
 
+# Root may do everything: where the tests run as root, a user who may not tries.
+user=
+if test "$(id -u)" = 0; then
+	user='setpriv --reuid=65534 --regid=65534 --clear-groups'
+	chmod 755 "$tmp"
+	$user test -x "$retort" -a -r "$builddir/.libs/libretort.so.1" 2>/dev/null || user=none
+fi
 rm -rf runs
 mkdir runs
-if test "$(id -u)" = 0; then
-	echo 'skip - a read-only store: root may write everywhere'
+chmod 555 runs
+mkdir -p secret
+cp rows.jsonl secret/rows.jsonl
+chmod 0 secret/rows.jsonl
+sed 's|"rows.jsonl"; shuffle|"secret/rows.jsonl"; shuffle|' p.cfg >q.cfg
+if test "$user" = none; then
+	echo 'skip - a read-only store: root may write everywhere, and nobody else may read the build'
+	echo 'skip - an unreadable input: likewise'
 else
-	chmod a-w runs
-	check 'a store that is read-only is named' 1 'retort: cannot create runs/.store: Permission denied; check owner and mode' \
-		"$retort" run p.cfg --runs runs
-	chmod u+w runs
+	check 'a store that is read-only is named' 1 \
+		'retort: cannot make the folder runs/.store: Permission denied; check owner and mode' \
+		$user "$retort" run p.cfg --runs runs
+	check 'an input that may not be read is named' 2 \
+		'retort: q.cfg:3: stage pool: paths = "secret/rows.jsonl" may not be read by this user; check owner and mode
+retort: q.cfg: one mistake; nothing was run' \
+		$user "$retort" run q.cfg --runs runs
 fi
+chmod 755 runs
 
 # A file that changes while the stage reads it: the teacher writes to it.
 echo 'be brief' >system.txt

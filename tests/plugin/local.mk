@@ -1,5 +1,9 @@
 if HAVE_CHECK
-check_PROGRAMS += tests/plugin/test-param tests/plugin/test-vet
+check_PROGRAMS += tests/plugin/test-context tests/plugin/test-param tests/plugin/test-vet
+
+tests_plugin_test_context_SOURCES  = tests/plugin/test-context.c tests/runner.h
+tests_plugin_test_context_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_plugin_test_context_LDADD    = $(TEST_LIBS)
 
 tests_plugin_test_param_SOURCES  = tests/plugin/test-param.c tests/runner.h tests/torture.h
 tests_plugin_test_param_CPPFLAGS = $(TEST_CPPFLAGS)
