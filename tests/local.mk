@@ -16,7 +16,7 @@ include tests/model/local.mk
 TESTS += $(check_PROGRAMS)
 
 # The Check programs under valgrind, which knows no AVX-512; a program at a time.
-VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite
 check-valgrind: all $(check_PROGRAMS) $(check_LTLIBRARIES)
 	for t in $(check_PROGRAMS); do \
 	  echo "valgrind $$t"; \

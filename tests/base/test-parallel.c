@@ -23,6 +23,8 @@ START_TEST(every_index_is_visited_exactly_once)
 {
 	int64_t grain = cuts[_i].grain;
 
+	for (int64_t i = 0; i < 10000; i++)
+		seen[i] = 0;
 	rt_parallel(cuts[_i].n, grain, mark, &grain);
 	for (int64_t i = 0; i < 10000; i++)
 		ck_assert_int_eq(seen[i], i < cuts[_i].n);
