@@ -8,4 +8,4 @@ dist_assistantdata_DATA = \
 	examples/assistant/data/tools.json \
 	examples/assistant/data/train.jsonl \
 	examples/assistant/data/valid.jsonl
-EXTRA_DIST += examples/quickstart tests/run tests/setup.sh tests/count.sh
+EXTRA_DIST += tests/valgrind.supp examples/quickstart tests/run tests/setup.sh tests/count.sh

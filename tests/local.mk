@@ -16,7 +16,8 @@ include tests/model/local.mk
 TESTS += $(check_PROGRAMS)
 
 # The Check programs under valgrind, which knows no AVX-512; a program at a time.
-VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
+	--suppressions=$(srcdir)/tests/valgrind.supp
 check-valgrind: all $(check_PROGRAMS) $(check_LTLIBRARIES)
 	for t in $(check_PROGRAMS); do \
 	  echo "valgrind $$t"; \
@@ -26,8 +27,8 @@ check-valgrind: all $(check_PROGRAMS) $(check_LTLIBRARIES)
 
 # Layout is decided by clang-format.
 format-check:
-	cd $(srcdir) && find core plugins sdk tests -name '*.[ch]' ! -name '*.inc.c' | \
+	cd $(srcdir) && find core plugins sdk/include tests -name '*.[ch]' ! -name '*.inc.c' | \
 	  xargs clang-format --dry-run -Werror
 format:
-	cd $(srcdir) && find core plugins sdk tests -name '*.[ch]' ! -name '*.inc.c' | xargs clang-format -i
+	cd $(srcdir) && find core plugins sdk/include tests -name '*.[ch]' ! -name '*.inc.c' | xargs clang-format -i
 .PHONY: check-valgrind format format-check

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Loops over a table: TABLE_TEST(tcase, test, table). */
-#define TABLE_TEST(tc, test, table) \
+#define TABLE_TEST(tc, test, table)                                                                \
 	tcase_add_loop_test(tc, test, 0, (int)(sizeof(table) / sizeof((table)[0])))
 
 #define RUNNER(name, timeout, ...)                                                                 \

@@ -51,8 +51,8 @@ static inline const char *temp_write(const char *name, const void *bytes, size_t
 /* The message without the folder in front of the file's name. */
 static inline const char *temp_strip(const char *msg)
 {
-	static char out[2048];
-	const char *at = strstr(msg, temp_folder);
+	static char  out[2048];
+	const char  *at = strstr(msg, temp_folder);
 	const size_t n = strlen(temp_folder) + 1;
 
 	if (!at)

@@ -134,7 +134,7 @@ int rt_list_dir(const char *path, rt_dir_fn *each, void *arg, struct rt_error *e
 {
 	struct names s = { 0 };
 	const int    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int          r = fd < 0 ? rt_fail_errno(err, "cannot list %s", path) : read_names(fd, path, &s, err);
+	int r = fd < 0 ? rt_fail_errno(err, "cannot list %s", path) : read_names(fd, path, &s, err);
 
 	for (size_t i = 0; r == 0 && i < s.n; i++) {
 		char *p = rt_path_join(path, s.at[i]);
@@ -152,7 +152,8 @@ static int remove_inside(int fd, const char *path, struct rt_error *err)
 {
 	struct names s = { 0 };
 	const int    again = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* read_names() ends it */
-	int          r = again < 0 ? rt_fail_errno(err, "cannot list %s", path) : read_names(again, path, &s, err);
+	int          r = again < 0 ? rt_fail_errno(err, "cannot list %s", path)
+	                           : read_names(again, path, &s, err);
 
 	for (size_t i = 0; r == 0 && i < s.n; i++)
 		r = remove_at(fd, s.at[i], path, err);
@@ -181,7 +182,8 @@ static int remove_at(int folder, const char *name, const char *path, struct rt_e
 
 	if (disk_unlink_at(folder, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	if (errno == EISDIR || (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)))
+	if (errno == EISDIR ||
+	    (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)))
 		return remove_folder(folder, name, path, err);
 	return rt_fail_errno(err, "cannot remove %s in %s", name, path);
 }

@@ -61,7 +61,8 @@ int disk_sync_folder_of(const char *path)
 	char        folder[PATH_MAX] = ".";
 	int         fd, r, number;
 
-	if (slash && snprintf(folder, sizeof folder, "%.*s", n ? n : 1, path) >= (int)sizeof folder) {
+	if (slash &&
+	    snprintf(folder, sizeof folder, "%.*s", n ? n : 1, path) >= (int)sizeof folder) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}

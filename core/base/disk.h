@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-int disk_create(const char *path, int flags); /* open(2) with O_CREAT | O_CLOEXEC | flags */
+int disk_create(const char *path, int flags);        /* open(2) with O_CREAT | O_CLOEXEC | flags */
 int disk_write(int fd, const void *bytes, size_t n); /* all of it, 0 or -1 */
 int disk_sync(int fd);
 int disk_sync_folder_of(const char *path); /* the folder that holds path */

@@ -42,18 +42,13 @@ static const char *remedy(int number)
 {
 	switch (number) {
 	case ENOSPC:
-	case EDQUOT:
-		return "; make room and run again, finished work is kept";
-	case EROFS:
-		return "; choose a place that can be written";
+	case EDQUOT: return "; make room and run again, finished work is kept";
+	case EROFS: return "; choose a place that can be written";
 	case EACCES:
-	case EPERM:
-		return "; check owner and mode";
+	case EPERM: return "; check owner and mode";
 	case EMFILE:
-	case ENFILE:
-		return "; raise the limit (ulimit -n)";
-	default:
-		return "";
+	case ENFILE: return "; raise the limit (ulimit -n)";
+	default: return "";
 	}
 }
 
@@ -96,7 +91,8 @@ int rt_within(struct rt_error *err, int code, const char *fmt, ...)
 	vset(&outer, code, fmt, ap);
 	va_end(ap);
 	n = strlen(outer.msg);
-	if (snprintf(outer.msg + n, sizeof outer.msg - n, ": %s", err->msg) >= (int)(sizeof outer.msg - n))
+	if (snprintf(outer.msg + n, sizeof outer.msg - n, ": %s", err->msg) >=
+	    (int)(sizeof outer.msg - n))
 		trim(outer.msg, sizeof outer.msg);
 	*err = outer;
 	return code;
@@ -105,14 +101,11 @@ int rt_within(struct rt_error *err, int code, const char *fmt, ...)
 const char *rt_code_text(int code)
 {
 	switch (code) {
-	case RT_OK:
-		return "success";
+	case RT_OK: return "success";
 #define RT_X(name, num, text)                                                                      \
-	case RT_E_##name:                                                                          \
-		return text;
+	case RT_E_##name: return text;
 		RT_ERROR_MAP(RT_X)
 #undef RT_X
-	default:
-		return "unknown error";
+	default: return "unknown error";
 	}
 }

@@ -10,7 +10,9 @@
 
 enum kind { NONE, ALLOC, FULL, KILL };
 
-static const char *const names[] = { [NONE] = "none", [ALLOC] = "alloc", [FULL] = "full", [KILL] = "kill" };
+static const char *const names[] = {
+	[NONE] = "none", [ALLOC] = "alloc", [FULL] = "full", [KILL] = "kill"
+};
 
 static enum kind   wanted;
 static long        at;
@@ -27,7 +29,8 @@ int fault_set(const char *wish, struct rt_error *err)
 	if (!wish || !*wish)
 		return 0;
 	for (enum kind k = ALLOC; colon && k <= KILL; k++) {
-		if (strlen(names[k]) != (size_t)(colon - wish) || strncmp(wish, names[k], strlen(names[k])) != 0)
+		if (strlen(names[k]) != (size_t)(colon - wish) ||
+		    strncmp(wish, names[k], strlen(names[k])) != 0)
 			continue;
 		errno = 0;
 		at = strtol(colon + 1, &end, 10);
@@ -36,7 +39,8 @@ int fault_set(const char *wish, struct rt_error *err)
 		wanted = k;
 		return 0;
 	}
-	return rt_fail(err, RT_E_USAGE, "RETORT_FAULT = '%s': write alloc:N, full:N or kill:N, N from 1", wish);
+	return rt_fail(err, RT_E_USAGE,
+	               "RETORT_FAULT = '%s': write alloc:N, full:N or kill:N, N from 1", wish);
 }
 
 bool fault_alloc(void)

@@ -19,11 +19,12 @@ enum { BUFFER = 64 * 1024 };
 static int too_large(const char *path, int64_t size, int64_t limit, struct rt_error *err)
 {
 	return rt_fail(err, RT_E_RANGE, "%s has %lld bytes, at most %lld are read", path,
-		       (long long)size, (long long)limit);
+	               (long long)size, (long long)limit);
 }
 
 /* One byte more than the limit is asked for, so that a file that grows is noticed. */
-static int read_all(int fd, const char *path, int64_t limit, struct rt_text *out, struct rt_error *err)
+static int read_all(int fd, const char *path, int64_t limit, struct rt_text *out,
+                    struct rt_error *err)
 {
 	char    buf[BUFFER];
 	int64_t total = 0;
@@ -106,8 +107,8 @@ static char *temporary_name(const char *path)
 	static atomic_uint counter;
 	const char        *slash = strrchr(path, '/');
 
-	return rt_asprintf("%.*s.tmp-%ld-%u", slash ? (int)(slash + 1 - path) : 0, path, (long)getpid(),
-			   atomic_fetch_add(&counter, 1));
+	return rt_asprintf("%.*s.tmp-%ld-%u", slash ? (int)(slash + 1 - path) : 0, path,
+	                   (long)getpid(), atomic_fetch_add(&counter, 1));
 }
 
 /* A name may be left over from a process of the same number: take the next. */
@@ -205,7 +206,8 @@ int rt_file_printf(struct rt_file *f, const char *fmt, ...)
 	va_end(again);
 	va_end(ap);
 	if (n < 0)
-		rt_fail(&f->stuck, RT_E_INVAL, "cannot write %s: a text that cannot be formatted", f->path);
+		rt_fail(&f->stuck, RT_E_INVAL, "cannot write %s: a text that cannot be formatted",
+		        f->path);
 	else if (!text)
 		rt_fail_nomem(&f->stuck, f->path);
 	else

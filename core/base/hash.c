@@ -52,7 +52,8 @@ void rt_hash_hex(const void *bytes, size_t n, char out[RT_HASH_HEX])
 	rt_hash_end_hex(&h, out);
 }
 
-static int hash_fd(struct rt_hash *h, int fd, const char *path, int64_t *ret_size, struct rt_error *err)
+static int hash_fd(struct rt_hash *h, int fd, const char *path, int64_t *ret_size,
+                   struct rt_error *err)
 {
 	unsigned char buf[64 * 1024];
 	ssize_t       n;

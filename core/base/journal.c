@@ -47,14 +47,15 @@ static bool whole(const char *line, size_t n)
 
 static int damaged(const struct rt_journal *j, int64_t line, struct rt_error *err)
 {
-	return rt_fail(err, RT_E_FORMAT,
-		       "%s:%lld: this record is damaged and good ones follow; check the disk, then delete "
-		       "the line to do its work again",
-		       j->path, (long long)line);
+	return rt_fail(
+		err, RT_E_FORMAT,
+		"%s:%lld: this record is damaged and good ones follow; check the disk, then delete "
+		"the line to do its work again",
+		j->path, (long long)line);
 }
 
 static int replay(struct rt_journal *j, const char *text, size_t n, rt_journal_fn *each, void *arg,
-		  struct rt_error *err)
+                  struct rt_error *err)
 {
 	int64_t line = 0, bad = 0;
 	size_t  at = 0;
@@ -81,7 +82,7 @@ static int replay(struct rt_journal *j, const char *text, size_t n, rt_journal_f
 }
 
 static int read_records(struct rt_journal *j, size_t size, rt_journal_fn *each, void *arg,
-			struct rt_error *err)
+                        struct rt_error *err)
 {
 	void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, j->fd, 0);
 	int   r;
@@ -104,7 +105,8 @@ static int recover(struct rt_journal *j, rt_journal_fn *each, void *arg, struct 
 		return rt_fail(err, RT_E_INVAL, "%s is not a regular file", j->path);
 	if (st.st_size > 0)
 		r = read_records(j, (size_t)st.st_size, each, arg, err);
-	if (r == 0 && j->size < st.st_size && (disk_cut(j->fd, j->size) < 0 || disk_sync(j->fd) < 0))
+	if (r == 0 && j->size < st.st_size &&
+	    (disk_cut(j->fd, j->size) < 0 || disk_sync(j->fd) < 0))
 		r = rt_fail_errno(err, "cannot cut the unfinished record off %s", j->path);
 	return r;
 }
@@ -115,18 +117,18 @@ static int open_locked(struct rt_journal *j, struct rt_error *err)
 	if (j->fd < 0)
 		return rt_fail_errno(err, "cannot open %s", j->path);
 	if (flock(j->fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			       ? rt_fail(err, RT_E_BUSY,
-					 "%s is in use by another process; wait for it to end, or stop it",
-					 j->path)
-			       : rt_fail_errno(err, "cannot lock %s", j->path);
+		return errno == EWOULDBLOCK ? rt_fail(err, RT_E_BUSY,
+		                                      "%s is in use by another process; wait for "
+		                                      "it to end, or stop it",
+		                                      j->path)
+		                            : rt_fail_errno(err, "cannot lock %s", j->path);
 	if (disk_sync_folder_of(j->path) < 0)
 		return rt_fail_errno(err, "cannot create %s", j->path);
 	return 0;
 }
 
 int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
-		    struct rt_error *err)
+                    struct rt_error *err)
 {
 	struct rt_journal *j = rt_alloc(1, sizeof *j);
 	int                r;

@@ -50,28 +50,28 @@ static void print_real(struct rt_text *out, double r)
 	if (signbit(r))
 		rt_text_add_char(out, '-');
 	if (exponent < -4 || exponent >= 16)
-		rt_text_printf(out, "%c%s%.*se%c%02d", digits[0], n > 1 ? "." : "", n - 1, digits + 1,
-			       exponent < 0 ? '-' : '+', abs(exponent));
+		rt_text_printf(out, "%c%s%.*se%c%02d", digits[0], n > 1 ? "." : "", n - 1,
+		               digits + 1, exponent < 0 ? '-' : '+', abs(exponent));
 	else if (exponent < 0)
 		rt_text_printf(out, "0.%.*s%.*s", -exponent - 1, "000", n, digits);
 	else if (n <= exponent + 1)
 		rt_text_printf(out, "%.*s%.*s.0", n, digits, exponent + 1 - n, "000000000000000");
 	else
 		rt_text_printf(out, "%.*s.%.*s", exponent + 1, digits, n - exponent - 1,
-			       digits + exponent + 1);
+		               digits + exponent + 1);
 }
 
 static const char *short_escape(unsigned char c)
 {
 	switch (c) {
-	case '"':  return "\\\"";
+	case '"': return "\\\"";
 	case '\\': return "\\\\";
 	case '\b': return "\\b";
 	case '\f': return "\\f";
 	case '\n': return "\\n";
 	case '\r': return "\\r";
 	case '\t': return "\\t";
-	default:   return NULL;
+	default: return NULL;
 	}
 }
 
@@ -84,8 +84,9 @@ static void print_escape(struct rt_text *out, uint32_t code)
 	else if (code < 0x10000)
 		rt_text_printf(out, "\\u%04" PRIx32, code);
 	else
-		rt_text_printf(out, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + ((code - 0x10000) >> 10),
-			       0xdc00 + ((code - 0x10000) & 0x3ff));
+		rt_text_printf(out, "\\u%04" PRIx32 "\\u%04" PRIx32,
+		               0xd800 + ((code - 0x10000) >> 10),
+		               0xdc00 + ((code - 0x10000) & 0x3ff));
 }
 
 static void print_string(struct printer *p, const char *s, size_t n)
@@ -127,7 +128,8 @@ static void print_break(const struct printer *p)
 static void print_separator(const struct printer *p, size_t i)
 {
 	if (i > 0)
-		rt_text_add(p->out, p->flags & RT_JSON_SPACED && !(p->flags & RT_JSON_INDENT) ? ", " : ",");
+		rt_text_add(p->out,
+		            p->flags & RT_JSON_SPACED && !(p->flags & RT_JSON_INDENT) ? ", " : ",");
 	print_break(p);
 }
 
@@ -198,12 +200,12 @@ static void print_object(struct printer *p, const struct rt_json *j)
 static void print(struct printer *p, const struct rt_json *j)
 {
 	switch (rt_json_type(j)) {
-	case RT_JSON_NULL:   rt_text_add(p->out, "null"); break;
-	case RT_JSON_BOOL:   rt_text_add(p->out, rt_json_bool(j, false) ? "true" : "false"); break;
-	case RT_JSON_INT:    rt_text_printf(p->out, "%" PRId64, rt_json_int(j, 0)); break;
-	case RT_JSON_REAL:   print_real(p->out, rt_json_real(j, 0)); break;
+	case RT_JSON_NULL: rt_text_add(p->out, "null"); break;
+	case RT_JSON_BOOL: rt_text_add(p->out, rt_json_bool(j, false) ? "true" : "false"); break;
+	case RT_JSON_INT: rt_text_printf(p->out, "%" PRId64, rt_json_int(j, 0)); break;
+	case RT_JSON_REAL: print_real(p->out, rt_json_real(j, 0)); break;
 	case RT_JSON_STRING: print_string(p, rt_json_string(j), rt_json_length(j)); break;
-	case RT_JSON_ARRAY:  print_array(p, j); break;
+	case RT_JSON_ARRAY: print_array(p, j); break;
 	case RT_JSON_OBJECT: print_object(p, j); break;
 	}
 }

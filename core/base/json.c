@@ -93,8 +93,9 @@ static int explain(const json_error_t *e, const char *name, int64_t line, struct
 {
 	const int n = (int)rt_utf8_check(e->text, strlen(e->text));
 
-	return rt_fail(err, RT_E_FORMAT, "%s:%lld:%d: %.*s", name, (long long)(line + (e->line > 1 ? e->line - 1 : 0)),
-		       e->column > 1 ? e->column : 1, n, e->text);
+	return rt_fail(err, RT_E_FORMAT, "%s:%lld:%d: %.*s", name,
+	               (long long)(line + (e->line > 1 ? e->line - 1 : 0)),
+	               e->column > 1 ? e->column : 1, n, e->text);
 }
 
 /* NULL with `starved` set when memory ran out, else with *e. */
@@ -119,7 +120,7 @@ static json_t *load(const char *text, size_t n, json_error_t *e)
 }
 
 int rt_json_parse(const char *text, size_t n, const char *name, int64_t line, struct rt_json **ret,
-		  struct rt_error *err)
+                  struct rt_error *err)
 {
 	json_error_t e;
 	json_t      *j;
@@ -127,10 +128,11 @@ int rt_json_parse(const char *text, size_t n, const char *name, int64_t line, st
 
 	if (too_deep(text, n, &at, &column))
 		return rt_fail(err, RT_E_FORMAT, "%s:%lld:%lld: nested deeper than %d", name,
-			       (long long)(line + at - 1), (long long)column, DEEPEST);
+		               (long long)(line + at - 1), (long long)column, DEEPEST);
 	j = load(text, n, &e);
 	if (!j && starved)
-		return rt_fail(err, RT_E_NOMEM, "%s:%lld: out of memory for JSON", name, (long long)line);
+		return rt_fail(err, RT_E_NOMEM, "%s:%lld: out of memory for JSON", name,
+		               (long long)line);
 	if (!j)
 		return explain(&e, name, line, err);
 	*ret = out(j);
@@ -193,8 +195,9 @@ bool rt_json_equal(const struct rt_json *a, const struct rt_json *b)
 enum rt_json_type rt_json_type(const struct rt_json *j)
 {
 	static const enum rt_json_type types[] = {
-		[JSON_OBJECT] = RT_JSON_OBJECT, [JSON_ARRAY] = RT_JSON_ARRAY, [JSON_STRING] = RT_JSON_STRING,
-		[JSON_INTEGER] = RT_JSON_INT,   [JSON_REAL] = RT_JSON_REAL,   [JSON_TRUE] = RT_JSON_BOOL,
+		[JSON_OBJECT] = RT_JSON_OBJECT, [JSON_ARRAY] = RT_JSON_ARRAY,
+		[JSON_STRING] = RT_JSON_STRING, [JSON_INTEGER] = RT_JSON_INT,
+		[JSON_REAL] = RT_JSON_REAL,     [JSON_TRUE] = RT_JSON_BOOL,
 		[JSON_FALSE] = RT_JSON_BOOL,    [JSON_NULL] = RT_JSON_NULL,
 	};
 
@@ -204,8 +207,9 @@ enum rt_json_type rt_json_type(const struct rt_json *j)
 const char *rt_json_type_name(const struct rt_json *j)
 {
 	static const char *const names[] = {
-		[RT_JSON_NULL] = "null",         [RT_JSON_BOOL] = "true or false", [RT_JSON_INT] = "an integer",
-		[RT_JSON_REAL] = "a real number", [RT_JSON_STRING] = "a string",    [RT_JSON_ARRAY] = "an array",
+		[RT_JSON_NULL] = "null",        [RT_JSON_BOOL] = "true or false",
+		[RT_JSON_INT] = "an integer",   [RT_JSON_REAL] = "a real number",
+		[RT_JSON_STRING] = "a string",  [RT_JSON_ARRAY] = "an array",
 		[RT_JSON_OBJECT] = "an object",
 	};
 
@@ -241,9 +245,9 @@ size_t rt_json_length(const struct rt_json *j)
 {
 	switch (rt_json_type(j)) {
 	case RT_JSON_STRING: return json_string_length(in(j));
-	case RT_JSON_ARRAY:  return json_array_size(in(j));
+	case RT_JSON_ARRAY: return json_array_size(in(j));
 	case RT_JSON_OBJECT: return json_object_size(in(j));
-	default:             return 0;
+	default: return 0;
 	}
 }
 

@@ -33,7 +33,7 @@ void rt_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 static void bits(uint64_t seed, uint64_t stream, uint64_t index, uint64_t ret[2])
 {
 	const uint32_t counter[4] = { (uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream,
-				      (uint32_t)(stream >> 32) };
+		                      (uint32_t)(stream >> 32) };
 	const uint32_t key[2] = { (uint32_t)seed, (uint32_t)(seed >> 32) };
 	uint32_t       out[4];
 
@@ -79,7 +79,8 @@ void rt_random_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *o
 	for (int64_t i = 0; i < n; i++)
 		out[i] = i;
 	for (int64_t i = n - 1; i > 0; i--) {
-		const int64_t j = (int64_t)rt_random_below(seed, stream, (uint64_t)i, (uint64_t)i + 1);
+		const int64_t j =
+			(int64_t)rt_random_below(seed, stream, (uint64_t)i, (uint64_t)i + 1);
 		const int64_t x = out[i];
 
 		out[i] = out[j];

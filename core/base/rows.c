@@ -15,15 +15,15 @@
 enum { CHUNK = 256 * 1024 };
 
 struct rt_rows {
-	char   *path;
-	int     fd;
-	int64_t limit, size, line;
-	int64_t taken;     /* bytes of the file that are in lines or behind them */
-	size_t  at, filled; /* chunk[at, filled) is still to be looked at */
-	bool    ended;     /* the file has no more */
-	bool    open_end;  /* the last line had no newline */
-	struct rt_text text; /* a line that spans chunks */
-	char    chunk[CHUNK];
+	char          *path;
+	int            fd;
+	int64_t        limit, size, line;
+	int64_t        taken;      /* bytes of the file that are in lines or behind them */
+	size_t         at, filled; /* chunk[at, filled) is still to be looked at */
+	bool           ended;      /* the file has no more */
+	bool           open_end;   /* the last line had no newline */
+	struct rt_text text;       /* a line that spans chunks */
+	char           chunk[CHUNK];
 };
 
 int rt_rows_open(struct rt_rows **ret, const char *path, int64_t limit, struct rt_error *err)
@@ -129,11 +129,12 @@ static int collect(struct rt_rows *r, struct rt_error *err)
 	}
 	r->open_end = !whole;
 	if (large)
-		return rt_fail(err, RT_E_RANGE, "%s:%lld: a line of %lld bytes, at most %lld are read", r->path,
-			       (long long)r->line, (long long)total, (long long)r->limit);
+		return rt_fail(err, RT_E_RANGE,
+		               "%s:%lld: a line of %lld bytes, at most %lld are read", r->path,
+		               (long long)r->line, (long long)total, (long long)r->limit);
 	if (r->text.failed)
-		return rt_fail(err, RT_E_NOMEM, "%s:%lld: out of memory for a line of %lld bytes", r->path,
-			       (long long)r->line, (long long)total);
+		return rt_fail(err, RT_E_NOMEM, "%s:%lld: out of memory for a line of %lld bytes",
+		               r->path, (long long)r->line, (long long)total);
 	return 0;
 }
 
@@ -179,7 +180,7 @@ static bool blank(const char *s, size_t n)
 }
 
 static int parse(const struct rt_rows *r, const char *text, size_t len, struct rt_json **ret,
-		 struct rt_error *err)
+                 struct rt_error *err)
 {
 	struct rt_json *j;
 	int             code = rt_json_parse(text, len, r->path, r->line, &j, err);
@@ -187,13 +188,14 @@ static int parse(const struct rt_rows *r, const char *text, size_t len, struct r
 	if (code == RT_E_FORMAT && r->open_end && err) {
 		struct rt_error why = *err;
 
-		return rt_fail(err, code, "%s; the file ends inside this line, it may be cut short", why.msg);
+		return rt_fail(err, code, "%s; the file ends inside this line, it may be cut short",
+		               why.msg);
 	}
 	if (code < 0)
 		return code;
 	if (!rt_json_is(j, RT_JSON_OBJECT)) {
 		code = rt_fail(err, RT_E_FORMAT, "%s:%lld: a row is an object, this is %s", r->path,
-			       (long long)r->line, rt_json_type_name(j));
+		               (long long)r->line, rt_json_type_name(j));
 		rt_json_free(j);
 		return code;
 	}
@@ -245,7 +247,7 @@ int rt_rows_put(struct rt_rows_out *w, const struct rt_json *row, struct rt_erro
 {
 	if (!rt_json_is(row, RT_JSON_OBJECT))
 		return rt_fail(err, RT_E_INVAL, "row %lld: a row is an object, this is %s",
-			       (long long)w->count + 1, rt_json_type_name(row));
+		               (long long)w->count + 1, rt_json_type_name(row));
 	rt_text_clear(&w->text);
 	rt_json_print(row, 0, &w->text);
 	rt_text_add_char(&w->text, '\n');
@@ -253,7 +255,7 @@ int rt_rows_put(struct rt_rows_out *w, const struct rt_json *row, struct rt_erro
 		return rt_fail_nomem(err, "writing a row");
 	if (w->text.len - 1 > RT_ROW_LIMIT)
 		return rt_fail(err, RT_E_RANGE, "row %lld has %zu bytes, a line holds at most %d",
-			       (long long)w->count + 1, w->text.len - 1, RT_ROW_LIMIT);
+		               (long long)w->count + 1, w->text.len - 1, RT_ROW_LIMIT);
 	if (rt_file_put(w->file, w->text.data, w->text.len) < 0)
 		return rt_file_flush(w->file, err);
 	w->count++;

@@ -24,7 +24,7 @@ static size_t distance(const char *a, size_t m, const char *b, size_t n)
 		now[0] = i;
 		for (size_t j = 1; j <= n; j++) {
 			now[j] = least(up[j - 1] + (a[i - 1] != b[j - 1]),
-				       least(up[j], now[j - 1]) + 1);
+			               least(up[j], now[j - 1]) + 1);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
 				now[j] = least(now[j], upper[j - 2] + 1);
 		}

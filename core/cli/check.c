@@ -9,7 +9,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	struct option_list  set = { .n = 0 };
 	bool                quiet = false;
 	const struct option options[] = {
-		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST, &set, 0, 0 },
+		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST,
+		  &set, 0, 0 },
 		{ "quiet", 'q', NULL, "say nothing when all is well", OPT_FLAG, &quiet, 0, 0 },
 		OPTION_END
 	};
@@ -22,8 +23,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		int             k = describe_pipeline(argv[i], &set, &p, err);
 
 		if (k == 0 && !quiet)
-			printf("%s: pipeline %s, %lld stage%s, no mistakes\n", argv[i], p.name, (long long)p.n,
-			       p.n == 1 ? "" : "s");
+			printf("%s: pipeline %s, %lld stage%s, no mistakes\n", argv[i], p.name,
+			       (long long)p.n, p.n == 1 ? "" : "s");
 		pipeline_free(&p);
 		r = k < 0 ? k : r;
 	}

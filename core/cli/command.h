@@ -16,16 +16,19 @@ struct option_list {
 };
 
 struct option {
-	const char      *name;  /* "runs" for --runs */
+	const char      *name;   /* "runs" for --runs */
 	char             letter; /* or 0 */
-	const char      *value; /* what help calls its value, NULL for a flag */
-	const char      *help;  /* one line */
+	const char      *value;  /* what help calls its value, NULL for a flag */
+	const char      *help;   /* one line */
 	enum option_type type;
-	void            *into; /* bool, const char *, int64_t, struct option_list */
+	void            *into;     /* bool, const char *, int64_t, struct option_list */
 	int64_t          min, max; /* OPT_INT */
 };
 
-#define OPTION_END { .name = NULL }
+#define OPTION_END                                                                                 \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
 
 struct command {
 	const char *name;

@@ -34,7 +34,8 @@ int describe_pipeline(const char *file, const struct option_list *set, struct pi
 		return r;
 	print_mistakes(&report);
 	if (report.errors > 1)
-		return rt_fail(err, RT_E_USAGE, "%s: %lld mistakes; nothing was run", file, (long long)report.errors);
+		return rt_fail(err, RT_E_USAGE, "%s: %lld mistakes; nothing was run", file,
+		               (long long)report.errors);
 	if (report.errors == 1)
 		return rt_fail(err, RT_E_USAGE, "%s: one mistake; nothing was run", file);
 	return r;

@@ -15,8 +15,8 @@ enum { PLAIN_SECONDS = 10, JSON_SECONDS = 1, LINE = 512 };
 /* A stage that is being worked on. */
 struct active {
 	const char *stage;
-	double      start;         /* when it began */
-	double      said;          /* when its progress was last written */
+	double      start; /* when it began */
+	double      said;  /* when its progress was last written */
 	int64_t     first, done, total;
 	char        unit[24];
 	bool        live, counted; /* counted: progress has been heard */
@@ -69,12 +69,14 @@ static void progress_text(const struct active *a, char *out, size_t n)
 	char         left[24];
 	int          k;
 
-	k = a->total >= 0 ? snprintf(out, n, "%lld of %lld %s", (long long)a->done, (long long)a->total, a->unit)
-			  : snprintf(out, n, "%lld %s", (long long)a->done, a->unit);
+	k = a->total >= 0 ? snprintf(out, n, "%lld of %lld %s", (long long)a->done,
+	                             (long long)a->total, a->unit)
+	                  : snprintf(out, n, "%lld %s", (long long)a->done, a->unit);
 	if (rate > 0 && k > 0 && (size_t)k < n)
 		k += snprintf(out + k, n - (size_t)k, rate < 10 ? ", %.2f/s" : ", %.0f/s", rate);
 	if (rate > 0 && a->total > a->done && k > 0 && (size_t)k < n)
-		snprintf(out + k, n - (size_t)k, ", %s left", span((double)(a->total - a->done) / rate, left));
+		snprintf(out + k, n - (size_t)k, ", %s left",
+		         span((double)(a->total - a->done) / rate, left));
 }
 
 /* Take the living lines off the screen, so that a lasting one can be written. */
@@ -140,7 +142,8 @@ static void news_json(const struct run_news *n)
 	if (o && (n->state == RUN_DONE || n->state == RUN_FAILED))
 		rt_json_set(o, "seconds", rt_json_new_real(n->seconds));
 	if (o && n->text && *n->text)
-		rt_json_set(o, n->state == RUN_FAILED ? "error" : "text", rt_json_new_string(n->text));
+		rt_json_set(o, n->state == RUN_FAILED ? "error" : "text",
+		            rt_json_new_string(n->text));
 	json_line(n->stage, states[n->state].word, o);
 }
 
@@ -152,16 +155,17 @@ static void news_line(const struct display *d, const struct run_news *n)
 	if (n->state == RUN_DONE)
 		span(n->seconds, passed);
 	if (!d->terminal) {
-		fprintf(stderr, "%s %s %s: %s%s%s%s%s\n", clock_text(at), n->state == RUN_FAILED ? "error" : "info",
-		        n->stage, states[n->state].word, text ? ", " : "", text ? n->text : "",
-		        *passed ? ", " : "", passed);
+		fprintf(stderr, "%s %s %s: %s%s%s%s%s\n", clock_text(at),
+		        n->state == RUN_FAILED ? "error" : "info", n->stage, states[n->state].word,
+		        text ? ", " : "", text ? n->text : "", *passed ? ", " : "", passed);
 		return;
 	}
 	if (n->state == RUN_STARTED || n->state == RUN_RESUMED || n->state == RUN_FAILED)
 		return; /* the living line says so; a failure is told at the end */
 	fprintf(stderr, "%s%s%s %-*s  %s%s%s%s%s\n", d->color ? states[n->state].color : "",
 	        states[n->state].mark, d->color ? "\033[0m" : "", d->name_width, n->stage,
-	        states[n->state].word, text ? ", " : "", text ? n->text : "", *passed ? ", " : "", passed);
+	        states[n->state].word, text ? ", " : "", text ? n->text : "", *passed ? ", " : "",
+	        passed);
 }
 
 static void on_news(void *arg, const struct run_news *n)
@@ -172,7 +176,9 @@ static void on_news(void *arg, const struct run_news *n)
 	erase(d);
 	a->live = n->state == RUN_STARTED || n->state == RUN_RESUMED;
 	if (a->live) {
-		*a = (struct active){ .stage = n->stage, .start = now(), .said = now(), .live = true };
+		*a = (struct active){
+			.stage = n->stage, .start = now(), .said = now(), .live = true
+		};
 	}
 	if (d->mode == DISPLAY_JSON)
 		news_json(n);
@@ -199,7 +205,8 @@ static void on_log(void *arg, const char *stage, enum rt_level level, const char
 		}
 		json_line(stage, "log", o);
 	} else if (d->terminal) {
-		fprintf(stderr, "  %-*s  %s%s\n", d->name_width, stage, level == RT_LOG_WARN ? "warning: " : "", text);
+		fprintf(stderr, "  %-*s  %s%s\n", d->name_width, stage,
+		        level == RT_LOG_WARN ? "warning: " : "", text);
 	} else {
 		fprintf(stderr, "%s %s %s: %s\n", clock_text(at), names[level], stage, text);
 	}
@@ -257,8 +264,8 @@ static void on_progress(void *arg, const char *stage, int64_t done, int64_t tota
 	fprintf(stderr, "%s info %s: %s\n", clock_text(at), stage, text);
 }
 
-int display_open(struct display **ret, const struct pipeline *p, enum display_mode mode, bool verbose,
-                 struct rt_error *err)
+int display_open(struct display **ret, const struct pipeline *p, enum display_mode mode,
+                 bool verbose, struct rt_error *err)
 {
 	struct display *d = rt_alloc(1, sizeof *d);
 	const char     *term = getenv("TERM");
@@ -274,7 +281,8 @@ int display_open(struct display **ret, const struct pipeline *p, enum display_mo
 	d->mode = mode;
 	d->verbose = verbose;
 	d->stages = p->n;
-	d->terminal = mode == DISPLAY_AUTO && isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
+	d->terminal =
+		mode == DISPLAY_AUTO && isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0;
 	d->color = d->terminal && !getenv("NO_COLOR");
 	d->width = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
 	for (int64_t i = 0; i < p->n; i++)

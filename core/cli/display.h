@@ -9,8 +9,8 @@
 enum display_mode { DISPLAY_AUTO, DISPLAY_PLAIN, DISPLAY_JSON };
 
 struct display;
-int  display_open(struct display **ret, const struct pipeline *p, enum display_mode mode, bool verbose,
-                  struct rt_error *err);
+int  display_open(struct display **ret, const struct pipeline *p, enum display_mode mode,
+                  bool verbose, struct rt_error *err);
 void display_close(struct display *d); /* NULL is fine; leaves the cursor on an empty line */
 
 const struct run_listener *display_listener(struct display *d);

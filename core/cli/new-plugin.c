@@ -1,4 +1,5 @@
-/* new-plugin.c - retort new-plugin: a project of one's own that builds, tests and installs a plugin. */
+/* new-plugin.c - retort new-plugin: a project of one's own that builds, tests and installs a
+ * plugin. */
 #include "cli/command.h"
 #include "plugin/kind.h"
 #include "plugin/param.h"
@@ -28,7 +29,10 @@ static const char *meaning(const struct words *w, const char *word, size_t n)
 {
 	const struct {
 		const char *word, *text;
-	} all[] = { { "@KIND@", w->kind }, { "@KINDUP@", w->kindup }, { "@NAME@", w->name }, { "@ID@", w->id } };
+	} all[] = { { "@KIND@", w->kind },
+		    { "@KINDUP@", w->kindup },
+		    { "@NAME@", w->name },
+		    { "@ID@", w->id } };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (strlen(all[i].word) == n && memcmp(all[i].word, word, n) == 0)
@@ -56,12 +60,13 @@ static void substitute(const struct words *w, const struct rt_text *in, struct r
 static int copy(const struct project *p, const char *from, const char *to, struct rt_error *err)
 {
 	struct rt_text in = RT_TEXT_INIT, out = RT_TEXT_INIT;
-	char          *source = rt_path_join(p->templates, from), *target = rt_path_join(p->folder, to);
-	int            r = source && target ? rt_file_read(source, 0, &in, err) : rt_fail_nomem(err, "a path");
+	char *source = rt_path_join(p->templates, from), *target = rt_path_join(p->folder, to);
+	int r = source && target ? rt_file_read(source, 0, &in, err) : rt_fail_nomem(err, "a path");
 
 	if (r == 0) {
 		substitute(&p->words, &in, &out);
-		r = out.failed ? rt_fail_nomem(err, target) : rt_file_write(target, out.data, out.len, err);
+		r = out.failed ? rt_fail_nomem(err, target)
+		               : rt_file_write(target, out.data, out.len, err);
 	}
 	rt_text_free(&in);
 	rt_text_free(&out);
@@ -77,8 +82,12 @@ static int fill(const struct project *p, struct rt_error *err)
 	const struct {
 		const char *from, *to;
 	} files[] = {
-		{ "configure.ac", "configure.ac" }, { "Makefile.am", "Makefile.am" }, { "README", "README" },
-		{ "gitignore", ".gitignore" },      { "../retort.m4", "m4/retort.m4" }, { kind_file, p->words.source },
+		{ "configure.ac", "configure.ac" },
+		{ "Makefile.am", "Makefile.am" },
+		{ "README", "README" },
+		{ "gitignore", ".gitignore" },
+		{ "../retort.m4", "m4/retort.m4" },
+		{ kind_file, p->words.source },
 	};
 	int r = m4 ? rt_mkdir_all(m4, err) : rt_fail_nomem(err, "a path");
 
@@ -94,7 +103,8 @@ static int make_room(const char *target, struct rt_error *err)
 {
 	if (!rt_exists(target) || rmdir(target) == 0)
 		return 0;
-	return rt_fail(err, RT_E_USAGE, "new-plugin: %s is there already: name a new folder", target);
+	return rt_fail(err, RT_E_USAGE, "new-plugin: %s is there already: name a new folder",
+	               target);
 }
 
 /* All of it appears at once, or nothing. */
@@ -126,11 +136,13 @@ static int set_words(struct words *w, const char *kind, const char *name, struct
 
 	if (!kind_find(kind))
 		return rt_fail(err, RT_E_USAGE, "new-plugin: there is no kind '%s'%s%s%s", kind,
-			       guess ? "; did you mean '" : "; see `retort plugins`", guess ? guess : "",
-			       guess ? "'?" : "");
+		               guess ? "; did you mean '" : "; see `retort plugins`",
+		               guess ? guess : "", guess ? "'?" : "");
 	if (!param_name_ok(name, '-'))
 		return rt_fail(err, RT_E_USAGE,
-			       "new-plugin: '%s' is no name: lower case letters, digits and -, a letter first", name);
+		               "new-plugin: '%s' is no name: lower case letters, digits and -, a "
+		               "letter first",
+		               name);
 	w->kind = kind;
 	w->name = name;
 	for (i = 0; kind[i]; i++)
@@ -144,29 +156,32 @@ static int set_words(struct words *w, const char *kind, const char *name, struct
 static int run(const struct command *self, int argc, char **argv, struct rt_error *err)
 {
 	struct project      p = { .templates = RETORT_DATADIR "/template" };
-	const struct option options[] = {
-		{ "template", 0, "FOLDER", "templates of your own (default: the installed ones)", OPT_TEXT, &p.templates,
-		  0, 0 },
-		OPTION_END
-	};
-	int r = options_read(self, options, &argc, argv, 3, 3, err);
+	const struct option options[] = { { "template", 0, "FOLDER",
+		                            "templates of your own (default: the installed ones)",
+		                            OPT_TEXT, &p.templates, 0, 0 },
+		                          OPTION_END };
+	int                 r = options_read(self, options, &argc, argv, 3, 3, err);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = set_words(&p.words, argv[0], argv[1], err);
 	if (r == 0 && !rt_exists(p.templates))
-		r = rt_fail(err, RT_E_NOENT, "new-plugin: there are no templates in %s: install retort, or name them with "
-					     "--template", p.templates);
+		r = rt_fail(err, RT_E_NOENT,
+		            "new-plugin: there are no templates in %s: install retort, or name "
+		            "them with "
+		            "--template",
+		            p.templates);
 	if (r == 0)
 		r = make_room(argv[2], err);
 	if (r == 0)
 		r = create(&p, argv[2], err);
 	if (r < 0)
 		return r;
-	printf("%s: %s called '%s'.  Build it and test it with\n\n", argv[2], kind_with_article(kind_find(argv[0])),
-	       argv[1]);
+	printf("%s: %s called '%s'.  Build it and test it with\n\n", argv[2],
+	       kind_with_article(kind_find(argv[0])), argv[1]);
 	printf("    cd %s && autoreconf -fi && ./configure && make check\n\n", argv[2]);
-	printf("What it does is in %s; what it has to do, in <retort/%s.h>.\n", p.words.source, argv[0]);
+	printf("What it does is in %s; what it has to do, in <retort/%s.h>.\n", p.words.source,
+	       argv[0]);
 	return 0;
 }
 
@@ -174,8 +189,10 @@ const struct command command_new_plugin = {
 	.name = "new-plugin",
 	.arguments = "KIND NAME FOLDER",
 	.summary = "Write a project that builds, tests and installs a plugin.",
-	.help = "KIND is one of stage, teacher, tool, judge, sampler, rejector, rl, distill, pruner,\n"
-		"quantizer, optimizer, format, tracker.  The project holds a small plugin of that kind\n"
+	.help = "KIND is one of stage, teacher, tool, judge, sampler, rejector, rl, distill, "
+		"pruner,\n"
+		"quantizer, optimizer, format, tracker.  The project holds a small plugin of that "
+		"kind\n"
 		"that works; change it into yours.\n",
 	.run = run,
 };

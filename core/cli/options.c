@@ -13,12 +13,14 @@ enum { MAX_OPTIONS = 32, HELP_COLUMN = 26 };
 static const struct option *find(const struct option *o, const char *name, size_t n)
 {
 	for (; o->name; o++)
-		if ((n == 1 && o->letter == *name) || (strncmp(o->name, name, n) == 0 && o->name[n] == '\0'))
+		if ((n == 1 && o->letter == *name) ||
+		    (strncmp(o->name, name, n) == 0 && o->name[n] == '\0'))
 			return o;
 	return NULL;
 }
 
-static int unknown(const struct command *c, const struct option *o, const char *word, struct rt_error *err)
+static int unknown(const struct command *c, const struct option *o, const char *word,
+                   struct rt_error *err)
 {
 	const char *names[MAX_OPTIONS + 1], *guess;
 	char        name[64];
@@ -31,34 +33,34 @@ static int unknown(const struct command *c, const struct option *o, const char *
 	snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
 	guess = word[1] == '-' ? rt_suggest(name, names) : NULL;
 	return rt_fail(err, RT_E_USAGE, "%s: no option %s%s%s%s", c->name, word,
-	               guess ? "; did you mean --" : "; see --help", guess ? guess : "", guess ? "?" : "");
+	               guess ? "; did you mean --" : "; see --help", guess ? guess : "",
+	               guess ? "?" : "");
 }
 
-static int store(const struct command *c, const struct option *o, const char *value, struct rt_error *err)
+static int store(const struct command *c, const struct option *o, const char *value,
+                 struct rt_error *err)
 {
 	struct option_list *list = o->into;
 	long long           n;
 	char               *end;
 
 	switch (o->type) {
-	case OPT_FLAG:
-		*(bool *)o->into = true;
-		return 0;
-	case OPT_TEXT:
-		*(const char **)o->into = value;
-		return 0;
+	case OPT_FLAG: *(bool *)o->into = true; return 0;
+	case OPT_TEXT: *(const char **)o->into = value; return 0;
 	case OPT_LIST:
 		if (list->n == (int64_t)(sizeof list->at / sizeof *list->at))
-			return rt_fail(err, RT_E_USAGE, "%s: --%s may be given %lld times", c->name, o->name,
-			               (long long)list->n);
+			return rt_fail(err, RT_E_USAGE, "%s: --%s may be given %lld times", c->name,
+			               o->name, (long long)list->n);
 		list->at[list->n++] = value;
 		return 0;
 	default:
 		errno = 0;
 		n = strtoll(value, &end, 10);
 		if (errno || *end || end == value || n < o->min || n > o->max)
-			return rt_fail(err, RT_E_USAGE, "%s: --%s %s: must be a whole number from %lld to %lld",
-			               c->name, o->name, value, (long long)o->min, (long long)o->max);
+			return rt_fail(err, RT_E_USAGE,
+			               "%s: --%s %s: must be a whole number from %lld to %lld",
+			               c->name, o->name, value, (long long)o->min,
+			               (long long)o->max);
 		*(int64_t *)o->into = n;
 		return 0;
 	}
@@ -66,14 +68,14 @@ static int store(const struct command *c, const struct option *o, const char *va
 
 static void print_help(const struct command *c, const struct option *o)
 {
-	printf("usage: retort %s [OPTION...]%s%s\n\n%s\n", c->name, *c->arguments ? " " : "", c->arguments,
-	       c->summary);
+	printf("usage: retort %s [OPTION...]%s%s\n\n%s\n", c->name, *c->arguments ? " " : "",
+	       c->arguments, c->summary);
 	if (o->name)
 		printf("\noptions:\n");
 	for (; o->name; o++) {
 		char left[64];
 		int  n = snprintf(left, sizeof left, "  --%s%s%s", o->name, o->value ? " " : "",
-				  o->value ? o->value : "");
+                                 o->value ? o->value : "");
 
 		if (o->letter)
 			n += snprintf(left + n, sizeof left - (size_t)n, ", -%c", o->letter);
@@ -84,8 +86,8 @@ static void print_help(const struct command *c, const struct option *o)
 }
 
 /* One option at argv[i]; *i moves past a value that stands alone. */
-static int read_one(const struct command *c, const struct option *options, int argc, char **argv, int *i,
-                    struct rt_error *err)
+static int read_one(const struct command *c, const struct option *options, int argc, char **argv,
+                    int *i, struct rt_error *err)
 {
 	const char          *word = argv[*i], *eq = strchr(word, '=');
 	const char          *name = word[1] == '-' ? word + 2 : word + 1;
@@ -98,16 +100,17 @@ static int read_one(const struct command *c, const struct option *options, int a
 		return unknown(c, options, word, err);
 	if (o->type == OPT_FLAG)
 		return eq ? rt_fail(err, RT_E_USAGE, "%s: --%s takes no value", c->name, o->name)
-			  : store(c, o, NULL, err);
+		          : store(c, o, NULL, err);
 	if (eq)
 		return store(c, o, eq + 1, err);
 	if (*i + 1 >= argc)
-		return rt_fail(err, RT_E_USAGE, "%s: --%s needs a value: %s", c->name, o->name, o->value);
+		return rt_fail(err, RT_E_USAGE, "%s: --%s needs a value: %s", c->name, o->name,
+		               o->value);
 	return store(c, o, argv[++*i], err);
 }
 
-int options_read(const struct command *c, const struct option *options, int *argc, char **argv, int min,
-                 int max, struct rt_error *err)
+int options_read(const struct command *c, const struct option *options, int *argc, char **argv,
+                 int min, int max, struct rt_error *err)
 {
 	bool ended = false;
 	int  n = 0, r;

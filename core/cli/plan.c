@@ -68,9 +68,10 @@ static void print_plan(const struct pipeline *p, const struct estimates *all)
 		print_inputs(s);
 		for (int64_t i = 0; i < s->n_outputs; i++)
 			if (stage_ops(s)->outputs[i].type == RT_DATASET && e->rows[i] >= 0)
-				printf("%s %s %lld rows", i ? "," : " ->", stage_ops(s)->outputs[i].name,
-				       (long long)e->rows[i]);
-		printf("\n    key %.12s%s\n", s->key, all->done[p->order[k]] ? ", done already" : "");
+				printf("%s %s %lld rows", i ? "," : " ->",
+				       stage_ops(s)->outputs[i].name, (long long)e->rows[i]);
+		printf("\n    key %.12s%s\n", s->key,
+		       all->done[p->order[k]] ? ", done already" : "");
 		if (!all->done[p->order[k]])
 			print_estimate(e);
 	}
@@ -86,8 +87,12 @@ static struct rt_json *stage_json(const struct stage *s, const struct rt_estimat
 		const char *name;
 		double      value;
 	} figures[] = {
-		{ "calls", e->calls },     { "input_tokens", e->input_tokens }, { "output_tokens", e->output_tokens },
-		{ "money", e->money },     { "seconds", e->seconds },           { "memory", e->memory },
+		{ "calls", e->calls },
+		{ "input_tokens", e->input_tokens },
+		{ "output_tokens", e->output_tokens },
+		{ "money", e->money },
+		{ "seconds", e->seconds },
+		{ "memory", e->memory },
 		{ "disk", e->disk },
 	};
 	struct rt_json *o = rt_json_new_object();
@@ -134,8 +139,10 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	const char         *runs = "runs";
 	bool                json = false;
 	const struct option options[] = {
-		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0, 0 },
-		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST, &set, 0, 0 },
+		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0,
+		  0 },
+		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST,
+		  &set, 0, 0 },
 		{ "json", 0, NULL, "one JSON object a stage", OPT_FLAG, &json, 0, 0 },
 		OPTION_END
 	};

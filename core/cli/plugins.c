@@ -105,7 +105,9 @@ static int show(void *arg, const struct registry_entry *e, struct rt_error *err)
 	v->seen++;
 	v->refused += !e->plugin;
 	if (v->json)
-		return print_json(e->plugin ? plugin_json(e->plugin, e->file, e->problem) : refused_json(e), err);
+		return print_json(e->plugin ? plugin_json(e->plugin, e->file, e->problem)
+		                            : refused_json(e),
+		                  err);
 	if (!e->plugin)
 		printf("%-20s refused: %s %s\n", e->id, e->file, e->problem);
 	else
@@ -119,8 +121,8 @@ static int no_kind(const char *kind, struct rt_error *err)
 {
 	const char *guess = kind_suggest(kind);
 
-	return rt_fail(err, RT_E_USAGE, "plugins: there is no kind '%s'%s%s%s", kind, guess ? "; did you mean '" : "",
-		       guess ? guess : "", guess ? "'?" : "");
+	return rt_fail(err, RT_E_USAGE, "plugins: there is no kind '%s'%s%s%s", kind,
+	               guess ? "; did you mean '" : "", guess ? guess : "", guess ? "'?" : "");
 }
 
 static int open_id(const char *id, const struct rt_plugin **ret, struct rt_error *err)
@@ -135,12 +137,15 @@ static int open_id(const char *id, const struct rt_plugin **ret, struct rt_error
 		return no_kind(word, err);
 	}
 	if (!kind)
-		return rt_fail(err, RT_E_USAGE, "plugins: '%s' is no KIND-NAME, like judge-exact%s%s", id,
-			       kind_find(id) ? "; for all of a kind: --kind " : "", kind_find(id) ? id : "");
+		return rt_fail(err, RT_E_USAGE,
+		               "plugins: '%s' is no KIND-NAME, like judge-exact%s%s", id,
+		               kind_find(id) ? "; for all of a kind: --kind " : "",
+		               kind_find(id) ? id : "");
 	r = registry_open(kind, name, ret, err);
 	guess = r == RT_E_NOENT ? registry_suggest(kind, name) : NULL;
 	if (guess)
-		return rt_fail(err, RT_E_USAGE, "there is no %s '%s'; did you mean '%s'?", kind_name(kind), name, guess);
+		return rt_fail(err, RT_E_USAGE, "there is no %s '%s'; did you mean '%s'?",
+		               kind_name(kind), name, guess);
 	return r;
 }
 
@@ -155,8 +160,8 @@ static int show_one(const struct view *v, const char *id, struct rt_error *err)
 	if (v->json)
 		return print_json(plugin_json(p, registry_file(p), NULL), err);
 	param_print_text(p->params, v->hidden, &t);
-	printf("%s-%s %s (%s)\n%s\n%s\n", kind_name(p->kind), p->name, p->version, p->license, p->summary,
-	       registry_file(p));
+	printf("%s-%s %s (%s)\n%s\n%s\n", kind_name(p->kind), p->name, p->version, p->license,
+	       p->summary, registry_file(p));
 	if (p->params && p->params->name)
 		printf("\nparameters:\n%s", t.data);
 	if (p->kind == RT_KIND_STAGE) {
@@ -199,7 +204,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		{ "kind", 0, "KIND", "only plugins of one kind", OPT_TEXT, &kind, 0, 0 },
 		{ "json", 0, NULL, "one JSON object a plugin", OPT_FLAG, &v.json, 0, 0 },
 		{ "hidden", 0, NULL, "hidden parameters, too", OPT_FLAG, &v.hidden, 0, 0 },
-		{ "fragment", 0, NULL, "its parameters, ready to be put into a pipeline", OPT_FLAG, &fragment, 0, 0 },
+		{ "fragment", 0, NULL, "its parameters, ready to be put into a pipeline", OPT_FLAG,
+		  &fragment, 0, 0 },
 		OPTION_END
 	};
 	int r = options_read(self, options, &argc, argv, 0, 1, err);

@@ -17,18 +17,22 @@
 
 const char *program_plugin_path;
 
-const struct command *const commands[] = {
-	&command_run,     &command_check,      &command_plan,        &command_runs,
-	&command_plugins, &command_new_plugin, &command_test_plugin, NULL
-};
+const struct command *const commands[] = { &command_run,         &command_check,
+	                                   &command_plan,        &command_runs,
+	                                   &command_plugins,     &command_new_plugin,
+	                                   &command_test_plugin, NULL };
 
 static void usage(FILE *to)
 {
-	fputs("usage: retort [--plugin-path FOLDER[:FOLDER...]] COMMAND [OPTION...] [ARGUMENT...]\n\n", to);
+	fputs("usage: retort [--plugin-path FOLDER[:FOLDER...]] COMMAND [OPTION...] "
+	      "[ARGUMENT...]\n\n",
+	      to);
 	for (int i = 0; commands[i]; i++)
 		fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
-	fputs("\n  --version    print the version\n  --help       print this; after a command, what that does\n\n"
-	      "Exit status: 0 done, 1 failed, 2 wrong usage or description, 3 a quality gate not met,\n"
+	fputs("\n  --version    print the version\n  --help       print this; after a command, "
+	      "what that does\n\n"
+	      "Exit status: 0 done, 1 failed, 2 wrong usage or description, 3 a quality gate not "
+	      "met,\n"
 	      "130 interrupted.\n",
 	      to);
 }
@@ -43,14 +47,10 @@ int program_flush(struct rt_error *err)
 int program_status(int result)
 {
 	switch (result) {
-	case RT_E_USAGE:
-		return 2;
-	case RT_E_GATE:
-		return 3;
-	case RT_E_CANCEL:
-		return 130;
-	default:
-		return result < 0 ? 1 : 0;
+	case RT_E_USAGE: return 2;
+	case RT_E_GATE: return 3;
+	case RT_E_CANCEL: return 130;
+	default: return result < 0 ? 1 : 0;
 	}
 }
 
@@ -66,8 +66,8 @@ static const struct command *find_command(const char *name, struct rt_error *err
 	}
 	names[n] = NULL;
 	guess = rt_suggest(name, names);
-	rt_fail(err, RT_E_USAGE, "there is no command '%s'%s%s%s", name, guess ? "; did you mean '" : "; see --help",
-	        guess ? guess : "", guess ? "'?" : "");
+	rt_fail(err, RT_E_USAGE, "there is no command '%s'%s%s%s", name,
+	        guess ? "; did you mean '" : "; see --help", guess ? guess : "", guess ? "'?" : "");
 	return NULL;
 }
 
@@ -83,7 +83,8 @@ static int program_options(int argc, char **argv, struct rt_error *err)
 		else if (strcmp(argv[i], path) == 0 && i + 1 < argc)
 			program_plugin_path = argv[++i];
 		else
-			return rt_fail(err, RT_E_USAGE, "no option %s in front of the command; see --help", argv[i]);
+			return rt_fail(err, RT_E_USAGE,
+			               "no option %s in front of the command; see --help", argv[i]);
 	}
 	if (i >= argc)
 		return rt_fail(err, RT_E_USAGE, "which command? see --help");

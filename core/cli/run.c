@@ -68,7 +68,7 @@ static void print_stage(const struct pipeline *p, const struct stage *s, const c
 
 	for (int64_t i = 0; i < s->n_outputs; i++) {
 		char *link = i ? rt_asprintf("%s/%s/%s.%s", runs, p->name, s->name, out[i].name)
-			       : rt_asprintf("%s/%s/%s", runs, p->name, s->name);
+		               : rt_asprintf("%s/%s/%s", runs, p->name, s->name);
 		char *file = link ? rt_path_join(link, "metrics.json") : NULL;
 
 		if (file && out[i].type == RT_METRICS) {
@@ -108,7 +108,8 @@ static int log_mode(const char *word, enum display_mode *ret, struct rt_error *e
 	return rt_fail(err, RT_E_USAGE, "run: --log %s: must be auto, plain or json", word);
 }
 
-static int walk(struct pipeline *p, const struct choices *c, enum display_mode mode, struct rt_error *err)
+static int walk(struct pipeline *p, const struct choices *c, enum display_mode mode,
+                struct rt_error *err)
 {
 	struct store      *store = NULL;
 	struct display    *display = NULL;
@@ -133,12 +134,17 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 {
 	struct choices      c = { .runs = "runs", .log = "auto", .jobs = 1 };
 	const struct option options[] = {
-		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &c.runs, 0, 0 },
-		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST, &c.set, 0, 0 },
+		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &c.runs,
+		  0, 0 },
+		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST,
+		  &c.set, 0, 0 },
 		{ "only", 0, "STAGE", "this stage and what it needs", OPT_TEXT, &c.only, 0, 0 },
-		{ "jobs", 'j', "N", "stages at the same time (default: 1)", OPT_INT, &c.jobs, 1, MAX_JOBS },
-		{ "log", 0, "HOW", "auto, plain or json (one object a line)", OPT_TEXT, &c.log, 0, 0 },
-		{ "verbose", 'v', NULL, "what plugins say for debugging, too", OPT_FLAG, &c.verbose, 0, 0 },
+		{ "jobs", 'j', "N", "stages at the same time (default: 1)", OPT_INT, &c.jobs, 1,
+		  MAX_JOBS },
+		{ "log", 0, "HOW", "auto, plain or json (one object a line)", OPT_TEXT, &c.log, 0,
+		  0 },
+		{ "verbose", 'v', NULL, "what plugins say for debugging, too", OPT_FLAG, &c.verbose,
+		  0, 0 },
 		OPTION_END
 	};
 	struct pipeline   p;
@@ -163,8 +169,10 @@ const struct command command_run = {
 	.name = "run",
 	.arguments = "FILE",
 	.summary = "Walk a pipeline: do what is missing, keep what is done.",
-	.help = "FOLDER/<pipeline>/<stage> leads to each stage's result.  What is finished is never\n"
-		"computed again: after a crash, Ctrl-C or an edit, the same command goes on from there.\n"
+	.help = "FOLDER/<pipeline>/<stage> leads to each stage's result.  What is finished is "
+		"never\n"
+		"computed again: after a crash, Ctrl-C or an edit, the same command goes on from "
+		"there.\n"
 		"Ctrl-C stops at a place to go on from; a second one stops at once.\n",
 	.run = run,
 };

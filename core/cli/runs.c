@@ -23,7 +23,8 @@ static const char *text_of(const struct rt_json *o, const char *key)
 	return s ? s : "?";
 }
 
-static int read_run(const struct view *v, const char *pipeline, struct rt_json **ret, struct rt_error *err)
+static int read_run(const struct view *v, const char *pipeline, struct rt_json **ret,
+                    struct rt_error *err)
 {
 	char *path = rt_asprintf("%s/%s/run.json", store_dir(v->store), pipeline);
 	int   r = 0;
@@ -31,7 +32,8 @@ static int read_run(const struct view *v, const char *pipeline, struct rt_json *
 	if (!path)
 		return rt_fail_nomem(err, "a path");
 	if (!rt_exists(path))
-		r = rt_fail(err, RT_E_NOENT, "there is no run of a pipeline '%s' in %s", pipeline, store_dir(v->store));
+		r = rt_fail(err, RT_E_NOENT, "there is no run of a pipeline '%s' in %s", pipeline,
+		            store_dir(v->store));
 	else
 		r = rt_json_read(path, 0, ret, err);
 	rt_free(path);
@@ -46,8 +48,10 @@ static void print_object(const struct rt_json *m)
 
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof when, "%Y-%m-%d %H:%M", &tm);
-	printf("  finished %s, %.1f s", when, rt_json_real(rt_json_get(rt_json_get(m, "made"), "seconds"), 0));
-	for (struct rt_json_iter i = rt_json_first(rt_json_get(m, "outputs")); i.key; rt_json_next(&i)) {
+	printf("  finished %s, %.1f s", when,
+	       rt_json_real(rt_json_get(rt_json_get(m, "made"), "seconds"), 0));
+	for (struct rt_json_iter i = rt_json_first(rt_json_get(m, "outputs")); i.key;
+	     rt_json_next(&i)) {
 		const int64_t rows = rt_json_int(rt_json_get(i.value, "rows"), -1);
 
 		printf(", %s %s", i.key, text_of(i.value, "type"));
@@ -90,7 +94,8 @@ static void print_params(const struct rt_json *stage, int depth)
 {
 	struct rt_text t = RT_TEXT_INIT;
 
-	for (struct rt_json_iter i = rt_json_first(rt_json_get(stage, "params")); i.key; rt_json_next(&i)) {
+	for (struct rt_json_iter i = rt_json_first(rt_json_get(stage, "params")); i.key;
+	     rt_json_next(&i)) {
 		rt_text_clear(&t);
 		rt_json_print(i.value, RT_JSON_SPACED, &t);
 		printf("%*s%s = %.200s\n", 4 * depth + 4, "", i.key, t.data);
@@ -120,7 +125,8 @@ static int print_lineage(const struct view *v, const char *name, const char *key
 	for (size_t i = 0; i < rt_json_length(rt_json_get(m, "files")); i++) {
 		const struct rt_json *f = rt_json_at(rt_json_get(m, "files"), i);
 
-		printf("%*sfile %s  sha256 %.12s\n", 4 * depth + 4, "", text_of(f, "path"), text_of(f, "sha256"));
+		printf("%*sfile %s  sha256 %.12s\n", 4 * depth + 4, "", text_of(f, "path"),
+		       text_of(f, "sha256"));
 	}
 	for (size_t i = 0; r == 0 && i < rt_json_length(rt_json_get(m, "inputs")); i++) {
 		const struct rt_json *in = rt_json_at(rt_json_get(m, "inputs"), i);
@@ -151,8 +157,8 @@ static int print_manifest(const struct view *v, const char *key, struct rt_error
 
 static int do_show(struct view *v, struct rt_error *err)
 {
-	const char     *dot = v->name ? strchr(v->name, '.') : NULL;
-	char           *pipeline = dot ? rt_strndup(v->name, (size_t)(dot - v->name)) : rt_strdup(v->name);
+	const char *dot = v->name ? strchr(v->name, '.') : NULL;
+	char *pipeline = dot ? rt_strndup(v->name, (size_t)(dot - v->name)) : rt_strdup(v->name);
 	struct rt_json *run, *stages;
 	int             r;
 
@@ -176,7 +182,8 @@ static int do_show(struct view *v, struct rt_error *err)
 			r = print_manifest(v, key, err);
 	}
 	if (r == 0 && v->seen == 0)
-		r = rt_fail(err, RT_E_NOENT, "%s: the pipeline has no stage '%s'", v->name, dot ? dot + 1 : "");
+		r = rt_fail(err, RT_E_NOENT, "%s: the pipeline has no stage '%s'", v->name,
+		            dot ? dot + 1 : "");
 	rt_json_free(run);
 	return r;
 }
@@ -207,8 +214,9 @@ static int do_collect(struct view *v, struct rt_error *err)
 	int                  r = store_collect(v->store, v->dry, &g, err);
 
 	if (r == 0)
-		printf("%s %lld artifacts (%.1f MB) and %lld unfinished ones\n", v->dry ? "would remove" : "removed",
-		       (long long)g.objects, (double)g.bytes / 1e6, (long long)g.others);
+		printf("%s %lld artifacts (%.1f MB) and %lld unfinished ones\n",
+		       v->dry ? "would remove" : "removed", (long long)g.objects,
+		       (double)g.bytes / 1e6, (long long)g.others);
 	return r;
 }
 
@@ -234,10 +242,11 @@ static int do_verify(struct view *v, struct rt_error *err)
 		return r;
 	printf("%lld artifacts, %lld damaged\n", (long long)v->seen, (long long)v->bad);
 	return v->bad ? rt_fail(err, RT_E_FORMAT,
-	                        "%lld artifacts are damaged; remove their folders below %s/.store/objects and run "
+	                        "%lld artifacts are damaged; remove their folders below "
+	                        "%s/.store/objects and run "
 	                        "again",
 	                        (long long)v->bad, store_dir(v->store))
-		      : 0;
+	              : 0;
 }
 
 static const struct {
@@ -245,8 +254,9 @@ static const struct {
 	bool        alone; /* needs the store for itself */
 	int (*run)(struct view *v, struct rt_error *err);
 } actions[] = {
-	{ "list", false, do_list },       { "show", false, do_show },     { "remove", true, do_remove },
-	{ "collect", true, do_collect }, { "verify", false, do_verify },
+	{ "list", false, do_list },     { "show", false, do_show },
+	{ "remove", true, do_remove },  { "collect", true, do_collect },
+	{ "verify", false, do_verify },
 };
 
 static int run(const struct command *self, int argc, char **argv, struct rt_error *err)
@@ -254,7 +264,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	const char         *runs = "runs";
 	struct view         v = { 0 };
 	const struct option options[] = {
-		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0, 0 },
+		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0,
+		  0 },
 		{ "json", 0, NULL, "show: the manifests, one a line", OPT_FLAG, &v.json, 0, 0 },
 		{ "dry-run", 'n', NULL, "collect: only say what would go", OPT_FLAG, &v.dry, 0, 0 },
 		OPTION_END
@@ -273,7 +284,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		store_close(v.store);
 		return r;
 	}
-	return rt_fail(err, RT_E_USAGE, "runs: no action '%s'; there are list, show, remove, collect and verify",
+	return rt_fail(err, RT_E_USAGE,
+	               "runs: no action '%s'; there are list, show, remove, collect and verify",
 	               argv[0]);
 }
 
@@ -282,7 +294,8 @@ const struct command command_runs = {
 	.arguments = "[list | show PIPELINE[.STAGE] | remove PIPELINE | collect | verify]",
 	.summary = "List what was run, show its lineage, verify it, free space.",
 	.help = "list     every pipeline and how far it is\n"
-		"show     what a pipeline's artifacts came from: plugins, parameters, files, inputs\n"
+		"show     what a pipeline's artifacts came from: plugins, parameters, files, "
+		"inputs\n"
 		"remove   forget a pipeline's run; its artifacts stay until collect\n"
 		"collect  remove artifacts that no run refers to, and what was left unfinished\n"
 		"verify   read every artifact again and compare it with its hashes\n",

@@ -23,10 +23,11 @@ static void say(void *arg, enum trial_result result, const char *check, const ch
 
 static int run(const struct command *self, int argc, char **argv, struct rt_error *err)
 {
-	struct option_list  set = { .n = 0 };
-	const struct option options[] = {
-		{ "set", 0, "KEY=VALUE", "a parameter, where one cannot be made up", OPT_LIST, &set, 0, 0 }, OPTION_END
-	};
+	struct option_list      set = { .n = 0 };
+	const struct option     options[] = { { "set", 0, "KEY=VALUE",
+		                                "a parameter, where one cannot be made up", OPT_LIST,
+		                                &set, 0, 0 },
+		                              OPTION_END };
 	const struct rt_plugin *p;
 	struct count            n = { 0 };
 	const char             *texts[sizeof set.at / sizeof *set.at + 1] = { NULL };
@@ -44,19 +45,23 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	r = conform_plugin(p, texts, say, &n, err);
 	if (r < 0)
 		return r;
-	printf("%s-%s: %lld passed, %lld failed, %lld skipped\n", kind_name(p->kind), p->name, (long long)n.passed,
-	       (long long)n.failed, (long long)n.skipped);
-	return n.failed ? rt_fail(err, RT_E_INVAL, "%s does not keep the contract of %s, see <retort/%s.h>", argv[0],
-				  kind_with_article(p->kind), kind_name(p->kind))
-			: 0;
+	printf("%s-%s: %lld passed, %lld failed, %lld skipped\n", kind_name(p->kind), p->name,
+	       (long long)n.passed, (long long)n.failed, (long long)n.skipped);
+	return n.failed ? rt_fail(err, RT_E_INVAL,
+	                          "%s does not keep the contract of %s, see <retort/%s.h>", argv[0],
+	                          kind_with_article(p->kind), kind_name(p->kind))
+	                : 0;
 }
 
 const struct command command_test_plugin = {
 	.name = "test-plugin",
 	.arguments = "FILE",
 	.summary = "Check that a plugin keeps the contract of its kind.",
-	.help = "FILE is a shared object KIND-NAME.so.  It is opened with its parameters at their limits,\n"
-		"closed again, left without memory, given pages that it must not touch, and its results are\n"
-		"held against what the kind's header promises.  Exit status 1 when a check fails.\n",
+	.help = "FILE is a shared object KIND-NAME.so.  It is opened with its parameters at their "
+		"limits,\n"
+		"closed again, left without memory, given pages that it must not touch, and its "
+		"results are\n"
+		"held against what the kind's header promises.  Exit status 1 when a check "
+		"fails.\n",
 	.run = run,
 };

@@ -9,7 +9,8 @@
 /* The 97.5 % point of the standard normal distribution. */
 #define Z 1.959963984540054
 
-static int add(struct rt_json *m, const char *name, double value, int64_t n, double low, double high)
+static int add(struct rt_json *m, const char *name, double value, int64_t n, double low,
+               double high)
 {
 	struct rt_json *o = rt_json_new_object();
 	int             r = o ? 0 : RT_E_NOMEM;
@@ -71,7 +72,7 @@ int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squar
 int rt_metrics_write(const struct rt_json *m, const char *dir, struct rt_error *err)
 {
 	char *path = rt_path_join(dir, "metrics.json");
-	int   r = path ? rt_json_write(m, RT_JSON_INDENT, path, err) : rt_fail_nomem(err, "metrics");
+	int r = path ? rt_json_write(m, RT_JSON_INDENT, path, err) : rt_fail_nomem(err, "metrics");
 
 	rt_free(path);
 	return r;

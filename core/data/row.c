@@ -78,8 +78,9 @@ void rt_answer_text(const struct rt_json *message, struct rt_text *out)
 const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name)
 {
 	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *tool = rt_json_at(tools, i), *f = rt_json_get(tool, "function");
-		const char           *n = rt_json_string(rt_json_get(f ? f : tool, "name"));
+		const struct rt_json *tool = rt_json_at(tools, i),
+				     *f = rt_json_get(tool, "function");
+		const char *n = rt_json_string(rt_json_get(f ? f : tool, "name"));
 
 		if (n && strcmp(n, name) == 0)
 			return f ? f : tool;
@@ -89,7 +90,8 @@ const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name
 
 static int normalize_call(struct rt_json *call)
 {
-	struct rt_json *f = rt_json_get(call, "function"), *a = rt_json_get(f, "arguments"), *object;
+	struct rt_json *f = rt_json_get(call, "function"), *a = rt_json_get(f, "arguments"),
+		       *object;
 
 	if (!rt_json_is(a, RT_JSON_STRING))
 		return 0;

@@ -34,13 +34,13 @@ static const char *key_of(const struct source *s, const char *tail, char key[128
 
 /* rope_scaling, as far as metadata says it; 0 or an error. */
 static int put_scaling(const struct source *s, struct rt_json *config, const char *path,
-		       struct rt_error *err)
+                       struct rt_error *err)
 {
 	char                   key[128], kind[16] = "none";
 	const struct gguf_text type = gguf_string(s->g, key_of(s, "rope.scaling.type", key));
 	struct rt_json        *o;
-	const int64_t original =
-	        gguf_int(s->g, key_of(s, "rope.scaling.original_context_length", key), 0);
+	const int64_t          original =
+		gguf_int(s->g, key_of(s, "rope.scaling.original_context_length", key), 0);
 	int r = 0;
 
 	if (type.data && type.n < sizeof kind)
@@ -49,13 +49,14 @@ static int put_scaling(const struct source *s, struct rt_json *config, const cha
 		return 0;
 	if (strcmp(kind, "linear") != 0 && strcmp(kind, "yarn") != 0)
 		return rt_fail(err, RT_E_UNSUP, "%s: rope.scaling.type = %s is not supported", path,
-			       kind);
+		               kind);
 	o = rt_json_new_object();
 	if (!o)
 		return rt_fail_nomem(err, "a configuration");
 	r |= rt_json_set(o, "rope_type", rt_json_new_string(kind));
-	r |= rt_json_set(o, "factor", rt_json_new_real(gguf_real(
-				s->g, key_of(s, "rope.scaling.factor", key), 1.0)));
+	r |= rt_json_set(
+		o, "factor",
+		rt_json_new_real(gguf_real(s->g, key_of(s, "rope.scaling.factor", key), 1.0)));
 	if (original > 0)
 		r |= rt_json_set(o, "original_max_position_embeddings", rt_json_new_int(original));
 	r |= rt_json_set(config, "rope_scaling", o);
@@ -63,7 +64,7 @@ static int put_scaling(const struct source *s, struct rt_json *config, const cha
 }
 
 static int make_config(const struct source *s, const char *path, struct rt_json **ret,
-		       struct rt_error *err)
+                       struct rt_error *err)
 {
 	const struct gguf_tensor *embed = gguf_find_tensor(s->g, "token_embd.weight");
 	struct rt_json           *c = rt_json_new_object();
@@ -80,14 +81,15 @@ static int make_config(const struct source *s, const char *path, struct rt_json 
 	}
 	if (r == 0) {
 		const double eps =
-		        gguf_real(s->g, key_of(s, "attention.layer_norm_rms_epsilon", key), 1e-6);
+			gguf_real(s->g, key_of(s, "attention.layer_norm_rms_epsilon", key), 1e-6);
 		const double theta = gguf_real(s->g, key_of(s, "rope.freq_base", key), 10000.0);
 
 		r |= rt_json_set(c, "rms_norm_eps", rt_json_new_real(eps));
 		r |= rt_json_set(c, "rope_theta", rt_json_new_real(theta));
-		r |= rt_json_set(c, "vocab_size", rt_json_new_int(embed ? embed->tensor.dim[0] : 0));
+		r |= rt_json_set(c, "vocab_size",
+		                 rt_json_new_int(embed ? embed->tensor.dim[0] : 0));
 		r |= rt_json_set(c, "tie_word_embeddings",
-				 rt_json_new_bool(!gguf_find_tensor(s->g, "output.weight")));
+		                 rt_json_new_bool(!gguf_find_tensor(s->g, "output.weight")));
 		r |= rt_json_set(c, "hidden_act", rt_json_new_string("silu"));
 	}
 	r = r ? rt_fail_nomem(err, "a configuration") : put_scaling(s, c, path, err);
@@ -134,13 +136,13 @@ static void look_for_parts(const struct gguf *g, struct model_config *c)
 
 /* Divisors of the rotary frequencies, which carry llama3's scaling. */
 static int adopt_divisors(struct model *m, const struct rt_tensor *t, const char *path,
-			  struct rt_error *err)
+                          struct rt_error *err)
 {
 	const int64_t half = m->config.head_dim / 2;
 
 	if (t->ndim != 1 || t->dim[0] != half || t->dtype != RT_F32)
 		return rt_fail(err, RT_E_SHAPE, "%s: rope_freqs.weight is not f32 [%lld]", path,
-			       (long long)half);
+		               (long long)half);
 	m->config.rope.divisor = rt_alloc((size_t)half, sizeof(float));
 	if (!m->config.rope.divisor)
 		return rt_fail_nomem(err, "a configuration");
@@ -158,17 +160,20 @@ static int adopt_all(struct model *m, const char *path, bool turned, struct rt_e
 		char             name[WEIGHTS_NAME];
 		int64_t          index;
 
-		snprintf(name, sizeof name, "%.*s", (int)(g->tensors[i].name.n < sizeof name - 1
-							      ? g->tensors[i].name.n : sizeof name - 1),
-			 g->tensors[i].name.data);
+		snprintf(name, sizeof name, "%.*s",
+		         (int)(g->tensors[i].name.n < sizeof name - 1 ? g->tensors[i].name.n
+		                                                      : sizeof name - 1),
+		         g->tensors[i].name.data);
 		if (strcmp(name, "rope_freqs.weight") == 0) {
 			r = adopt_divisors(m, &t, path, err);
 			continue;
 		}
 		index = weights_find(name, NAME_GGUF, m->config.layers);
 		if (index < 0)
-			r = rt_fail(err, RT_E_UNSUP, "%s: tensor %s is not part of a %s model of %lld "
-				    "layers", path, name, m->config.type, (long long)m->config.layers);
+			r = rt_fail(err, RT_E_UNSUP,
+			            "%s: tensor %s is not part of a %s model of %lld "
+			            "layers",
+			            path, name, m->config.type, (long long)m->config.layers);
 		if (r == 0)
 			r = checkpoint_adopt(m, index, name, &t, path, err);
 		if (r == 0 && turned && is_turned(index))
@@ -188,7 +193,8 @@ int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err
 	if (r != 0)
 		return r;
 	name = gguf_string(g, "general.architecture");
-	snprintf(arch, sizeof arch, "%.*s", (int)(name.n < 31 ? name.n : 31), name.n ? name.data : "");
+	snprintf(arch, sizeof arch, "%.*s", (int)(name.n < 31 ? name.n : 31),
+	         name.n ? name.data : "");
 	r = make_config(&(struct source){ g, arch }, path, &json, err);
 	if (r == 0)
 		r = model_config_init(&m->config, json, path, err);

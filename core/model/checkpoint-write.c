@@ -23,7 +23,7 @@ static int64_t row_at(const struct order *o, int64_t row)
 
 /* Rows [first, first + n) of t as floats. */
 static int load_rows(const struct rt_tensor *t, const struct order *o, int64_t first, int64_t n,
-		     float *dst, struct rt_error *err)
+                     float *dst, struct rt_error *err)
 {
 	const int64_t columns = t->ndim == 2 ? t->dim[1] : 1;
 	int           r = 0;
@@ -32,7 +32,7 @@ static int load_rows(const struct rt_tensor *t, const struct order *o, int64_t f
 		return rt_dequantize(t->dtype, rt_at(t, first * columns), n * columns, dst, err);
 	for (int64_t i = 0; r == 0 && i < n; i++)
 		r = rt_dequantize(t->dtype, rt_at(t, row_at(o, first + i) * columns), columns,
-				  dst + i * columns, err);
+		                  dst + i * columns, err);
 	return r;
 }
 
@@ -40,15 +40,15 @@ typedef void sink_fn(void *arg, const void *bytes, size_t n);
 
 /* All rows in another type, chunk by chunk, to a sink. */
 static int convert(const struct rt_tensor *t, const struct order *o, enum rt_dtype dtype,
-		   sink_fn *sink, void *arg, struct rt_error *err)
+                   sink_fn *sink, void *arg, struct rt_error *err)
 {
 	const struct rt_dtype_info *to = rt_dtype_info(dtype);
-	const int64_t columns = t->ndim == 2 ? t->dim[1] : 1;
-	const int64_t step = CHUNK / columns > 0 ? CHUNK / columns : 1;
-	const int64_t rows = t->dim[0] < step ? t->dim[0] : step;
-	float        *x = rt_alloc_aligned((size_t)rows, (size_t)columns * sizeof *x);
-	void         *y = rt_alloc_aligned((size_t)rows, (size_t)(columns / to->block * to->bytes));
-	int           r = x && y ? 0 : rt_fail_nomem(err, "a conversion");
+	const int64_t               columns = t->ndim == 2 ? t->dim[1] : 1;
+	const int64_t               step = CHUNK / columns > 0 ? CHUNK / columns : 1;
+	const int64_t               rows = t->dim[0] < step ? t->dim[0] : step;
+	float                      *x = rt_alloc_aligned((size_t)rows, (size_t)columns * sizeof *x);
+	void *y = rt_alloc_aligned((size_t)rows, (size_t)(columns / to->block * to->bytes));
+	int   r = x && y ? 0 : rt_fail_nomem(err, "a conversion");
 
 	for (int64_t i = 0; r == 0 && i < t->dim[0]; i += step) {
 		const int64_t n = t->dim[0] - i < step ? t->dim[0] - i : step;
@@ -80,13 +80,15 @@ static void to_buffer(void *arg, const void *bytes, size_t n)
 
 static const char *dtype_name(enum rt_dtype dtype)
 {
-	return dtype == RT_F32 ? "float32" : dtype == RT_BF16 ? "bfloat16"
-						: dtype == RT_F16 ? "float16" : NULL;
+	return dtype == RT_F32    ? "float32"
+	       : dtype == RT_BF16 ? "bfloat16"
+	       : dtype == RT_F16  ? "float16"
+	                          : NULL;
 }
 
 /* The configuration under the names of the newer or the older spelling, as it was. */
 static int write_config(const struct model *m, const char *folder, enum rt_dtype dtype,
-			struct rt_error *err)
+                        struct rt_error *err)
 {
 	char           *path = rt_path_join(folder, "config.json");
 	struct rt_json *c = rt_json_copy(m->config.json);
@@ -94,7 +96,7 @@ static int write_config(const struct model *m, const char *folder, enum rt_dtype
 
 	if (r == 0)
 		r |= rt_json_set(c, rt_json_get(c, "dtype") ? "dtype" : "torch_dtype",
-				 rt_json_new_string(dtype_name(dtype)));
+		                 rt_json_new_string(dtype_name(dtype)));
 	r = r ? rt_fail_nomem(err, "a configuration") : rt_json_write(c, RT_JSON_INDENT, path, err);
 	rt_json_free(c);
 	rt_free(path);
@@ -103,7 +105,7 @@ static int write_config(const struct model *m, const char *folder, enum rt_dtype
 
 /* Names and converted tensors, in memory of the arena. */
 static int gather(const struct model *m, enum rt_dtype dtype, struct rt_arena *room,
-		  struct rt_named_tensor *out, int64_t *ret_n, struct rt_error *err)
+                  struct rt_named_tensor *out, int64_t *ret_n, struct rt_error *err)
 {
 	const struct order straight = { false, 1 };
 	int64_t            n = 0;
@@ -117,7 +119,8 @@ static int gather(const struct model *m, enum rt_dtype dtype, struct rt_arena *r
 		if (!t->data || (i == W_HEAD && m->config.tied))
 			continue;
 		name = rt_arena_alloc(room, WEIGHTS_NAME, 1);
-		b.at = rt_arena_alloc(room, (size_t)rt_numel(t), (size_t)rt_dtype_info(dtype)->bytes);
+		b.at = rt_arena_alloc(room, (size_t)rt_numel(t),
+		                      (size_t)rt_dtype_info(dtype)->bytes);
 		if (!name || !b.at)
 			return rt_fail_nomem(err, "a checkpoint");
 		weights_name(i, NAME_HF, name);
@@ -132,7 +135,7 @@ static int gather(const struct model *m, enum rt_dtype dtype, struct rt_arena *r
 }
 
 int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
-			    struct rt_error *err)
+                            struct rt_error *err)
 {
 	struct rt_arena         room = RT_ARENA_INIT;
 	struct rt_named_tensor *tensors = rt_alloc((size_t)m->weights.n, sizeof *tensors);
@@ -144,8 +147,9 @@ int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dty
 	if (!dtype_name(dtype))
 		r = rt_fail(err, RT_E_UNSUP, "a folder holds f32, f16 or bf16 weights");
 	else if (m->config.rope.divisor)
-		r = rt_fail(err, RT_E_UNSUP, "the rotary frequencies of this GGUF file have no "
-			    "spelling in a config.json");
+		r = rt_fail(err, RT_E_UNSUP,
+		            "the rotary frequencies of this GGUF file have no "
+		            "spelling in a config.json");
 	else if (!tensors || !metadata || !file)
 		r = rt_fail_nomem(err, "a checkpoint");
 	else
@@ -168,10 +172,10 @@ int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dty
 static const struct {
 	enum rt_dtype dtype;
 	int           file_type; /* llama.cpp's numbers */
-} file_types[] = { { RT_F32, 0 },   { RT_F16, 1 },   { RT_Q4_0, 2 },  { RT_Q4_1, 3 },
-		   { RT_Q8_0, 7 },  { RT_Q5_0, 8 },  { RT_Q5_1, 9 },  { RT_Q2_K, 10 },
-		   { RT_Q3_K, 12 }, { RT_Q4_K, 15 }, { RT_Q5_K, 17 }, { RT_Q6_K, 18 },
-		   { RT_IQ4_NL, 25 }, { RT_IQ4_XS, 30 }, { RT_BF16, 32 } };
+} file_types[] = { { RT_F32, 0 },     { RT_F16, 1 },     { RT_Q4_0, 2 },  { RT_Q4_1, 3 },
+	           { RT_Q8_0, 7 },    { RT_Q5_0, 8 },    { RT_Q5_1, 9 },  { RT_Q2_K, 10 },
+	           { RT_Q3_K, 12 },   { RT_Q4_K, 15 },   { RT_Q5_K, 17 }, { RT_Q6_K, 18 },
+	           { RT_IQ4_NL, 25 }, { RT_IQ4_XS, 30 }, { RT_BF16, 32 } };
 
 static const char *architecture(const struct model *m)
 {
@@ -194,14 +198,15 @@ static int put_scaling(const struct model *m, struct gguf_writer *w, struct rt_e
 	if (p->kind != ROPE_LINEAR && p->kind != ROPE_YARN)
 		return 0;
 	gguf_put_string(w, key_of(m, "rope.scaling.type", key),
-			p->kind == ROPE_LINEAR ? "linear" : "yarn");
+	                p->kind == ROPE_LINEAR ? "linear" : "yarn");
 	gguf_put_real(w, key_of(m, "rope.scaling.factor", key), p->factor);
-	gguf_put_int(w, key_of(m, "rope.scaling.original_context_length", key), GGUF_U32, p->original);
+	gguf_put_int(w, key_of(m, "rope.scaling.original_context_length", key), GGUF_U32,
+	             p->original);
 	return 0;
 }
 
 static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct gguf *extra,
-			struct gguf_writer *w, struct rt_error *err)
+                        struct gguf_writer *w, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	const struct {
@@ -221,8 +226,10 @@ static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct
 
 	for (int64_t i = 0; i < c->layers; i++)
 		if (c->window[i])
-			return rt_fail(err, RT_E_UNSUP, "the sliding window of layer %lld has no "
-				       "spelling in GGUF for %s", (long long)i, architecture(m));
+			return rt_fail(err, RT_E_UNSUP,
+			               "the sliding window of layer %lld has no "
+			               "spelling in GGUF for %s",
+			               (long long)i, architecture(m));
 	gguf_put_string(w, "general.architecture", architecture(m));
 	gguf_put_string(w, "general.type", "model");
 	for (size_t i = 0; i < sizeof file_types / sizeof *file_types; i++)
@@ -257,21 +264,22 @@ static void to_file(void *arg, const void *bytes, size_t n)
 }
 
 static int put_weights(const struct model *m, enum rt_dtype dtype, struct gguf_writer *w,
-		       struct rt_error *err)
+                       struct rt_error *err)
 {
 	const bool llama = strcmp(architecture(m), "llama") == 0;
 	int        r = 0;
 
 	for (int64_t i = 0; r == 0 && i < m->weights.n; i++) {
-		const int64_t part = i < W_LAYERS ? -1 : (i - W_LAYERS) % LAYER_PARTS;
+		const int64_t      part = i < W_LAYERS ? -1 : (i - W_LAYERS) % LAYER_PARTS;
 		const struct order o = { llama && (part == L_Q || part == L_K || part == L_Q_BIAS ||
-						   part == L_K_BIAS), m->config.head_dim / 2 };
-		char name[WEIGHTS_NAME];
+			                           part == L_K_BIAS),
+			                 m->config.head_dim / 2 };
+		char               name[WEIGHTS_NAME];
 
 		if (!m->weights.t[i].data || (i == W_HEAD && m->config.tied))
 			continue;
-		r = convert(&m->weights.t[i], &o, (enum rt_dtype)stored(m, i, dtype).dtype, to_file, w,
-			    err);
+		r = convert(&m->weights.t[i], &o, (enum rt_dtype)stored(m, i, dtype).dtype, to_file,
+		            w, err);
 		gguf_pad(w);
 		weights_name(i, NAME_GGUF, name);
 		if (r != 0)
@@ -281,7 +289,7 @@ static int put_weights(const struct model *m, enum rt_dtype dtype, struct gguf_w
 }
 
 int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
-			  const struct gguf *extra, struct rt_error *err)
+                          const struct gguf *extra, struct rt_error *err)
 {
 	const int64_t      half = m->config.head_dim / 2;
 	float             *divisor = config_rope_divisor(&m->config);

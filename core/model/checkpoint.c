@@ -41,7 +41,7 @@ static int settle(struct model *m, struct rt_tensor *t, bool vector, struct rt_e
 }
 
 int checkpoint_adopt(struct model *m, int64_t index, const char *name, const struct rt_tensor *t,
-		     const char *path, struct rt_error *err)
+                     const char *path, struct rt_error *err)
 {
 	struct rt_tensor           *at = &m->weights.t[index];
 	const struct rt_dtype_info *info = rt_dtype_info(t->dtype);
@@ -49,21 +49,25 @@ int checkpoint_adopt(struct model *m, int64_t index, const char *name, const str
 	const bool                  has = weights_shape(&m->config, index, &rows, &columns);
 
 	if (!has)
-		return rt_fail(err, RT_E_UNSUP, "%s: tensor %s has no place in a %s model with this "
-			       "configuration", path, name, m->config.type);
+		return rt_fail(err, RT_E_UNSUP,
+		               "%s: tensor %s has no place in a %s model with this "
+		               "configuration",
+		               path, name, m->config.type);
 	if (at->data)
 		return rt_fail(err, RT_E_FORMAT, "%s: tensor %s is there twice", path, name);
 	if (!info->to_float || t->ndim != (columns ? 2 : 1) || t->dim[0] != rows ||
 	    (columns && t->dim[1] != columns))
-		return rt_fail(err, RT_E_SHAPE, "%s: tensor %s is %s [%lld, %lld], the configuration "
-			       "wants [%lld, %lld]", path, name, info->name, (long long)t->dim[0],
-			       (long long)t->dim[1], (long long)rows, (long long)columns);
+		return rt_fail(err, RT_E_SHAPE,
+		               "%s: tensor %s is %s [%lld, %lld], the configuration "
+		               "wants [%lld, %lld]",
+		               path, name, info->name, (long long)t->dim[0], (long long)t->dim[1],
+		               (long long)rows, (long long)columns);
 	*at = *t;
 	return settle(m, at, is_vector(&m->config, index), err);
 }
 
 int checkpoint_complete(struct model *m, enum weights_style style, const char *path,
-			struct rt_error *err)
+                        struct rt_error *err)
 {
 	struct rt_tensor *t = m->weights.t;
 
@@ -89,7 +93,7 @@ int checkpoint_complete(struct model *m, enum weights_style style, const char *p
 /* Tensors that older versions stored and that are computed anyway. */
 static bool is_harmless(const char *name)
 {
-	const char *tail = "rotary_emb.inv_freq";
+	const char  *tail = "rotary_emb.inv_freq";
 	const size_t n = strlen(name), m = strlen(tail);
 
 	return n >= m && strcmp(name + n - m, tail) == 0;
@@ -116,12 +120,14 @@ static int open_file(struct model *m, const char *folder, const char *file, stru
 		const int64_t index = weights_find(s->tensors[i].name, NAME_HF, m->config.layers);
 
 		if (index >= 0)
-			r = checkpoint_adopt(m, index, s->tensors[i].name, &s->tensors[i].tensor, path,
-					     err);
+			r = checkpoint_adopt(m, index, s->tensors[i].name, &s->tensors[i].tensor,
+			                     path, err);
 		else if (!is_harmless(s->tensors[i].name))
-			r = rt_fail(err, RT_E_UNSUP, "%s: tensor %s is not part of a %s model of "
-				    "%lld layers", path, s->tensors[i].name, m->config.type,
-				    (long long)m->config.layers);
+			r = rt_fail(err, RT_E_UNSUP,
+			            "%s: tensor %s is not part of a %s model of "
+			            "%lld layers",
+			            path, s->tensors[i].name, m->config.type,
+			            (long long)m->config.layers);
 	}
 	rt_free(path);
 	return r;
@@ -140,8 +146,7 @@ static bool opened_before(const struct rt_json *map, const char *key, const char
 }
 
 /* Every shard once, in the order of their first mention. */
-static int open_shards(struct model *m, const char *folder, const char *index,
-		       struct rt_error *err)
+static int open_shards(struct model *m, const char *folder, const char *index, struct rt_error *err)
 {
 	struct rt_json       *json = NULL;
 	const struct rt_json *map;
@@ -156,8 +161,9 @@ static int open_shards(struct model *m, const char *folder, const char *index,
 		const char *file = rt_json_string(i.value);
 
 		if (!file || !*file || strchr(file, '/') || file[0] == '.')
-			r = rt_fail(err, RT_E_FORMAT, "%s: the file of %s is not a name in this folder",
-				    index, i.key);
+			r = rt_fail(err, RT_E_FORMAT,
+			            "%s: the file of %s is not a name in this folder", index,
+			            i.key);
 		else if (!opened_before(map, i.key, file))
 			r = open_file(m, folder, file, err);
 	}
@@ -179,7 +185,7 @@ int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *e
 		r = weights_init(&m->weights, m->config.layers, err);
 	if (r == 0)
 		r = rt_exists(index) ? open_shards(m, path, index, err)
-				     : open_file(m, path, "model.safetensors", err);
+		                     : open_file(m, path, "model.safetensors", err);
 	if (r == 0)
 		r = checkpoint_complete(m, NAME_HF, path, err);
 	rt_json_free(json);

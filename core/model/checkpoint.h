@@ -19,11 +19,11 @@ struct checkpoint {
 /* Take a tensor of a file as parameter `index` of the model: the shape must be that of the
  * configuration.  `name` for messages. */
 int checkpoint_adopt(struct model *m, int64_t index, const char *name, const struct rt_tensor *t,
-		     const char *path, struct rt_error *err);
+                     const char *path, struct rt_error *err);
 
 /* After all tensors: ties, and what is missing. */
 int checkpoint_complete(struct model *m, enum weights_style style, const char *path,
-			struct rt_error *err);
+                        struct rt_error *err);
 
 /* The two kinds of source. */
 int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *err);
@@ -32,11 +32,11 @@ int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err
 /* Write config.json and model.safetensors into a folder that is there, every tensor in the
  * plain type dtype. [worker] */
 int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
-			    struct rt_error *err);
+                            struct rt_error *err);
 
 /* Write one GGUF file: matrices in dtype (f16 where rows are no whole blocks), vectors f32.
  * extra holds metadata to add (a tokenizer's), or NULL. [worker] */
 int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
-			  const struct gguf *extra, struct rt_error *err);
+                          const struct gguf *extra, struct rt_error *err);
 
 #endif

@@ -11,8 +11,8 @@ static const struct family {
 	const char *type;
 	int64_t     kv_heads, head_dim; /* 0: as many as heads; hidden / heads */
 	int64_t     context;
-	bool        qk_norm, bias_qkv;  /* built in, whatever attention_bias says */
-	bool        window_everywhere;  /* sliding_window counts without use_sliding_window */
+	bool        qk_norm, bias_qkv; /* built in, whatever attention_bias says */
+	bool        window_everywhere; /* sliding_window counts without use_sliding_window */
 	int64_t     window;
 } families[] = {
 	{ "llama", 0, 0, 2048, false, false, false, 0 },
@@ -59,7 +59,8 @@ struct reader {
 	int                   code;
 };
 
-static int64_t integer(struct reader *r, const char *key, int64_t otherwise, int64_t low, int64_t high)
+static int64_t integer(struct reader *r, const char *key, int64_t otherwise, int64_t low,
+                       int64_t high)
 {
 	const struct rt_json *v = rt_json_get(r->json, key);
 	int64_t               x = otherwise;
@@ -68,22 +69,22 @@ static int64_t integer(struct reader *r, const char *key, int64_t otherwise, int
 		return otherwise;
 	if (rt_json_type(v) != RT_JSON_NULL) {
 		if (!rt_json_is(v, RT_JSON_INT)) {
-			r->code = rt_fail(r->err, RT_E_FORMAT, "%s: %s is %s, want an integer", r->name,
-					  key, rt_json_type_name(v));
+			r->code = rt_fail(r->err, RT_E_FORMAT, "%s: %s is %s, want an integer",
+			                  r->name, key, rt_json_type_name(v));
 			return otherwise;
 		}
 		x = rt_json_int(v, otherwise);
 	}
 	if (x < low || x > high)
 		r->code = rt_fail(r->err, v ? RT_E_RANGE : RT_E_FORMAT,
-				  v ? "%s: %s = %lld is outside %lld to %lld"
-				    : "%s: %s is missing (%lld; want %lld to %lld)",
-				  r->name, key, (long long)x, (long long)low, (long long)high);
+		                  v ? "%s: %s = %lld is outside %lld to %lld"
+		                    : "%s: %s is missing (%lld; want %lld to %lld)",
+		                  r->name, key, (long long)x, (long long)low, (long long)high);
 	return x;
 }
 
 static double real(struct reader *r, const struct rt_json *from, const char *key, double otherwise,
-		   double low, double high)
+                   double low, double high)
 {
 	const struct rt_json *v = rt_json_get(from, key);
 	double                x;
@@ -92,8 +93,8 @@ static double real(struct reader *r, const struct rt_json *from, const char *key
 		return otherwise;
 	x = rt_json_real(v, low - 1.0);
 	if (!(x >= low && x <= high))
-		r->code = rt_fail(r->err, RT_E_RANGE, "%s: %s is no number from %g to %g", r->name, key,
-				  low, high);
+		r->code = rt_fail(r->err, RT_E_RANGE, "%s: %s is no number from %g to %g", r->name,
+		                  key, low, high);
 	return x;
 }
 
@@ -102,8 +103,8 @@ static bool boolean(struct reader *r, const char *key, bool otherwise)
 	const struct rt_json *v = rt_json_get(r->json, key);
 
 	if (r->code == 0 && rt_json_type(v) != RT_JSON_NULL && !rt_json_is(v, RT_JSON_BOOL))
-		r->code = rt_fail(r->err, RT_E_FORMAT, "%s: %s is %s, want true or false", r->name, key,
-				  rt_json_type_name(v));
+		r->code = rt_fail(r->err, RT_E_FORMAT, "%s: %s is %s, want true or false", r->name,
+		                  key, rt_json_type_name(v));
 	return rt_json_bool(v, otherwise);
 }
 
@@ -114,8 +115,10 @@ static const struct family *family_of(struct reader *r)
 	for (size_t i = 0; type && i < sizeof families / sizeof *families; i++)
 		if (strcmp(type, families[i].type) == 0)
 			return &families[i];
-	r->code = rt_fail(r->err, RT_E_UNSUP, "%s: model_type %s is not supported; qwen2, qwen3, "
-			  "llama and mistral are", r->name, type ? type : "(none)");
+	r->code = rt_fail(r->err, RT_E_UNSUP,
+	                  "%s: model_type %s is not supported; qwen2, qwen3, "
+	                  "llama and mistral are",
+	                  r->name, type ? type : "(none)");
 	return NULL;
 }
 
@@ -129,8 +132,8 @@ static bool equals(struct reader *r, const struct rt_json *v, const char *value)
 		return false;
 	same = rt_json_equal(v, want) ||
 	       ((rt_json_is(v, RT_JSON_INT) || rt_json_is(v, RT_JSON_REAL)) &&
-		(rt_json_is(want, RT_JSON_INT) || rt_json_is(want, RT_JSON_REAL)) &&
-		rt_json_real(v, 0.0) == rt_json_real(want, 1.0));
+	        (rt_json_is(want, RT_JSON_INT) || rt_json_is(want, RT_JSON_REAL)) &&
+	        rt_json_real(v, 0.0) == rt_json_real(want, 1.0));
 	rt_json_free(want);
 	return same;
 }
@@ -145,8 +148,9 @@ static void check_neutral(struct reader *r)
 		if (rt_json_type(v) == RT_JSON_NULL || equals(r, v, n->value) || r->code != 0)
 			continue;
 		rt_json_print(v, RT_JSON_SPACED, &t);
-		r->code = rt_fail(r->err, RT_E_UNSUP, "%s: %s = %.80s is not supported (only %s is)",
-				  r->name, n->key, t.data, n->value);
+		r->code =
+			rt_fail(r->err, RT_E_UNSUP, "%s: %s = %.80s is not supported (only %s is)",
+		                r->name, n->key, t.data, n->value);
 		rt_text_free(&t);
 	}
 }
@@ -164,15 +168,17 @@ static void read_shape(struct reader *r, const struct family *f, struct model_co
 	if (r->code != 0)
 		return;
 	c->kv_heads = integer(r, "num_key_value_heads", f->kv_heads ? f->kv_heads : c->heads, 1,
-			      c->heads);
-	c->head_dim = integer(r, "head_dim", f->head_dim ? f->head_dim : c->hidden / c->heads, 2, 65536);
+	                      c->heads);
+	c->head_dim =
+		integer(r, "head_dim", f->head_dim ? f->head_dim : c->hidden / c->heads, 2, 65536);
 	if (r->code == 0 && c->heads % c->kv_heads)
-		r->code = rt_fail(r->err, RT_E_RANGE, "%s: %lld attention heads are no multiple of "
-				  "%lld key-value heads", r->name, (long long)c->heads,
-				  (long long)c->kv_heads);
+		r->code = rt_fail(r->err, RT_E_RANGE,
+		                  "%s: %lld attention heads are no multiple of "
+		                  "%lld key-value heads",
+		                  r->name, (long long)c->heads, (long long)c->kv_heads);
 	if (r->code == 0 && c->head_dim % 2)
 		r->code = rt_fail(r->err, RT_E_RANGE, "%s: head_dim %lld is odd", r->name,
-				  (long long)c->head_dim);
+		                  (long long)c->head_dim);
 	c->norm_eps = real(r, r->json, "rms_norm_eps", 1e-6, 0.0, 1.0);
 	c->tied = boolean(r, "tie_word_embeddings", false);
 	c->qk_norm = f->qk_norm;
@@ -184,16 +190,19 @@ static void read_shape(struct reader *r, const struct family *f, struct model_co
 static const struct {
 	const char    *name;
 	enum rope_kind kind;
-} rope_kinds[] = { { "default", ROPE_DEFAULT }, { "linear", ROPE_LINEAR },
-		   { "dynamic", ROPE_DYNAMIC }, { "llama3", ROPE_LLAMA3 }, { "yarn", ROPE_YARN } };
+} rope_kinds[] = { { "default", ROPE_DEFAULT },
+	           { "linear", ROPE_LINEAR },
+	           { "dynamic", ROPE_DYNAMIC },
+	           { "llama3", ROPE_LLAMA3 },
+	           { "yarn", ROPE_YARN } };
 
 /* Older: rope_theta beside rope_scaling { type or rope_type, .. }; newer: all of it in
  * rope_parameters. */
 static void read_rope(struct reader *r, struct model_config *c)
 {
 	const struct rt_json *newer = rt_json_get(r->json, "rope_parameters");
-	const struct rt_json *s = rt_json_type(newer) != RT_JSON_NULL
-					  ? newer : rt_json_get(r->json, "rope_scaling");
+	const struct rt_json *s =
+		rt_json_type(newer) != RT_JSON_NULL ? newer : rt_json_get(r->json, "rope_scaling");
 	const char  *kind = rt_json_string(rt_json_get(s, "rope_type"));
 	struct rope *p = &c->rope;
 	size_t       i = 0;
@@ -204,9 +213,11 @@ static void read_rope(struct reader *r, struct model_config *c)
 	while (i < sizeof rope_kinds / sizeof *rope_kinds && strcmp(kind, rope_kinds[i].name) != 0)
 		i++;
 	if (i == sizeof rope_kinds / sizeof *rope_kinds || rt_json_get(s, "full_attention")) {
-		r->code = rt_fail(r->err, RT_E_UNSUP, "%s: rotary scaling %s is not supported; "
-				  "default, linear, dynamic, llama3 and yarn are", r->name,
-				  rt_json_get(s, "full_attention") ? "by layer type" : kind);
+		r->code =
+			rt_fail(r->err, RT_E_UNSUP,
+		                "%s: rotary scaling %s is not supported; "
+		                "default, linear, dynamic, llama3 and yarn are",
+		                r->name, rt_json_get(s, "full_attention") ? "by layer type" : kind);
 		return;
 	}
 	p->kind = rope_kinds[i].kind;
@@ -214,42 +225,50 @@ static void read_rope(struct reader *r, struct model_config *c)
 	p->theta = real(r, s, "rope_theta", p->theta, 1.0, 1e15);
 	p->original = c->context;
 	if (rt_json_type(rt_json_get(s, "original_max_position_embeddings")) != RT_JSON_NULL)
-		p->original = (int64_t)real(r, s, "original_max_position_embeddings", 0.0, 1.0, 1e9);
-	p->factor = real(r, s, "factor", p->kind == ROPE_YARN
-				 ? (double)c->context / (double)p->original : 1.0, 1e-3, 1e6);
+		p->original =
+			(int64_t)real(r, s, "original_max_position_embeddings", 0.0, 1.0, 1e9);
+	p->factor = real(r, s, "factor",
+	                 p->kind == ROPE_YARN ? (double)c->context / (double)p->original : 1.0,
+	                 1e-3, 1e6);
 	p->low = real(r, s, "low_freq_factor", 1.0, 1e-3, 1e6);
 	p->high = real(r, s, "high_freq_factor", 4.0, 1e-3, 1e6);
 	p->beta_fast = real(r, s, "beta_fast", 32.0, 1e-3, 1e6);
 	p->beta_slow = real(r, s, "beta_slow", 1.0, 1e-3, 1e6);
 	p->truncate = rt_json_bool(rt_json_get(s, "truncate"), true);
 	if (r->code == 0 && p->kind == ROPE_LLAMA3 && p->low >= p->high)
-		r->code = rt_fail(r->err, RT_E_RANGE, "%s: low_freq_factor %g is not below "
-				  "high_freq_factor %g", r->name, p->low, p->high);
+		r->code = rt_fail(r->err, RT_E_RANGE,
+		                  "%s: low_freq_factor %g is not below "
+		                  "high_freq_factor %g",
+		                  r->name, p->low, p->high);
 }
 
 /* Which layers see a window only. */
 static void read_windows(struct reader *r, const struct family *f, struct model_config *c)
 {
 	const struct rt_json *types = rt_json_get(r->json, "layer_types");
-	const bool  listed = rt_json_type(types) != RT_JSON_NULL;
-	const bool  null = rt_json_get(r->json, "sliding_window") &&
-			  rt_json_type(rt_json_get(r->json, "sliding_window")) == RT_JSON_NULL;
-	const bool  use = f->window_everywhere || boolean(r, "use_sliding_window", false);
-	const int64_t window = null ? 0 : integer(r, "sliding_window", f->window, 0, (int64_t)1 << 31);
-	const int64_t from = f->window_everywhere ? 0
-						  : integer(r, "max_window_layers", 28, 0, 65536);
+	const bool            listed = rt_json_type(types) != RT_JSON_NULL;
+	const bool            null = rt_json_get(r->json, "sliding_window") &&
+	                  rt_json_type(rt_json_get(r->json, "sliding_window")) == RT_JSON_NULL;
+	const bool    use = f->window_everywhere || boolean(r, "use_sliding_window", false);
+	const int64_t window =
+		null ? 0 : integer(r, "sliding_window", f->window, 0, (int64_t)1 << 31);
+	const int64_t from =
+		f->window_everywhere ? 0 : integer(r, "max_window_layers", 28, 0, 65536);
 
 	if (r->code == 0 && listed && rt_json_length(types) != (size_t)c->layers)
-		r->code = rt_fail(r->err, RT_E_FORMAT, "%s: layer_types has %zu entries for %lld "
-				  "layers", r->name, rt_json_length(types), (long long)c->layers);
+		r->code = rt_fail(r->err, RT_E_FORMAT,
+		                  "%s: layer_types has %zu entries for %lld "
+		                  "layers",
+		                  r->name, rt_json_length(types), (long long)c->layers);
 	for (int64_t i = 0; r->code == 0 && i < c->layers; i++) {
 		const char *type = listed ? rt_json_string(rt_json_at(types, (size_t)i)) : NULL;
 
 		if (listed && (!type || (strcmp(type, "full_attention") != 0 &&
-					 strcmp(type, "sliding_attention") != 0)))
-			r->code = rt_fail(r->err, RT_E_UNSUP, "%s: layer %lld is of type %s; "
-					  "full_attention and sliding_attention are supported",
-					  r->name, (long long)i, type ? type : "(none)");
+		                         strcmp(type, "sliding_attention") != 0)))
+			r->code = rt_fail(r->err, RT_E_UNSUP,
+			                  "%s: layer %lld is of type %s; "
+			                  "full_attention and sliding_attention are supported",
+			                  r->name, (long long)i, type ? type : "(none)");
 		else if (listed)
 			c->window[i] = strcmp(type, "full_attention") == 0 ? 0 : window;
 		else
@@ -262,7 +281,9 @@ static void read_dtype(struct reader *r, struct model_config *c)
 	static const struct {
 		const char   *name;
 		enum rt_dtype dtype;
-	} names[] = { { "float32", RT_F32 }, { "float16", RT_F16 }, { "bfloat16", RT_BF16 },
+	} names[] = { { "float32", RT_F32 },
+		      { "float16", RT_F16 },
+		      { "bfloat16", RT_BF16 },
 		      { "float64", RT_F64 } };
 	const char *name = rt_json_string(rt_json_get(r->json, "dtype"));
 
@@ -274,7 +295,7 @@ static void read_dtype(struct reader *r, struct model_config *c)
 }
 
 int model_config_init(struct model_config *ret, struct rt_json *json, const char *name,
-		struct rt_error *err)
+                      struct rt_error *err)
 {
 	struct reader        r = { json, name, err, 0 };
 	struct model_config  c = { .json = rt_json_ref(json) };
@@ -282,7 +303,7 @@ int model_config_init(struct model_config *ret, struct rt_json *json, const char
 
 	if (!rt_json_is(json, RT_JSON_OBJECT))
 		r.code = rt_fail(err, RT_E_FORMAT, "%s: %s, want an object", name,
-				 rt_json_type_name(json));
+		                 rt_json_type_name(json));
 	else
 		f = family_of(&r);
 	if (f) {

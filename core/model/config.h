@@ -32,21 +32,21 @@ struct model_config {
 	bool            tied, qk_norm;
 	bool            bias_qkv, bias_o, bias_mlp;
 	struct rope     rope;
-	int64_t        *window;    /* [layers]: keys that a query sees; 0: all */
-	enum rt_dtype   dtype;     /* that the file names; f32 when it names none */
-	struct rt_json *json;      /* the whole of it */
+	int64_t        *window; /* [layers]: keys that a query sees; 0: all */
+	enum rt_dtype   dtype;  /* that the file names; f32 when it names none */
+	struct rt_json *json;   /* the whole of it */
 };
 
 /* Takes a reference of its own to json.  `name` (a path) begins messages.  RT_E_UNSUP,
  * RT_E_FORMAT, RT_E_RANGE, RT_E_NOMEM; on failure *ret is empty. [any] */
 int  model_config_init(struct model_config *ret, struct rt_json *json, const char *name,
-		 struct rt_error *err);
+                       struct rt_error *err);
 void model_config_fini(struct model_config *c);
 
 /* Cosines and sines [rows, head_dim / 2] of the rows' positions.  With dynamic scaling they
  * depend on how long the sequence is: on the largest position. [any] */
 void config_rope_tables(const struct model_config *c, const int32_t *position, int64_t rows,
-			float *cos, float *sin);
+                        float *cos, float *sin);
 
 /* Divisors of the plain frequencies [head_dim / 2] that say what this scaling does, for files
  * that store it so; NULL when the frequencies are plain, or scaled in another way, or memory is

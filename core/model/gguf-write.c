@@ -36,7 +36,10 @@ void gguf_put_int(struct gguf_writer *w, const char *key, enum gguf_type type, i
 
 	begin_entry(w, key, type);
 	put(&w->entries, (uint64_t)value,
-	    wide ? 8 : byte ? 1 : type == GGUF_U16 || type == GGUF_I16 ? 2 : 4);
+	    wide                                   ? 8
+	    : byte                                 ? 1
+	    : type == GGUF_U16 || type == GGUF_I16 ? 2
+	                                           : 4);
 }
 
 void gguf_put_real(struct gguf_writer *w, const char *key, double value)

@@ -8,8 +8,9 @@
 enum { ALIGNMENT = 32, MAX_KEY = 65535 };
 
 static const size_t sizes[GGUF_TYPES] = {
-	[GGUF_U8] = 1,  [GGUF_I8] = 1,  [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4,
-	[GGUF_F32] = 4, [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
+	[GGUF_U8] = 1,  [GGUF_I8] = 1,  [GGUF_U16] = 2, [GGUF_I16] = 2,
+	[GGUF_U32] = 4, [GGUF_I32] = 4, [GGUF_F32] = 4, [GGUF_BOOL] = 1,
+	[GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
 };
 
 /* A place in the file; fails once and for all. */
@@ -28,8 +29,10 @@ static const unsigned char *take(struct cursor *c, uint64_t n, const char *what)
 	if (c->code != 0)
 		return NULL;
 	if (n > c->size - c->at) {
-		c->code = rt_fail(c->err, RT_E_FORMAT, "%s: %s of %llu bytes at %zu leaves the file of "
-				  "%zu", c->path, what, (unsigned long long)n, c->at, c->size);
+		c->code = rt_fail(c->err, RT_E_FORMAT,
+		                  "%s: %s of %llu bytes at %zu leaves the file of "
+		                  "%zu",
+		                  c->path, what, (unsigned long long)n, c->at, c->size);
 		return NULL;
 	}
 	c->at += (size_t)n;
@@ -64,7 +67,7 @@ static int fail(struct cursor *c, int code, const char *what, struct gguf_text n
 {
 	if (c->code == 0)
 		c->code = rt_fail(c->err, code, "%s: %.*s: %s", c->path,
-				  name.n < 200 ? (int)name.n : 200, name.data, what);
+		                  name.n < 200 ? (int)name.n : 200, name.data, what);
 	return c->code;
 }
 
@@ -136,7 +139,7 @@ static void read_tensor(struct cursor *c, struct gguf_tensor *t, uint64_t *ret_o
 	r = rt_tensor_init(&t->tensor, (int64_t)type, (int)ndim, dim, NULL, c->err);
 	if (r != 0)
 		c->code = rt_within(c->err, r, "%s: tensor %.*s", c->path,
-				    t->name.n < 200 ? (int)t->name.n : 200, t->name.data);
+		                    t->name.n < 200 ? (int)t->name.n : 200, t->name.data);
 }
 
 static void place_tensors(struct cursor *c, struct gguf *g, const uint64_t *offsets)
@@ -150,7 +153,7 @@ static void place_tensors(struct cursor *c, struct gguf *g, const uint64_t *offs
 		if (offsets[i] % g->alignment)
 			fail(c, RT_E_FORMAT, "its offset is no multiple of the alignment", t->name);
 		else if (start > c->size || offsets[i] > c->size - start ||
-			 bytes > c->size - start - offsets[i])
+		         bytes > c->size - start - offsets[i])
 			fail(c, RT_E_FORMAT, "its data leaves the file", t->name);
 		else
 			t->tensor.data = (void *)(c->data + start + offsets[i]);
@@ -177,22 +180,24 @@ static void read_all(struct cursor *c, struct gguf *g)
 	uint64_t *offsets = NULL;
 
 	if (c->size < 4 || memcmp(c->data, "GGUF", 4) != 0) {
-		c->code = rt_fail(c->err, RT_E_FORMAT, "%s: no GGUF file and no folder with a "
-				  "config.json", c->path);
+		c->code = rt_fail(c->err, RT_E_FORMAT,
+		                  "%s: no GGUF file and no folder with a "
+		                  "config.json",
+		                  c->path);
 		return;
 	}
 	c->at = 4;
 	g->version = (uint32_t)number(c, 4, "a version");
 	if (c->code == 0 && g->version != 2 && g->version != 3)
 		c->code = rt_fail(c->err, RT_E_UNSUP, "%s: GGUF version %lu; 2 and 3 are supported",
-				  c->path, (unsigned long)g->version);
+		                  c->path, (unsigned long)g->version);
 	tensors = number(c, 8, "a count");
 	entries = number(c, 8, "a count");
 	/* An entry takes 13 bytes at least, a tensor 32. */
 	if (c->code == 0 && (entries > c->size / 13 || tensors > c->size / 32 || entries > 65536))
-		c->code = rt_fail(c->err, RT_E_FORMAT, "%s: %llu keys and %llu tensors in %zu bytes",
-				  c->path, (unsigned long long)entries, (unsigned long long)tensors,
-				  c->size);
+		c->code = rt_fail(
+			c->err, RT_E_FORMAT, "%s: %llu keys and %llu tensors in %zu bytes", c->path,
+			(unsigned long long)entries, (unsigned long long)tensors, c->size);
 	if (c->code != 0)
 		return;
 	g->entries = rt_alloc((size_t)entries, sizeof *g->entries);
@@ -206,10 +211,11 @@ static void read_all(struct cursor *c, struct gguf *g)
 	for (; c->code == 0 && (uint64_t)g->n_tensors < tensors; g->n_tensors++)
 		read_tensor(c, &g->tensors[g->n_tensors], &offsets[g->n_tensors]);
 	g->alignment = c->code == 0 ? (uint64_t)gguf_int(g, "general.alignment", ALIGNMENT) : 0;
-	if (c->code == 0 && (g->alignment < 1 || g->alignment > 1 << 20 ||
-			     (g->alignment & (g->alignment - 1))))
-		c->code = rt_fail(c->err, RT_E_FORMAT, "%s: general.alignment = %lld is no power of two",
-				  c->path, (long long)g->alignment);
+	if (c->code == 0 &&
+	    (g->alignment < 1 || g->alignment > 1 << 20 || (g->alignment & (g->alignment - 1))))
+		c->code = rt_fail(c->err, RT_E_FORMAT,
+		                  "%s: general.alignment = %lld is no power of two", c->path,
+		                  (long long)g->alignment);
 	if (c->code == 0)
 		place_tensors(c, g, offsets);
 	rt_free(offsets);

@@ -20,7 +20,7 @@ static struct rt_tensor matrix(struct nn_heads x)
 
 /* Of y = x weight^T + bias: the gradients of weight and bias, and dx = or += dy weight. */
 static int linear(const struct pass *p, int part, int bias, struct nn_heads x, struct nn_heads dy,
-		  struct nn_heads dx, float beta)
+                  struct nn_heads dx, float beta)
 {
 	const struct rt_tensor  *dw = weights_at(p->gradients, p->layer, part);
 	const struct rt_tensor  *db = weights_at(p->gradients, p->layer, bias);
@@ -41,20 +41,20 @@ static int linear(const struct pass *p, int part, int bias, struct nn_heads x, s
 }
 
 static void norm(const struct pass *p, int part, struct nn_heads x, const float *scale,
-		 struct nn_heads dy, struct nn_heads dx, bool add)
+                 struct nn_heads dy, struct nn_heads dx, bool add)
 {
 	nn_rmsnorm_backward(x, weights_at(&p->m->weights, p->layer, part)->data, scale, dy, dx, add,
-			    weights_at(p->gradients, p->layer, part)->data);
+	                    weights_at(p->gradients, p->layer, part)->data);
 }
 
 /* Forward's normed rows once more. */
 static struct nn_heads normed_again(const struct pass *p, int part, struct nn_heads x,
-				    struct scratch *s)
+                                    struct scratch *s)
 {
 	const struct nn_heads y = layer_rows(s->normed, p->rows, p->m->config.hidden);
 
 	nn_rmsnorm(x, weights_at(&p->m->weights, p->layer, part)->data, p->m->config.norm_eps, y,
-		   NULL);
+	           NULL);
 	return y;
 }
 
@@ -62,7 +62,8 @@ static struct nn_heads normed_again(const struct pass *p, int part, struct nn_he
 static int mlp(const struct pass *p, const struct layer *l, struct scratch *s, struct nn_heads dx)
 {
 	const int64_t         n = p->m->config.feed_forward;
-	const struct nn_heads gate = layer_rows(l->gate, p->rows, n), up = layer_rows(l->up, p->rows, n);
+	const struct nn_heads gate = layer_rows(l->gate, p->rows, n),
+			      up = layer_rows(l->up, p->rows, n);
 	const struct nn_heads act = layer_rows(s->act, p->rows, n);
 	const struct nn_heads dgate = layer_rows(s->dgate, p->rows, n);
 	const struct nn_heads dup = layer_rows(s->dup, p->rows, n);
@@ -89,15 +90,15 @@ static int mlp(const struct pass *p, const struct layer *l, struct scratch *s, s
 static void positions(const struct pass *p, const struct layer *l, struct scratch *s)
 {
 	const struct model_config *c = &p->m->config;
-	const struct nn_heads      dq = layer_q(c, s->dqkv, p->rows), dk = layer_k(c, s->dqkv, p->rows);
-	const int64_t              ld = (c->heads + c->kv_heads) * c->head_dim;
+	const struct nn_heads dq = layer_q(c, s->dqkv, p->rows), dk = layer_k(c, s->dqkv, p->rows);
+	const int64_t         ld = (c->heads + c->kv_heads) * c->head_dim;
 
 	nn_rotary(dq, s->cos, s->sin, c->head_dim, true);
 	nn_rotary(dk, s->cos, s->sin, c->head_dim, true);
 	if (l->raw) {
 		const struct nn_heads q = { l->raw, p->rows, c->heads, c->head_dim, ld };
 		const struct nn_heads k = { l->raw + c->heads * c->head_dim, p->rows, c->kv_heads,
-					    c->head_dim, ld };
+			                    c->head_dim, ld };
 
 		norm(p, L_Q_NORM, q, l->qk_scale, dq, dq, false);
 		norm(p, L_K_NORM, k, l->qk_scale + p->rows * c->heads, dk, dk, false);
@@ -106,7 +107,7 @@ static void positions(const struct pass *p, const struct layer *l, struct scratc
 
 /* dx: gradient of x + attention(norm(x)), then of x. */
 static int attention(const struct pass *p, const struct model_batch *b, float *x,
-		     const struct layer *l, struct scratch *s, struct nn_heads dx)
+                     const struct layer *l, struct scratch *s, struct nn_heads dx)
 {
 	const struct model_config *c = &p->m->config;
 	const int64_t              rows = p->rows, n = c->heads * c->head_dim;
@@ -117,15 +118,15 @@ static int attention(const struct pass *p, const struct model_batch *b, float *x
 	const struct nn_heads      hx = layer_rows(x, rows, c->hidden);
 	const struct nn_heads      dnormed = layer_rows(s->dnormed, rows, c->hidden);
 	const struct nn_attention  o = { b->spans, b->n_spans, c->window[p->layer],
-					 (float)(1.0 / sqrt((double)c->head_dim)) };
+		                         (float)(1.0 / sqrt((double)c->head_dim)) };
 	struct nn_heads            normed;
 	int                        r;
 
 	r = linear(p, L_O, L_O_BIAS, out, dx, dout, 0.0f);
 	if (r == 0)
 		r = nn_attention_backward(&o, layer_q(c, l->qkv, rows), layer_k(c, l->qkv, rows),
-					  layer_v(c, l->qkv, rows), out, l->lse, dout, dq, dk, dv,
-					  p->err);
+		                          layer_v(c, l->qkv, rows), out, l->lse, dout, dq, dk, dv,
+		                          p->err);
 	if (r != 0)
 		return r;
 	positions(p, l, s);
@@ -140,9 +141,9 @@ static int attention(const struct pass *p, const struct model_batch *b, float *x
 	return r;
 }
 
-int layer_backward(const struct model *m, int64_t layer, const struct model_batch *b,
-		   float *x, const struct layer *l, struct scratch *s, float *dx,
-		   const struct weights *gradients, struct rt_error *err)
+int layer_backward(const struct model *m, int64_t layer, const struct model_batch *b, float *x,
+                   const struct layer *l, struct scratch *s, float *dx,
+                   const struct weights *gradients, struct rt_error *err)
 {
 	const struct pass     p = { m, layer, b->rows, gradients, err };
 	const struct nn_heads d = layer_rows(dx, b->rows, m->config.hidden);

@@ -39,7 +39,7 @@ int64_t layer_place(struct layer *l, const struct model_config *c, int64_t rows,
 }
 
 int64_t scratch_place(struct scratch *s, const struct model_config *c, int64_t rows, bool backward,
-		      float *at)
+                      float *at)
 {
 	int64_t used = 0;
 
@@ -66,7 +66,7 @@ struct nn_heads layer_q(const struct model_config *c, float *qkv, int64_t rows)
 struct nn_heads layer_k(const struct model_config *c, float *qkv, int64_t rows)
 {
 	return (struct nn_heads){ qkv + c->heads * c->head_dim, rows, c->kv_heads, c->head_dim,
-				  width(c) };
+		                  width(c) };
 }
 
 struct nn_heads layer_v(const struct model_config *c, float *qkv, int64_t rows)
@@ -82,7 +82,7 @@ int layer_check_batch(const struct model *m, const struct model_batch *b, struct
 	for (int64_t r = 0; r < b->rows; r++)
 		if (b->position[r] < 0)
 			return rt_fail(err, RT_E_RANGE, "position %ld of row %lld is below 0",
-				       (long)b->position[r], (long long)r);
+			               (long)b->position[r], (long long)r);
 	if (m->config.hidden < 1)
 		return rt_fail(err, RT_E_INVAL, "the model is not open");
 	return 0;
@@ -90,7 +90,7 @@ int layer_check_batch(const struct model *m, const struct model_batch *b, struct
 
 /* y = x weight^T (+ bias) (+ y, with beta 1); y's rows may lie apart. */
 static int linear(const struct model *m, int64_t layer, int part, int bias, struct nn_heads x,
-		  struct nn_heads y, float beta, const struct model_run *run, struct rt_error *err)
+                  struct nn_heads y, float beta, const struct model_run *run, struct rt_error *err)
 {
 	const struct rt_tensor  *v = bias >= 0 ? weights_at(&m->weights, layer, bias) : NULL;
 	const struct rt_tensor   w = rt_transpose(*weights_at(&m->weights, layer, part), 0, 1);
@@ -119,7 +119,8 @@ static const float *vector(const struct model *m, int64_t layer, int part)
 
 /* Queries, keys and values of normed rows, with their norms and positions. */
 static int project(const struct model *m, int64_t layer, const struct model_run *run,
-		   struct nn_heads x, struct layer *l, const struct scratch *s, struct rt_error *err)
+                   struct nn_heads x, struct layer *l, const struct scratch *s,
+                   struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	const struct nn_heads      q = layer_q(c, l->qkv, x.rows), k = layer_k(c, l->qkv, x.rows);
@@ -130,7 +131,7 @@ static int project(const struct model *m, int64_t layer, const struct model_run 
 	if (l->raw) {
 		raw_q = (struct nn_heads){ l->raw, x.rows, c->heads, c->head_dim, raw_width };
 		raw_k = (struct nn_heads){ l->raw + c->heads * c->head_dim, x.rows, c->kv_heads,
-					   c->head_dim, raw_width };
+			                   c->head_dim, raw_width };
 	}
 	r = linear(m, layer, L_Q, L_Q_BIAS, x, raw_q, 0.0f, run, err);
 	if (r == 0)
@@ -142,7 +143,7 @@ static int project(const struct model *m, int64_t layer, const struct model_run 
 	if (l->raw) {
 		nn_rmsnorm(raw_q, vector(m, layer, L_Q_NORM), c->norm_eps, q, l->qk_scale);
 		nn_rmsnorm(raw_k, vector(m, layer, L_K_NORM), c->norm_eps, k,
-			   l->qk_scale + x.rows * c->heads);
+		           l->qk_scale + x.rows * c->heads);
 	}
 	nn_rotary(q, s->cos, s->sin, c->head_dim, false);
 	nn_rotary(k, s->cos, s->sin, c->head_dim, false);
@@ -151,7 +152,7 @@ static int project(const struct model *m, int64_t layer, const struct model_run 
 
 /* New keys or values to their places in a cache. */
 static struct nn_heads remember(const struct model_batch *b, struct nn_heads x, float *cache,
-				int64_t rows)
+                                int64_t rows)
 {
 	const int64_t         n = x.heads * x.n;
 	const struct nn_heads all = { cache, rows, x.heads, x.n, n };
@@ -174,23 +175,24 @@ static int check_places(const struct model_batch *b, int64_t rows, struct rt_err
 
 		if (s.q < 0 || s.count < 0 || s.count > b->rows - s.q || s.k < 0 ||
 		    s.context < s.count || s.context > rows - s.k)
-			return rt_fail(err, RT_E_SHAPE, "sequence %lld with %lld tokens does not fit "
-				       "a cache of %lld rows", (long long)i, (long long)s.context,
-				       (long long)rows);
+			return rt_fail(err, RT_E_SHAPE,
+			               "sequence %lld with %lld tokens does not fit "
+			               "a cache of %lld rows",
+			               (long long)i, (long long)s.context, (long long)rows);
 	}
 	return 0;
 }
 
 static int attend(const struct model *m, int64_t layer, const struct model_batch *b,
-		  const struct model_run *run, struct layer *l, struct rt_error *err)
+                  const struct model_run *run, struct layer *l, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	const struct nn_attention  o = { b->spans, b->n_spans, c->window[layer],
-					 (float)(1.0 / sqrt((double)c->head_dim)) };
+		                         (float)(1.0 / sqrt((double)c->head_dim)) };
 	const struct nn_heads      q = layer_q(c, l->qkv, b->rows);
 	struct nn_heads            k = layer_k(c, l->qkv, b->rows), v = layer_v(c, l->qkv, b->rows);
 	struct nn_heads            out = { l->attention, b->rows, c->heads, c->head_dim,
-					   c->heads * c->head_dim };
+		                           c->heads * c->head_dim };
 
 	if (run->cache) {
 		const int64_t rows = run->cache->rows, size = rows * c->kv_heads * c->head_dim;
@@ -205,8 +207,8 @@ static int attend(const struct model *m, int64_t layer, const struct model_batch
 }
 
 int layer_forward(const struct model *m, int64_t layer, const struct model_batch *b,
-		  const struct model_run *run, float *x, struct layer *l, struct scratch *s,
-		  float *next, struct rt_error *err)
+                  const struct model_run *run, float *x, struct layer *l, struct scratch *s,
+                  float *next, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	const int64_t              rows = b->rows;
@@ -244,5 +246,5 @@ int layer_forward(const struct model *m, int64_t layer, const struct model_batch
 	look(run, layer, L_DOWN, act);
 	memcpy(next, l->mid, bytes);
 	return linear(m, layer, L_DOWN, L_DOWN_BIAS, act, layer_rows(next, rows, c->hidden), 1.0f,
-		      run, err);
+	              run, err);
 }

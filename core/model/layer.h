@@ -20,16 +20,16 @@ struct layer {
 /* What every layer uses, and no layer keeps. */
 struct scratch {
 	float *cos, *sin;
-	float *normed;              /* [rows, hidden] */
-	float *act;                 /* [rows, feed_forward] */
-	float *dqkv, *dgate, *dup;  /* backward only */
+	float *normed;             /* [rows, hidden] */
+	float *act;                /* [rows, feed_forward] */
+	float *dqkv, *dgate, *dup; /* backward only */
 	float *dattention, *dnormed;
 };
 
 /* Lay the parts out from `at` on; floats that they take.  With at NULL only the size counts. */
 int64_t layer_place(struct layer *l, const struct model_config *c, int64_t rows, float *at);
 int64_t scratch_place(struct scratch *s, const struct model_config *c, int64_t rows, bool backward,
-		      float *at);
+                      float *at);
 
 /* Parts of qkv and of its gradient. */
 struct nn_heads layer_q(const struct model_config *c, float *qkv, int64_t rows);
@@ -43,13 +43,13 @@ static inline struct nn_heads layer_rows(float *x, int64_t rows, int64_t n)
 
 /* next = the layer's output; it may be x. */
 int layer_forward(const struct model *m, int64_t layer, const struct model_batch *b,
-		  const struct model_run *run, float *x, struct layer *l, struct scratch *s,
-		  float *next, struct rt_error *err);
+                  const struct model_run *run, float *x, struct layer *l, struct scratch *s,
+                  float *next, struct rt_error *err);
 
 /* dx holds the gradient of the output and gets that of x. */
-int layer_backward(const struct model *m, int64_t layer, const struct model_batch *b,
-		   float *x, const struct layer *l, struct scratch *s, float *dx,
-		   const struct weights *gradients, struct rt_error *err);
+int layer_backward(const struct model *m, int64_t layer, const struct model_batch *b, float *x,
+                   const struct layer *l, struct scratch *s, float *dx,
+                   const struct weights *gradients, struct rt_error *err);
 
 /* What a batch must hold; the tables of rotary positions of its rows. */
 int layer_check_batch(const struct model *m, const struct model_batch *b, struct rt_error *err);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 int model_cache_init(struct model_cache *c, const struct model *m, int64_t rows,
-		     struct rt_error *err)
+                     struct rt_error *err)
 {
 	const size_t row = (size_t)(m->config.layers * m->config.kv_heads * m->config.head_dim);
 
@@ -44,7 +44,7 @@ struct reel {
 };
 
 static int64_t reel_place(struct reel *r, const struct model_config *c, int64_t rows, bool keep,
-			  bool all_x, float *at)
+                          bool all_x, float *at)
 {
 	struct layer  l;
 	int64_t       used = 0;
@@ -75,8 +75,8 @@ static int grow(struct model_tape *t, int64_t size, struct rt_error *err)
 }
 
 static int run_layers(const struct model *m, const struct model_batch *b,
-		      const struct model_run *run, struct reel *reel, bool keep, bool all_x,
-		      float **ret_x, struct rt_error *err)
+                      const struct model_run *run, struct reel *reel, bool keep, bool all_x,
+                      float **ret_x, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	float                     *x = reel->x;
@@ -97,7 +97,7 @@ static int run_layers(const struct model *m, const struct model_batch *b,
 }
 
 int model_forward(const struct model *m, const struct model_batch *b, const struct model_run *run,
-		  float *hidden, struct rt_error *err)
+                  float *hidden, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	struct model_tape          own = { 0 }, *tape = run->tape ? run->tape : &own;
@@ -115,8 +115,8 @@ int model_forward(const struct model *m, const struct model_batch *b, const stru
 	tape->rows = b->rows;
 	r = run_layers(m, b, run, &reel, keep, all_x, &x, err);
 	if (r == 0) {
-		nn_rmsnorm(layer_rows(x, b->rows, c->hidden), m->weights.t[W_NORM].data, c->norm_eps, out,
-			   reel.scale);
+		nn_rmsnorm(layer_rows(x, b->rows, c->hidden), m->weights.t[W_NORM].data,
+		           c->norm_eps, out, reel.scale);
 		if (run->watch)
 			run->watch(run->watch_arg, c->layers, LAYER_PARTS, out);
 	}
@@ -125,7 +125,7 @@ int model_forward(const struct model *m, const struct model_batch *b, const stru
 }
 
 int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
-		 float *logits, struct rt_error *err)
+                 float *logits, struct rt_error *err)
 {
 	const struct rt_tensor   w = rt_transpose(m->weights.t[W_HEAD], 0, 1);
 	const struct rt_tensor   a = rt_matrix(hidden, rows, m->config.hidden);
@@ -142,7 +142,7 @@ struct nn_head model_head(const struct model *m)
 }
 
 int model_backward(const struct model *m, const struct model_batch *b, struct model_tape *tape,
-		   float *dhidden, const struct weights *gradients, struct rt_error *err)
+                   float *dhidden, const struct weights *gradients, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	const struct model_run     again = { 0 };
@@ -152,20 +152,22 @@ int model_backward(const struct model *m, const struct model_batch *b, struct mo
 	int                        r = 0;
 
 	if (!tape->data || tape->rows != b->rows)
-		return rt_fail(err, RT_E_INVAL, "a tape of %lld rows for a batch of %lld: run forward "
-			       "with the tape first", (long long)tape->rows, (long long)b->rows);
+		return rt_fail(err, RT_E_INVAL,
+		               "a tape of %lld rows for a batch of %lld: run forward "
+		               "with the tape first",
+		               (long long)tape->rows, (long long)b->rows);
 	reel_place(&reel, c, b->rows, keep, true, tape->data);
 	nn_rmsnorm_backward(layer_rows(reel.x + c->layers * reel.rows_size, b->rows, c->hidden),
-			    m->weights.t[W_NORM].data, reel.scale, d, d, false,
-			    gradients->t[W_NORM].data);
+	                    m->weights.t[W_NORM].data, reel.scale, d, d, false,
+	                    gradients->t[W_NORM].data);
 	for (int64_t i = c->layers - 1; r == 0 && i >= 0; i--) {
 		float       *x = reel.x + i * reel.rows_size;
 		struct layer l;
 
 		layer_place(&l, c, b->rows, reel.layers + (keep ? i * reel.layer_size : 0));
 		if (!keep) /* its output is known already: into the place of the old one */
-			r = layer_forward(m, i, b, &again, x, &l, &reel.scratch,
-					  x + reel.rows_size, err);
+			r = layer_forward(m, i, b, &again, x, &l, &reel.scratch, x + reel.rows_size,
+			                  err);
 		if (r == 0)
 			r = layer_backward(m, i, b, x, &l, &reel.scratch, dhidden, gradients, err);
 	}

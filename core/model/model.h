@@ -44,13 +44,13 @@ struct model_cache {
 };
 
 int  model_cache_init(struct model_cache *c, const struct model *m, int64_t rows,
-		      struct rt_error *err);
+                      struct rt_error *err);
 void model_cache_fini(struct model_cache *c);
 
 /* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
 struct model_tape {
-	bool    recompute; /* keep the input of each layer only, and compute the rest again:
-			      less memory, a third more time */
+	bool recompute; /* keep the input of each layer only, and compute the rest again:
+	                   less memory, a third more time */
 	int64_t rows;
 	float  *data;
 	int64_t size; /* floats */
@@ -74,11 +74,11 @@ struct model_run {
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a
  * position outside, RT_E_SHAPE, RT_E_NOMEM. [any] */
 int model_forward(const struct model *m, const struct model_batch *b, const struct model_run *run,
-		  float *hidden, struct rt_error *err);
+                  float *hidden, struct rt_error *err);
 
 /* Logits [rows, vocabulary] of some rows of hidden. */
 int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
-		 float *logits, struct rt_error *err);
+                 float *logits, struct rt_error *err);
 
 /* The head, for nn_logps() and nn_cross_entropy(). */
 struct nn_head model_head(const struct model *m);
@@ -86,6 +86,6 @@ struct nn_head model_head(const struct model *m);
 /* dhidden is the gradient with respect to forward's hidden; gradients are added to those that
  * are there.  The same batch and tape as in forward.  dhidden is overwritten. */
 int model_backward(const struct model *m, const struct model_batch *b, struct model_tape *tape,
-		   float *dhidden, const struct weights *gradients, struct rt_error *err);
+                   float *dhidden, const struct weights *gradients, struct rt_error *err);
 
 #endif

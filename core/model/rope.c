@@ -86,8 +86,9 @@ static double frequency(const struct model_config *c, int64_t i, int64_t positio
 	case ROPE_YARN: return yarn(c, plain, i);
 	case ROPE_DYNAMIC:
 		if (positions > c->rope.original && c->head_dim > 2) {
-			const double stretch = c->rope.factor * (double)positions /
-					       (double)c->rope.original - (c->rope.factor - 1.0);
+			const double stretch =
+				c->rope.factor * (double)positions / (double)c->rope.original -
+				(c->rope.factor - 1.0);
 			const double d = (double)c->head_dim;
 
 			return pow(c->rope.theta * pow(stretch, d / (d - 2.0)), -exponent);
@@ -114,7 +115,7 @@ float *config_rope_divisor(const struct model_config *c)
 }
 
 void config_rope_tables(const struct model_config *c, const int32_t *position, int64_t rows,
-			float *cos_, float *sin_)
+                        float *cos_, float *sin_)
 {
 	const int64_t half = c->head_dim / 2;
 	const double  factor = attention_factor(c);

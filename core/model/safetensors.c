@@ -41,7 +41,7 @@ static uint64_t u64(const unsigned char *p)
 
 /* One entry of the header; where its data begins and ends, counted from the header's end. */
 static int read_entry(const char *path, const char *name, const struct rt_json *entry, char *data,
-		      int64_t size, struct rt_tensor *ret, int64_t *ret_end, struct rt_error *err)
+                      int64_t size, struct rt_tensor *ret, int64_t *ret_end, struct rt_error *err)
 {
 	const char           *type = rt_json_string(rt_json_get(entry, "dtype"));
 	const struct rt_json *shape = rt_json_get(entry, "shape");
@@ -55,21 +55,26 @@ static int read_entry(const char *path, const char *name, const struct rt_json *
 
 	if (!type || !rt_json_is(shape, RT_JSON_ARRAY) || rt_json_length(offsets) != 2)
 		return rt_fail(err, RT_E_FORMAT, "%s: tensor %s lacks dtype, shape or data_offsets",
-			       path, name);
+		               path, name);
 	if (dtype < 0 || ndim > RT_MAX_DIM)
-		return rt_fail(err, RT_E_UNSUP, "%s: tensor %s of type %s with %zu dimensions is not "
-			       "supported", path, name, type, ndim);
+		return rt_fail(err, RT_E_UNSUP,
+		               "%s: tensor %s of type %s with %zu dimensions is not "
+		               "supported",
+		               path, name, type, ndim);
 	for (size_t i = 0; i < ndim; i++)
 		dim[i] = rt_json_int(rt_json_at(shape, i), -1);
 	if (begin < 0 || end < begin || end > size)
-		return rt_fail(err, RT_E_FORMAT, "%s: tensor %s lies from %lld to %lld of %lld bytes",
-			       path, name, (long long)begin, (long long)end, (long long)size);
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s: tensor %s lies from %lld to %lld of %lld bytes", path, name,
+		               (long long)begin, (long long)end, (long long)size);
 	r = rt_tensor_init(ret, dtype, ndim ? (int)ndim : 1, dim, data + begin, err);
 	if (r != 0)
 		return rt_within(err, r, "%s: tensor %s", path, name);
 	if (rt_bytes(ret) != end - begin)
-		return rt_fail(err, RT_E_FORMAT, "%s: tensor %s takes %lld bytes, its offsets span "
-			       "%lld", path, name, (long long)rt_bytes(ret), (long long)(end - begin));
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s: tensor %s takes %lld bytes, its offsets span "
+		               "%lld",
+		               path, name, (long long)rt_bytes(ret), (long long)(end - begin));
 	*ret_end = end;
 	return 0;
 }
@@ -77,7 +82,7 @@ static int read_entry(const char *path, const char *name, const struct rt_json *
 static int by_place(const void *a, const void *b)
 {
 	const struct rt_named_tensor *x = a, *y = b;
-	const char *p = x->tensor.data, *q = y->tensor.data;
+	const char                   *p = x->tensor.data, *q = y->tensor.data;
 
 	if (p != q)
 		return p < q ? -1 : 1;
@@ -86,7 +91,7 @@ static int by_place(const void *a, const void *b)
 
 /* In order of place each tensor begins where the last one ended, and nothing is left. */
 static int check_cover(const char *path, struct safetensors *s, const char *data, int64_t size,
-		       struct rt_error *err)
+                       struct rt_error *err)
 {
 	int64_t at = 0;
 
@@ -96,14 +101,15 @@ static int check_cover(const char *path, struct safetensors *s, const char *data
 		const int64_t           begin = (const char *)t->data - data;
 
 		if (begin != at)
-			return rt_fail(err, RT_E_FORMAT, "%s: tensor %s begins at %lld, the data "
-				       "before it ends at %lld", path, s->tensors[i].name,
-				       (long long)begin, (long long)at);
+			return rt_fail(err, RT_E_FORMAT,
+			               "%s: tensor %s begins at %lld, the data "
+			               "before it ends at %lld",
+			               path, s->tensors[i].name, (long long)begin, (long long)at);
 		at += rt_bytes(t);
 	}
 	if (at != size)
 		return rt_fail(err, RT_E_FORMAT, "%s: %lld bytes of data belong to no tensor", path,
-			       (long long)(size - at));
+		               (long long)(size - at));
 	return 0;
 }
 
@@ -117,17 +123,17 @@ static int read_header(struct safetensors *s, const char *path, struct rt_error 
 
 	if (s->map.size < 8)
 		return rt_fail(err, RT_E_FORMAT, "%s: %zu bytes are no safetensors file", path,
-			       s->map.size);
+		               s->map.size);
 	length = u64(bytes);
 	if (length > MAX_HEADER || length > s->map.size - 8)
-		return rt_fail(err, RT_E_FORMAT, "%s: a header of %llu bytes in a file of %zu", path,
-			       (unsigned long long)length, s->map.size);
+		return rt_fail(err, RT_E_FORMAT, "%s: a header of %llu bytes in a file of %zu",
+		               path, (unsigned long long)length, s->map.size);
 	r = rt_json_parse((const char *)bytes + 8, (size_t)length, path, 1, &s->header, err);
 	if (r != 0)
 		return r;
 	if (!rt_json_is(s->header, RT_JSON_OBJECT))
 		return rt_fail(err, RT_E_FORMAT, "%s: the header is %s, want an object", path,
-			       rt_json_type_name(s->header));
+		               rt_json_type_name(s->header));
 	s->tensors = rt_alloc(rt_json_length(s->header) + 1, sizeof *s->tensors);
 	if (!s->tensors)
 		return rt_fail_nomem(err, "tensors");
@@ -207,7 +213,7 @@ static struct rt_json *entry_of(const struct rt_tensor *t, int64_t at)
 
 /* The header, padded so that the data begins at a multiple of 8. */
 static int make_header(const struct rt_named_tensor *tensors, int64_t n,
-		       const struct rt_json *metadata, struct rt_text *out, struct rt_error *err)
+                       const struct rt_json *metadata, struct rt_text *out, struct rt_error *err)
 {
 	struct rt_json *h = rt_json_new_object();
 	int64_t         at = 0;
@@ -231,14 +237,15 @@ static int check_tensors(const struct rt_named_tensor *tensors, int64_t n, struc
 {
 	for (int64_t i = 0; i < n; i++)
 		if (!name_of(tensors[i].tensor.dtype) || !rt_is_dense(&tensors[i].tensor))
-			return rt_fail(err, RT_E_UNSUP, "tensor %s cannot be written as it is: "
-				       "safetensors holds dense tensors of plain types",
-				       tensors[i].name);
+			return rt_fail(err, RT_E_UNSUP,
+			               "tensor %s cannot be written as it is: "
+			               "safetensors holds dense tensors of plain types",
+			               tensors[i].name);
 	return 0;
 }
 
 int safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
-		      const struct rt_json *metadata, struct rt_error *err)
+                      const struct rt_json *metadata, struct rt_error *err)
 {
 	struct rt_text  header = RT_TEXT_INIT;
 	struct rt_file *f = NULL;
@@ -255,7 +262,8 @@ int safetensors_write(const char *path, const struct rt_named_tensor *tensors, i
 		rt_file_put(f, length, sizeof length);
 		rt_file_put(f, header.data, header.len);
 		for (int64_t i = 0; i < n; i++)
-			rt_file_put(f, tensors[i].tensor.data, (size_t)rt_bytes(&tensors[i].tensor));
+			rt_file_put(f, tensors[i].tensor.data,
+			            (size_t)rt_bytes(&tensors[i].tensor));
 		r = rt_file_commit(f, err);
 	}
 	rt_text_free(&header);

@@ -29,6 +29,6 @@ const struct rt_tensor *safetensors_find(const struct safetensors *s, const char
 /* Write n dense tensors of plain types; metadata (an object of strings) may be NULL.  Whole or
  * not at all. [any] */
 int safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
-		      const struct rt_json *metadata, struct rt_error *err);
+                      const struct rt_json *metadata, struct rt_error *err);
 
 #endif

@@ -17,7 +17,8 @@ struct row {
 };
 
 static const struct row model_rows[W_LAYERS] = {
-	[W_EMBED] = { "model.embed_tokens.weight", "token_embd.weight", VOCABULARY, HIDDEN, ALWAYS },
+	[W_EMBED] = { "model.embed_tokens.weight", "token_embd.weight", VOCABULARY, HIDDEN,
+	              ALWAYS },
 	[W_NORM] = { "model.norm.weight", "output_norm.weight", HIDDEN, NONE, ALWAYS },
 	[W_HEAD] = { "lm_head.weight", "output.weight", VOCABULARY, HIDDEN, ALWAYS },
 };
@@ -34,7 +35,8 @@ static const struct row layer_rows[LAYER_PARTS] = {
 	[L_O_BIAS] = { "self_attn.o_proj.bias", "attn_output.bias", HIDDEN, NONE, BIAS_O },
 	[L_Q_NORM] = { "self_attn.q_norm.weight", "attn_q_norm.weight", HEAD_DIM, NONE, QK_NORM },
 	[L_K_NORM] = { "self_attn.k_norm.weight", "attn_k_norm.weight", HEAD_DIM, NONE, QK_NORM },
-	[L_MLP_NORM] = { "post_attention_layernorm.weight", "ffn_norm.weight", HIDDEN, NONE, ALWAYS },
+	[L_MLP_NORM] = { "post_attention_layernorm.weight", "ffn_norm.weight", HIDDEN, NONE,
+	                 ALWAYS },
 	[L_GATE] = { "mlp.gate_proj.weight", "ffn_gate.weight", FORWARD, HIDDEN, ALWAYS },
 	[L_UP] = { "mlp.up_proj.weight", "ffn_up.weight", FORWARD, HIDDEN, ALWAYS },
 	[L_DOWN] = { "mlp.down_proj.weight", "ffn_down.weight", HIDDEN, FORWARD, ALWAYS },
@@ -45,7 +47,8 @@ static const struct row layer_rows[LAYER_PARTS] = {
 
 static const struct row *row_of(int64_t index)
 {
-	return index < W_LAYERS ? &model_rows[index] : &layer_rows[(index - W_LAYERS) % LAYER_PARTS];
+	return index < W_LAYERS ? &model_rows[index]
+	                        : &layer_rows[(index - W_LAYERS) % LAYER_PARTS];
 }
 
 int weights_init(struct weights *w, int64_t layers, struct rt_error *err)
@@ -69,8 +72,9 @@ void weights_name(int64_t index, enum weights_style style, char *ret)
 	if (index < W_LAYERS)
 		snprintf(ret, WEIGHTS_NAME, "%s", tail);
 	else
-		snprintf(ret, WEIGHTS_NAME, style == NAME_HF ? "model.layers.%lld.%s" : "blk.%lld.%s",
-			 (long long)(index - W_LAYERS) / LAYER_PARTS, tail);
+		snprintf(ret, WEIGHTS_NAME,
+		         style == NAME_HF ? "model.layers.%lld.%s" : "blk.%lld.%s",
+		         (long long)(index - W_LAYERS) / LAYER_PARTS, tail);
 }
 
 int64_t weights_find(const char *name, enum weights_style style, int64_t layers)
@@ -121,7 +125,7 @@ static bool holds(const struct model_config *c, enum when w)
 }
 
 bool weights_shape(const struct model_config *c, int64_t index, int64_t *ret_rows,
-		   int64_t *ret_columns)
+                   int64_t *ret_columns)
 {
 	const struct row *row = row_of(index);
 

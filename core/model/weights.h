@@ -15,12 +15,23 @@ enum { W_EMBED, W_NORM, W_HEAD, W_LAYERS };
 
 enum layer_part {
 	L_ATTN_NORM,
-	L_Q, L_K, L_V, L_O,
-	L_Q_BIAS, L_K_BIAS, L_V_BIAS, L_O_BIAS,
-	L_Q_NORM, L_K_NORM,
+	L_Q,
+	L_K,
+	L_V,
+	L_O,
+	L_Q_BIAS,
+	L_K_BIAS,
+	L_V_BIAS,
+	L_O_BIAS,
+	L_Q_NORM,
+	L_K_NORM,
 	L_MLP_NORM,
-	L_GATE, L_UP, L_DOWN,
-	L_GATE_BIAS, L_UP_BIAS, L_DOWN_BIAS,
+	L_GATE,
+	L_UP,
+	L_DOWN,
+	L_GATE_BIAS,
+	L_UP_BIAS,
+	L_DOWN_BIAS,
 	LAYER_PARTS
 };
 
@@ -51,7 +62,7 @@ int64_t weights_find(const char *name, enum weights_style style, int64_t layers)
 /* Does a model of this configuration have the parameter?  Its shape: a matrix [rows, columns],
  * or a vector [rows] with *ret_columns = 0. */
 bool weights_shape(const struct model_config *c, int64_t index, int64_t *ret_rows,
-		   int64_t *ret_columns);
+                   int64_t *ret_columns);
 
 /* Dense f32 zeros for every parameter of the configuration, a tied head being the embedding's:
  * gradients or moments.  One allocation; weights_free_zeros() releases it. */

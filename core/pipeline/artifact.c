@@ -62,12 +62,15 @@ static int check_row(const struct rt_json *row, struct ids *ids, const char *pat
 	const struct rt_json *id = rt_json_get(row, "id");
 
 	if (!rt_json_is(row, RT_JSON_OBJECT))
-		return rt_fail(err, RT_E_FORMAT, "%s:%lld: a row must be an object, this is %s", path,
-		               (long long)line, rt_json_type_name(row));
+		return rt_fail(err, RT_E_FORMAT, "%s:%lld: a row must be an object, this is %s",
+		               path, (long long)line, rt_json_type_name(row));
 	if (!rt_json_is(id, RT_JSON_STRING) || rt_json_length(id) == 0)
-		return rt_fail(err, RT_E_FORMAT, "%s:%lld: a row needs an id, a text that is not empty", path,
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s:%lld: a row needs an id, a text that is not empty", path,
 		               (long long)line);
-	return add_id(ids, rt_json_string(id), rt_json_length(id)) < 0 ? rt_fail_nomem(err, "row ids") : 0;
+	return add_id(ids, rt_json_string(id), rt_json_length(id)) < 0
+	               ? rt_fail_nomem(err, "row ids")
+	               : 0;
 }
 
 static int check_rows(const char *path, int64_t *ret, struct rt_error *err)
@@ -101,13 +104,17 @@ static int check_metrics(const char *path, struct rt_error *err)
 	if (r < 0)
 		return r;
 	if (!rt_json_is(j, RT_JSON_OBJECT))
-		r = rt_fail(err, RT_E_FORMAT, "%s: metrics are an object, this is %s", path, rt_json_type_name(j));
+		r = rt_fail(err, RT_E_FORMAT, "%s: metrics are an object, this is %s", path,
+		            rt_json_type_name(j));
 	for (struct rt_json_iter i = rt_json_first(j); r == 0 && i.key; rt_json_next(&i))
 		if (!isfinite(rt_json_real(rt_json_get(i.value, "value"), NAN)))
-			r = rt_fail(err, RT_E_FORMAT, "%s: '%s' has no finite \"value\"", path, i.key);
+			r = rt_fail(err, RT_E_FORMAT, "%s: '%s' has no finite \"value\"", path,
+			            i.key);
 		else if (!rt_json_is(rt_json_get(i.value, "n"), RT_JSON_INT))
-			r = rt_fail(err, RT_E_FORMAT, "%s: '%s' does not say on how many things it was measured (\"n\")",
-			            path, i.key);
+			r = rt_fail(
+				err, RT_E_FORMAT,
+				"%s: '%s' does not say on how many things it was measured (\"n\")",
+				path, i.key);
 	rt_json_free(j);
 	return r;
 }
@@ -115,7 +122,7 @@ static int check_metrics(const char *path, struct rt_error *err)
 /* The depths of a model are the stage's to check; here only that something is there. */
 static int check_model(const char *dir, struct rt_error *err)
 {
-	char           *gguf = rt_path_join(dir, "model.gguf"), *config = rt_path_join(dir, "config.json");
+	char *gguf = rt_path_join(dir, "model.gguf"), *config = rt_path_join(dir, "config.json");
 	struct rt_map   map = { 0 };
 	struct rt_json *j;
 	int             r = 0;
@@ -140,9 +147,9 @@ static int check_model(const char *dir, struct rt_error *err)
 int artifact_check(const char *dir, unsigned type, struct rt_json **ret, struct rt_error *err)
 {
 	struct rt_json *o = rt_json_new_object();
-	char           *path = rt_path_join(dir, type == RT_METRICS ? "metrics.json" : "rows.jsonl");
-	int64_t         rows = -1;
-	int             r = o && path ? 0 : rt_fail_nomem(err, "a manifest");
+	char   *path = rt_path_join(dir, type == RT_METRICS ? "metrics.json" : "rows.jsonl");
+	int64_t rows = -1;
+	int     r = o && path ? 0 : rt_fail_nomem(err, "a manifest");
 
 	if (r == 0 && type == RT_DATASET)
 		r = check_rows(path, &rows, err);

@@ -13,13 +13,13 @@ enum { MAX_DEPTH = 8 };
 
 /* One instance while it is being read. */
 struct binding {
-	struct report   *report;
-	struct ref    ***refs;
-	struct instance *in;
-	struct rt_json  *params; /* of the identity, lent */
-	const char      *who;    /* "stage drafts: teacher-openai" */
+	struct report    *report;
+	struct ref     ***refs;
+	struct instance  *in;
+	struct rt_json   *params; /* of the identity, lent */
+	const char       *who;    /* "stage drafts: teacher-openai" */
 	struct instance **last_part;
-	int              depth;
+	int               depth;
 };
 
 static const char *const component_skip[] = { "use", NULL };
@@ -145,8 +145,7 @@ static bool read_plain(struct binding *b, const struct rt_param *p, const struct
 		*id = rt_json_new_string(s->s);
 		r = param_choose(p, s->s, &v->i, &err);
 		break;
-	default:
-		return read_text(b, p, s, v, id);
+	default: return read_text(b, p, s, v, id);
 	}
 	if (r < 0)
 		report_error(b->report, s, "%s: %s", b->who, err.msg);
@@ -169,11 +168,12 @@ static struct rt_component *read_component(struct binding *b, const struct rt_pa
 		return NULL;
 	}
 	if (b->depth >= MAX_DEPTH) {
-		report_error(b->report, s, "%s: '%s': components nest deeper than %d", b->who, p->name, MAX_DEPTH);
+		report_error(b->report, s, "%s: '%s': components nest deeper than %d", b->who,
+		             p->name, MAX_DEPTH);
 		return NULL;
 	}
-	part = bind(p->of, use ? use->s : name, s && s->type == SET_GROUP ? s : NULL, use ? use : NULL,
-	            component_skip, b->who, b->depth + 1, b->refs, b->report);
+	part = bind(p->of, use ? use->s : name, s && s->type == SET_GROUP ? s : NULL,
+	            use ? use : NULL, component_skip, b->who, b->depth + 1, b->refs, b->report);
 	if (!part)
 		return NULL;
 	*b->last_part = part;
@@ -195,8 +195,8 @@ static bool read_input(struct binding *b, const struct rt_param *p, const struct
 }
 
 /* One value into `at`; *id gets its form in the identity. */
-static bool read_value(struct binding *b, const struct rt_param *p, const struct setting *s, void *at,
-                       struct rt_json **id)
+static bool read_value(struct binding *b, const struct rt_param *p, const struct setting *s,
+                       void *at, struct rt_json **id)
 {
 	union rt_value       v = { .i = 0 };
 	struct rt_component *c;
@@ -218,14 +218,15 @@ static bool read_value(struct binding *b, const struct rt_param *p, const struct
 	return true;
 }
 
-static void check_count(struct binding *b, const struct rt_param *p, const struct setting *s, int64_t n)
+static void check_count(struct binding *b, const struct rt_param *p, const struct setting *s,
+                        int64_t n)
 {
 	if (n < p->least)
-		report_error(b->report, s, "%s: '%s' has %lld values, needs at least %lld", b->who, p->name,
-		             (long long)n, (long long)p->least);
+		report_error(b->report, s, "%s: '%s' has %lld values, needs at least %lld", b->who,
+		             p->name, (long long)n, (long long)p->least);
 	else if (p->most > 0 && n > p->most)
-		report_error(b->report, s, "%s: '%s' has %lld values, at most %lld are allowed", b->who, p->name,
-		             (long long)n, (long long)p->most);
+		report_error(b->report, s, "%s: '%s' has %lld values, at most %lld are allowed",
+		             b->who, p->name, (long long)n, (long long)p->most);
 }
 
 /* Every list struct of param.h is a pointer and a count. */
@@ -249,7 +250,8 @@ static void read_list(struct binding *b, const struct rt_param *p, struct settin
 	if (!values || !ids)
 		b->report->nomem = true;
 	for (int64_t i = 0; values && ids && i < n; i++)
-		if (read_value(b, p, items[i], values + (size_t)i * size, &id) && rt_json_append(ids, id) < 0)
+		if (read_value(b, p, items[i], values + (size_t)i * size, &id) &&
+		    rt_json_append(ids, id) < 0)
 			b->report->nomem = true;
 	store_list(field, values, values ? n : 0);
 	if (ids)
@@ -273,18 +275,12 @@ static struct rt_json *default_identity(const struct rt_param *p)
 	if (p->list)
 		return rt_json_new_array();
 	switch (p->type) {
-	case RT_BOOL:
-		return rt_json_new_bool(p->dflt.i != 0);
-	case RT_INT:
-		return rt_json_new_int(p->dflt.i);
-	case RT_REAL:
-		return rt_json_new_real(p->dflt.r);
-	case RT_ENUM:
-		return rt_json_new_string(p->choices[p->dflt.i]);
-	case RT_STRING:
-		return rt_json_new_string(p->dflt.s);
-	default:
-		return rt_json_new_null();
+	case RT_BOOL: return rt_json_new_bool(p->dflt.i != 0);
+	case RT_INT: return rt_json_new_int(p->dflt.i);
+	case RT_REAL: return rt_json_new_real(p->dflt.r);
+	case RT_ENUM: return rt_json_new_string(p->choices[p->dflt.i]);
+	case RT_STRING: return rt_json_new_string(p->dflt.s);
+	default: return rt_json_new_null();
 	}
 }
 
@@ -328,9 +324,11 @@ static void unknown_key(struct binding *b, const struct setting *s)
 	const char *guess = param_suggest(b->in->plugin->params, s->name);
 
 	if (guess)
-		report_error(b->report, s, "%s has no parameter '%s'; did you mean '%s'?", b->who, s->name, guess);
+		report_error(b->report, s, "%s has no parameter '%s'; did you mean '%s'?", b->who,
+		             s->name, guess);
 	else
-		report_error(b->report, s, "%s has no parameter '%s'; `retort plugins %s-%s` lists them", b->who,
+		report_error(b->report, s,
+		             "%s has no parameter '%s'; `retort plugins %s-%s` lists them", b->who,
 		             s->name, kind_name(b->in->plugin->kind), b->in->plugin->name);
 }
 
@@ -388,16 +386,16 @@ static bool new_identity(struct binding *b, const char *id)
 	return true;
 }
 
-static void no_plugin(struct report *report, const struct setting *at, const char *who, unsigned kind,
-                      const char *name, const struct rt_error *err)
+static void no_plugin(struct report *report, const struct setting *at, const char *who,
+                      unsigned kind, const char *name, const struct rt_error *err)
 {
 	const char *guess = err->code == RT_E_NOENT ? registry_suggest(kind, name) : NULL;
 
 	if (err->code == RT_E_NOMEM)
 		report->nomem = true;
 	else if (guess)
-		report_error(report, at, "%s: there is no %s '%s'; did you mean '%s'?", who, kind_name(kind), name,
-		             guess);
+		report_error(report, at, "%s: there is no %s '%s'; did you mean '%s'?", who,
+		             kind_name(kind), name, guess);
 	else
 		report_error(report, at, "%s: %s", who, err->msg);
 }

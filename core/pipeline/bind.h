@@ -16,8 +16,8 @@ struct ref {
 	const char            *text;  /* "stage.output", a path as it can be opened, a variable */
 	const void           **field; /* INPUT: where the artifact's address goes */
 	struct rt_json        *slot;  /* the object in the identity that gets its key or hash */
-	char                   hash[RT_HASH_HEX], mark[RT_HASH_HEX]; /* PATH: see content.h; by keys.h */
-	struct ref            *next;
+	char        hash[RT_HASH_HEX], mark[RT_HASH_HEX]; /* PATH: see content.h; by keys.h */
+	struct ref *next;
 };
 
 /* A plugin with its config: a stage, or a component inside one. */
@@ -28,7 +28,7 @@ struct instance {
 	struct instance        *parts;     /* its components, in order */
 	struct instance        *next;      /* the next part of the same whole */
 	struct rt_json         *identity;  /* { "plugin":, "version":, "params": {} }: lent, in the
-					    * whole's; for a stage: owned */
+	                                    * whole's; for a stage: owned */
 };
 
 /* Read `group` (a stage, or a component's braces) into a new instance of kind and name.

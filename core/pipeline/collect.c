@@ -16,7 +16,8 @@ struct mark {
 
 static bool is_key(const char *name)
 {
-	return strlen(name) == RT_HASH_HEX - 1 && strspn(name, "0123456789abcdef") == RT_HASH_HEX - 1;
+	return strlen(name) == RT_HASH_HEX - 1 &&
+	       strspn(name, "0123456789abcdef") == RT_HASH_HEX - 1;
 }
 
 struct each {
@@ -35,7 +36,7 @@ int store_each(const struct store *s, store_fn *fn, void *arg, struct rt_error *
 {
 	struct each e = { fn, arg };
 	char       *path = store_path(s, "objects", NULL, NULL);
-	int         r = path ? rt_list_dir(path, each_entry, &e, err) : rt_fail_nomem(err, "the store");
+	int r = path ? rt_list_dir(path, each_entry, &e, err) : rt_fail_nomem(err, "the store");
 
 	rt_free(path);
 	return r;
@@ -48,11 +49,12 @@ int store_verify(const struct store *s, const char *key, struct rt_error *err)
 
 	if (r < 0)
 		return r;
-	for (struct rt_json_iter i = rt_json_first(rt_json_get(manifest, "outputs")); r == 0 && i.key;
-	     rt_json_next(&i)) {
+	for (struct rt_json_iter i = rt_json_first(rt_json_get(manifest, "outputs"));
+	     r == 0 && i.key; rt_json_next(&i)) {
 		char *dir = store_path(s, "objects", key, i.key);
 
-		r = dir ? files_compare(dir, rt_json_get(i.value, "files"), err) : rt_fail_nomem(err, key);
+		r = dir ? files_compare(dir, rt_json_get(i.value, "files"), err)
+		        : rt_fail_nomem(err, key);
 		rt_free(dir);
 	}
 	rt_json_free(manifest);
@@ -125,9 +127,12 @@ static int64_t manifest_bytes(const struct rt_json *manifest)
 {
 	int64_t sum = 0;
 
-	for (struct rt_json_iter i = rt_json_first(rt_json_get(manifest, "outputs")); i.key; rt_json_next(&i))
+	for (struct rt_json_iter i = rt_json_first(rt_json_get(manifest, "outputs")); i.key;
+	     rt_json_next(&i))
 		for (size_t k = 0; k < rt_json_length(rt_json_get(i.value, "files")); k++)
-			sum += rt_json_int(rt_json_get(rt_json_at(rt_json_get(i.value, "files"), k), "size"), 0);
+			sum += rt_json_int(
+				rt_json_get(rt_json_at(rt_json_get(i.value, "files"), k), "size"),
+				0);
 	return sum;
 }
 
@@ -185,7 +190,8 @@ int store_collect(struct store *s, bool dry, struct store_garbage *ret, struct r
 		char *path = store_path(s, sweeps[i], NULL, NULL);
 
 		w.area = sweeps[i];
-		r = path ? rt_list_dir(path, sweep_entry, &w, err) : rt_fail_nomem(err, "the store");
+		r = path ? rt_list_dir(path, sweep_entry, &w, err)
+		         : rt_fail_nomem(err, "the store");
 		rt_free(path);
 	}
 	rt_json_free(m.keys);

@@ -51,7 +51,8 @@ static int of_entry(void *arg, const char *name, bool is_dir, struct rt_error *e
 
 	if (!path)
 		return rt_fail_nomem(err, name);
-	r = is_dir ? of_folder(w->of_file, path, w->depth + 1, hash, err) : w->of_file(path, hash, err);
+	r = is_dir ? of_folder(w->of_file, path, w->depth + 1, hash, err)
+	           : w->of_file(path, hash, err);
 	rt_free(path);
 	if (r < 0)
 		return r;
@@ -68,7 +69,8 @@ static int of_folder(file_fn *of_file, const char *path, int depth, char out[RT_
 	int         r;
 
 	if (depth > MAX_DEPTH)
-		return rt_fail(err, RT_E_USAGE, "%s: folders nest deeper than %d; is there a loop of links?", path,
+		return rt_fail(err, RT_E_USAGE,
+		               "%s: folders nest deeper than %d; is there a loop of links?", path,
 		               MAX_DEPTH);
 	rt_hash_init(&w.hash);
 	r = rt_list_dir(path, of_entry, &w, err);

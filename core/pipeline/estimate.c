@@ -5,9 +5,8 @@
 
 #include <math.h>
 
-static const struct rt_estimate unknown = {
-	NAN, NAN, NAN, NAN, NAN, NAN, NAN, { -1, -1, -1, -1, -1, -1, -1, -1 }
-};
+static const struct rt_estimate unknown = { NAN, NAN, NAN, NAN,
+	                                    NAN, NAN, NAN, { -1, -1, -1, -1, -1, -1, -1, -1 } };
 
 /* A finished stage knows how many rows it has. */
 static int read_rows(const struct stage *s, const struct store *store, struct rt_estimate *ret,
@@ -19,9 +18,10 @@ static int read_rows(const struct stage *s, const struct store *store, struct rt
 	if (r < 0)
 		return r;
 	for (int64_t i = 0; i < s->n_outputs; i++)
-		ret->rows[i] = rt_json_int(
-			rt_json_get(rt_json_get(rt_json_get(m, "outputs"), stage_ops(s)->outputs[i].name), "rows"),
-			-1);
+		ret->rows[i] = rt_json_int(rt_json_get(rt_json_get(rt_json_get(m, "outputs"),
+		                                                   stage_ops(s)->outputs[i].name),
+		                                       "rows"),
+		                           -1);
 	rt_json_free(m);
 	return 0;
 }
@@ -58,7 +58,8 @@ static int estimate_stage(struct pipeline *p, struct stage *s, const struct stor
 	return r < 0 ? rt_within(err, r, "stage %s", s->name) : 0;
 }
 
-int estimate_all(struct pipeline *p, const struct store *store, struct estimates *ret, struct rt_error *err)
+int estimate_all(struct pipeline *p, const struct store *store, struct estimates *ret,
+                 struct rt_error *err)
 {
 	int r = 0;
 

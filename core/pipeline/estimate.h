@@ -8,8 +8,9 @@
 struct estimates {
 	struct rt_estimate *of;   /* by index of the stage */
 	bool               *done; /* finished already */
-	struct rt_estimate  sum;  /* of what is not; memory is the largest, unknown counts as unknown */
-	int64_t             to_do;
+	struct rt_estimate
+		sum; /* of what is not; memory is the largest, unknown counts as unknown */
+	int64_t to_do;
 };
 
 /* Keys must have been computed.  store may be NULL: nothing is done. */

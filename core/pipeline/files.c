@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 struct listing {
-	const char     *dir;    /* of the artifact */
-	const char     *below;  /* the folder being listed, relative; "" at the top */
+	const char     *dir;   /* of the artifact */
+	const char     *below; /* the folder being listed, relative; "" at the top */
 	struct rt_json *files;
 	bool            flush;
 };
@@ -70,7 +70,8 @@ static int add_entry(void *arg, const char *name, bool is_dir, struct rt_error *
 	else if (lstat(path, &st) != 0)
 		r = rt_fail_errno(err, "cannot look at %s", path);
 	else if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-		r = rt_fail(err, RT_E_FORMAT, "%s is a link or special file, which an artifact cannot hold", path);
+		r = rt_fail(err, RT_E_FORMAT,
+		            "%s is a link or special file, which an artifact cannot hold", path);
 	else if (is_dir) {
 		deeper.below = relative;
 		r = list(&deeper, path, err);
@@ -113,8 +114,10 @@ static int differ(const char *dir, const struct rt_json *want, const struct rt_j
 	if (a && (!b || strcmp(a, b) < 0))
 		return rt_fail(err, RT_E_FORMAT, "%s/%s is missing", dir, a);
 	if (b && (!a || strcmp(b, a) < 0))
-		return rt_fail(err, RT_E_FORMAT, "%s/%s was not there when the artifact was finished", dir, b);
-	return rt_fail(err, RT_E_FORMAT, "%s/%s has changed since the artifact was finished", dir, a ? a : "?");
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s/%s was not there when the artifact was finished", dir, b);
+	return rt_fail(err, RT_E_FORMAT, "%s/%s has changed since the artifact was finished", dir,
+	               a ? a : "?");
 }
 
 int files_compare(const char *dir, const struct rt_json *files, struct rt_error *err)
@@ -126,7 +129,8 @@ int files_compare(const char *dir, const struct rt_json *files, struct rt_error 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && (i < n || i < rt_json_length(have)); i++)
-		if (!rt_json_at(files, i) || !rt_json_equal(rt_json_at(files, i), rt_json_at(have, i)))
+		if (!rt_json_at(files, i) ||
+		    !rt_json_equal(rt_json_at(files, i), rt_json_at(have, i)))
 			r = differ(dir, files, have, i, err);
 	rt_json_free(have);
 	return r;
@@ -138,8 +142,8 @@ static char *link_temporary(const char *path)
 	static atomic_long number; /* stages that end side by side have links of their own */
 	const char        *slash = strrchr(path, '/');
 
-	return rt_asprintf("%.*s/.tmp-%ld-link%ld", (int)(slash ? slash - path : 1), slash ? path : ".",
-	                   (long)getpid(), atomic_fetch_add(&number, 1));
+	return rt_asprintf("%.*s/.tmp-%ld-link%ld", (int)(slash ? slash - path : 1),
+	                   slash ? path : ".", (long)getpid(), atomic_fetch_add(&number, 1));
 }
 
 int files_link(const char *target, const char *path, struct rt_error *err)
@@ -154,7 +158,8 @@ int files_link(const char *target, const char *path, struct rt_error *err)
 		if (strcmp(now, target) == 0)
 			return 0;
 	} else if (lstat(path, &st) == 0) {
-		return rt_fail(err, RT_E_IO, "%s is in the way: it is no link of a run; move it elsewhere", path);
+		return rt_fail(err, RT_E_IO,
+		               "%s is in the way: it is no link of a run; move it elsewhere", path);
 	}
 	tmp = link_temporary(path);
 	if (!tmp)

@@ -34,9 +34,9 @@ static void no_stage(const struct pipeline *p, const struct stage *s, const stru
 			names[n++] = p->stages[i].name;
 	names[n] = NULL;
 	guess = rt_suggest(ref->text, names);
-	report_error(report, ref->at, "stage %s: %s = \"%s\": no stage has this name%s%s%s", s->name,
-	             ref->param->name, ref->text, guess ? "; did you mean '" : "", guess ? guess : "",
-	             guess ? "'?" : "");
+	report_error(report, ref->at, "stage %s: %s = \"%s\": no stage has this name%s%s%s",
+	             s->name, ref->param->name, ref->text, guess ? "; did you mean '" : "",
+	             guess ? guess : "", guess ? "'?" : "");
 }
 
 static int64_t find_output(const struct stage *from, const char *name)
@@ -59,8 +59,8 @@ static void no_output(const struct stage *s, const struct ref *ref, const struct
 
 	for (int64_t i = 0; o[i].name; i++)
 		rt_text_printf(&t, "%s%s.%s", i ? ", " : "", from->name, o[i].name);
-	report_error(report, ref->at, "stage %s: %s = \"%s\": stage %s has no such output, only %s", s->name,
-	             ref->param->name, ref->text, from->name, t.data);
+	report_error(report, ref->at, "stage %s: %s = \"%s\": stage %s has no such output, only %s",
+	             s->name, ref->param->name, ref->text, from->name, t.data);
 	rt_text_free(&t);
 }
 
@@ -88,8 +88,8 @@ static void resolve(struct pipeline *p, struct stage *s, struct edge *e, struct 
 	}
 	out = &stage_ops(from)->outputs[o];
 	if (out->type != ref->param->of) {
-		report_error(report, ref->at, "stage %s: %s = \"%s\" is a %s, a %s is needed", s->name,
-		             ref->param->name, ref->text, artifact_type_name(out->type),
+		report_error(report, ref->at, "stage %s: %s = \"%s\" is a %s, a %s is needed",
+		             s->name, ref->param->name, ref->text, artifact_type_name(out->type),
 		             artifact_type_name(ref->param->of));
 		return;
 	}
@@ -190,7 +190,8 @@ static void warn_unused(const struct pipeline *p, struct report *report)
 
 		if (!s->used && !s->result && s->top && stage_ops(s)->outputs[0].type != RT_METRICS)
 			report_warning(report, s->at,
-			               "stage %s: no stage uses its %s; if it is a result, say result = true",
+			               "stage %s: no stage uses its %s; if it is a result, say "
+			               "result = true",
 			               s->name, artifact_type_name(stage_ops(s)->outputs[0].type));
 	}
 }

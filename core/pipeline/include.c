@@ -38,7 +38,8 @@ static bool is_word(char c)
 
 /* A whole number at p, copied with an L behind it: without one, libconfig 1.5 wraps what does
  * not fit 32 bits and says nothing.  Returns its end, or p when there is none. */
-static const char *copy_integer(struct source *s, const char *p, const char *end, struct rt_error *err)
+static const char *copy_integer(struct source *s, const char *p, const char *end,
+                                struct rt_error *err)
 {
 	const char *q = p + (*p == '-' || *p == '+');
 	const bool  hex = end - q > 2 && q[0] == '0' && (q[1] == 'x' || q[1] == 'X');
@@ -60,7 +61,8 @@ static const char *copy_integer(struct source *s, const char *p, const char *end
 	else if (digits[0])
 		(void)strtoll(digits, NULL, 10);
 	if (errno || !digits[0]) {
-		rt_fail(err, RT_E_USAGE, "the whole number %.*s does not fit 64 bits", (int)(n < 40 ? n : 40), p);
+		rt_fail(err, RT_E_USAGE, "the whole number %.*s does not fit 64 bits",
+		        (int)(n < 40 ? n : 40), p);
 		return NULL;
 	}
 	rt_text_add_n(&s->text, p, n);
@@ -173,10 +175,10 @@ static int read_frame(struct source *s, const struct frame *f, const char *text,
 static int follow(struct source *s, const struct frame *from, const char *name, size_t len,
                   struct rt_arena *a, struct rt_error *err)
 {
-	const char   *slash = strrchr(from->path, '/');
-	const size_t  dir = name[0] == '/' || !slash ? 0 : (size_t)(slash - from->path) + 1;
-	char         *path = rt_arena_alloc(a, dir + len + 1, 1);
-	struct frame  f = { path, from, from->depth + 1 };
+	const char    *slash = strrchr(from->path, '/');
+	const size_t   dir = name[0] == '/' || !slash ? 0 : (size_t)(slash - from->path) + 1;
+	char          *path = rt_arena_alloc(a, dir + len + 1, 1);
+	struct frame   f = { path, from, from->depth + 1 };
 	struct rt_text text = RT_TEXT_INIT;
 	int            r;
 
@@ -207,8 +209,9 @@ static int check_bytes(const struct frame *f, const char *text, size_t n, struct
 		return 0;
 	for (const char *p = text; p < at; p++)
 		line += *p == '\n';
-	return rt_fail(err, RT_E_USAGE, "%s:%d: byte 0x%02x is not UTF-8 text; save the file as UTF-8",
-	               f->path, line, (unsigned)(unsigned char)*at);
+	return rt_fail(err, RT_E_USAGE,
+	               "%s:%d: byte 0x%02x is not UTF-8 text; save the file as UTF-8", f->path,
+	               line, (unsigned)(unsigned char)*at);
 }
 
 static int read_frame(struct source *s, const struct frame *f, const char *text, size_t n,
@@ -243,13 +246,13 @@ static int read_frame(struct source *s, const struct frame *f, const char *text,
 		text = nl ? nl + 1 : end;
 	}
 	if (r == 0 && in != CODE)
-		r = rt_fail(err, RT_E_USAGE, "%s:%d: %s begins here and does not end", f->path, begun,
-		            in == STRING ? "a text in quotes" : "a comment");
+		r = rt_fail(err, RT_E_USAGE, "%s:%d: %s begins here and does not end", f->path,
+		            begun, in == STRING ? "a text in quotes" : "a comment");
 	return r;
 }
 
-int source_read(struct source *s, const char *path, const char *text, size_t n,
-                struct rt_arena *a, struct rt_error *err)
+int source_read(struct source *s, const char *path, const char *text, size_t n, struct rt_arena *a,
+                struct rt_error *err)
 {
 	struct frame   f = { rt_arena_strdup(a, path), NULL, 0 };
 	struct rt_text own = RT_TEXT_INIT;

@@ -19,8 +19,8 @@ struct source {
 };
 
 /* Reads `path`, or takes `text` of n bytes for its content when text is not NULL. */
-int  source_read(struct source *s, const char *path, const char *text, size_t n,
-                 struct rt_arena *a, struct rt_error *err);
+int  source_read(struct source *s, const char *path, const char *text, size_t n, struct rt_arena *a,
+                 struct rt_error *err);
 void source_free(struct source *s);
 
 /* Where line number `line` (from 1) of the text came from. */

@@ -18,7 +18,8 @@ static const struct ref *hashed_before(const struct pipeline *p, const struct re
 {
 	for (int64_t i = 0; i < p->n; i++)
 		for (const struct ref *r = p->stages[i].refs; r; r = r->next)
-			if (r != ref && r->what == REF_PATH && r->hash[0] && strcmp(r->text, ref->text) == 0)
+			if (r != ref && r->what == REF_PATH && r->hash[0] &&
+			    strcmp(r->text, ref->text) == 0)
 				return r;
 	return NULL;
 }
@@ -49,7 +50,8 @@ static int key_inputs(const struct pipeline *p, struct stage *s, struct rt_error
 		const struct edge  *e = &s->inputs[i];
 		const struct stage *from = &p->stages[e->stage];
 
-		snprintf(text, sizeof text, "%s/%s", from->key, stage_ops(from)->outputs[e->output].name);
+		snprintf(text, sizeof text, "%s/%s", from->key,
+		         stage_ops(from)->outputs[e->output].name);
 		if (rt_json_set(e->ref->slot, "key", rt_json_new_string(text)) < 0)
 			return rt_fail_nomem(err, "a key");
 	}
@@ -115,7 +117,8 @@ int keys_still_true(const struct stage *s, struct rt_error *err)
 			return r;
 		if (strcmp(now, ref->hash) != 0)
 			return rt_fail(err, RT_E_IO,
-			               "%s has changed since the pipeline was read, or while the stage was reading it, "
+			               "%s has changed since the pipeline was read, or while the "
+			               "stage was reading it, "
 			               "so its result is not kept; run again",
 			               ref->text);
 	}

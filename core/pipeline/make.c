@@ -40,7 +40,8 @@ static int give_inputs(struct making *m, struct rt_error *err)
 		if (r < 0)
 			return r;
 		e->artifact.rows = rt_json_int(
-			rt_json_get(rt_json_get(rt_json_get(manifest, "outputs"), output), "rows"), -1);
+			rt_json_get(rt_json_get(rt_json_get(manifest, "outputs"), output), "rows"),
+			-1);
 		rt_json_free(manifest);
 		rt_free((char *)e->artifact.path);
 		e->artifact.path = store_path(m->store, "objects", from->key, output);
@@ -63,7 +64,8 @@ static int make_outputs(struct making *m, struct rt_error *err)
 	int r = 0;
 
 	for (int64_t i = 0; r == 0 && i < m->s->n_outputs; i++) {
-		m->out[i] = store_path(m->store, "tmp", m->s->key, stage_ops(m->s)->outputs[i].name);
+		m->out[i] =
+			store_path(m->store, "tmp", m->s->key, stage_ops(m->s)->outputs[i].name);
 		r = m->out[i] ? rt_mkdir_all(m->out[i], err) : rt_fail_nomem(err, "an output");
 	}
 	return r;
@@ -78,7 +80,8 @@ static int check_outputs(struct making *m, struct rt_json *outputs, struct rt_er
 		int                           r = artifact_check(m->out[i], o->type, &about, err);
 
 		if (r < 0)
-			return rt_within(err, r, "reported success, but its output '%s' is wrong", o->name);
+			return rt_within(err, r, "reported success, but its output '%s' is wrong",
+			                 o->name);
 		if (rt_json_set(outputs, o->name, about) < 0)
 			return rt_fail_nomem(err, "a manifest");
 	}
@@ -100,8 +103,9 @@ static struct rt_json *inputs_json(const struct making *m)
 		if (r == 0)
 			r |= rt_json_set(o, "stage", rt_json_new_string(from->name));
 		if (r == 0)
-			r |= rt_json_set(o, "output",
-			                 rt_json_new_string(stage_ops(from)->outputs[e->output].name));
+			r |= rt_json_set(
+				o, "output",
+				rt_json_new_string(stage_ops(from)->outputs[e->output].name));
 		if (r == 0)
 			r |= rt_json_set(o, "key", rt_json_new_string(from->key));
 		if (r < 0 || rt_json_append(list, o) < 0) {
@@ -177,7 +181,8 @@ static int run_plugin(struct making *m, struct rt_error *err)
 
 	if (r < 0)
 		return r;
-	r = stage_ops(m->s)->run(m->s->top->component.state, &m->context, (const char *const *)m->out, err);
+	r = stage_ops(m->s)->run(m->s->top->component.state, &m->context,
+	                         (const char *const *)m->out, err);
 	life_close(m->s->top);
 	return r;
 }
@@ -190,7 +195,8 @@ static int make(struct making *m, struct rt_error *err)
 	int             r, g;
 
 	m->manifest = rt_json_new_object();
-	if (!outputs || !m->manifest || rt_json_set(m->manifest, "outputs", rt_json_ref(outputs)) < 0) {
+	if (!outputs || !m->manifest ||
+	    rt_json_set(m->manifest, "outputs", rt_json_ref(outputs)) < 0) {
 		rt_json_free(outputs);
 		return rt_fail_nomem(err, "a manifest");
 	}
@@ -229,8 +235,9 @@ int make_stage(const struct pipeline *p, struct stage *s, struct store *store,
 	int           r = store_begin(store, s->key, err);
 
 	m.work = store_path(store, "work", s->key, NULL);
-	m.context = (struct rt_context){ .sink = sink, .stage = s->name, .seed = seed_of(s->key),
-		                         .work_dir = m.work };
+	m.context = (struct rt_context){
+		.sink = sink, .stage = s->name, .seed = seed_of(s->key), .work_dir = m.work
+	};
 	if (r == 0 && !m.work)
 		r = rt_fail_nomem(err, "a work folder");
 	if (r == 0)

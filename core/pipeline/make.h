@@ -15,12 +15,15 @@ bool make_has_begun(const struct store *store, const struct stage *s);
 /* DIR/PIPELINE with run.json; links of stages that the pipeline no longer has go away. */
 int make_run_folder(const struct pipeline *p, struct store *store, struct rt_error *err);
 
-/* The trackers of a run.  All but open accept NULL.  A tracker that fails is left out from then on. */
+/* The trackers of a run.  All but open accept NULL.  A tracker that fails is left out from then on.
+ */
 struct trackers;
 int  trackers_open(struct trackers **ret, struct pipeline *p, struct store *s,
                    const struct context_sink *sink, struct rt_error *err);
-void trackers_scalar(struct trackers *t, const char *stage, const char *tag, int64_t step, double value);
-void trackers_event(struct trackers *t, const char *stage, const char *name, const struct rt_json *fields);
+void trackers_scalar(struct trackers *t, const char *stage, const char *tag, int64_t step,
+                     double value);
+void trackers_event(struct trackers *t, const char *stage, const char *name,
+                    const struct rt_json *fields);
 void trackers_state(struct trackers *t, const struct run_news *n);
 void trackers_close(struct trackers *t);
 

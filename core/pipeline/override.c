@@ -10,7 +10,8 @@ static int64_t named(const struct setting *list, const char *name)
 	for (int64_t i = 0; i < list->n; i++) {
 		const struct setting *s = settings_get(list->items[i], "name");
 
-		if (list->items[i]->type == SET_GROUP && s && s->type == SET_STRING && strcmp(s->s, name) == 0)
+		if (list->items[i]->type == SET_GROUP && s && s->type == SET_STRING &&
+		    strcmp(s->s, name) == 0)
 			return i;
 	}
 	return -1;
@@ -32,8 +33,8 @@ static int no_such(const struct setting *at, const char *part, struct rt_error *
 	}
 	names[n] = NULL;
 	guess = rt_suggest(part, names);
-	return rt_fail(err, RT_E_USAGE, "nothing here is called '%s'%s%s%s", part, guess ? "; did you mean '" : "",
-	               guess ? guess : "", guess ? "'?" : "");
+	return rt_fail(err, RT_E_USAGE, "nothing here is called '%s'%s%s%s", part,
+	               guess ? "; did you mean '" : "", guess ? guess : "", guess ? "'?" : "");
 }
 
 /* Step from a group or list into the part called `part`; stages may be named directly. */
@@ -59,7 +60,8 @@ static int read_value(const char *text, const char *label, struct rt_arena *a, s
 	int             r;
 
 	rt_text_printf(&t, "value = %s;", text);
-	r = t.failed ? rt_fail_nomem(err, label) : settings_parse(t.data, t.len, label, a, &root, NULL);
+	r = t.failed ? rt_fail_nomem(err, label)
+	             : settings_parse(t.data, t.len, label, a, &root, NULL);
 	rt_text_free(&t);
 	if (r == 0 && root->n == 1)
 		s = root->items[0];
@@ -85,7 +87,8 @@ static void mark(struct setting *s, const char *label)
 }
 
 /* Put `value` into the group under its name, in place of what was there. */
-static int put(struct setting *group, struct setting *value, struct rt_arena *a, struct rt_error *err)
+static int put(struct setting *group, struct setting *value, struct rt_arena *a,
+               struct rt_error *err)
 {
 	struct setting **more;
 
@@ -107,8 +110,8 @@ static int put(struct setting *group, struct setting *value, struct rt_arena *a,
 int settings_override(struct setting *root, const char *assignment, struct rt_arena *a,
                       struct rt_error *err)
 {
-	char           *label = rt_arena_alloc(a, strlen(assignment) + sizeof "--set ", 1);
-	char           *path = rt_arena_strdup(a, assignment), *eq = path ? strchr(path, '=') : NULL;
+	char *label = rt_arena_alloc(a, strlen(assignment) + sizeof "--set ", 1);
+	char *path = rt_arena_strdup(a, assignment), *eq = path ? strchr(path, '=') : NULL;
 	struct setting *at = root, *value = NULL;
 	bool            top = true;
 	int             r;
@@ -127,12 +130,14 @@ int settings_override(struct setting *root, const char *assignment, struct rt_ar
 		if (!next) {
 			const struct setting *stages = top ? settings_get(root, "stages") : at;
 
-			return rt_within(err, no_such(stages ? stages : at, path, err), "%s", label);
+			return rt_within(err, no_such(stages ? stages : at, path, err), "%s",
+			                 label);
 		}
 		at = next;
 	}
 	if (at->type != SET_GROUP || !*path)
-		return rt_fail(err, RT_E_USAGE, "%s: '%s' is no key of a stage; write stage.key=value", label, path);
+		return rt_fail(err, RT_E_USAGE,
+		               "%s: '%s' is no key of a stage; write stage.key=value", label, path);
 	r = read_value(eq + 1, label, a, &value, err);
 	if (r < 0)
 		return r;

@@ -46,10 +46,12 @@ static const char *read_name(struct reader *r, const struct setting *group, cons
 	}
 	if (s->type != SET_STRING || !good_name(s->s)) {
 		report_error(r->report, s,
-		             "the name of %s%s%s%s must begin with a small letter and have only small letters, "
+		             "the name of %s%s%s%s must begin with a small letter and have only "
+		             "small letters, "
 		             "digits, _ and -, at most %d",
-		             what, s->type == SET_STRING ? " ('" : "", s->type == SET_STRING ? s->s : "",
-		             s->type == SET_STRING ? "')" : "", NAME_LIMIT);
+		             what, s->type == SET_STRING ? " ('" : "",
+		             s->type == SET_STRING ? s->s : "", s->type == SET_STRING ? "')" : "",
+		             NAME_LIMIT);
 		return NULL;
 	}
 	return s->s;
@@ -67,26 +69,31 @@ static void check_top_keys(struct reader *r, const struct setting *root)
 			continue;
 		guess = rt_suggest(key, top_keys);
 		report_error(r->report, root->items[i], "a pipeline has no '%s'%s%s%s", key,
-		             guess ? "; did you mean '" : ", only retort, name, seed, stages and trackers",
+		             guess ? "; did you mean '"
+		                   : ", only retort, name, seed, stages and trackers",
 		             guess ? guess : "", guess ? "'?" : "");
 	}
 }
 
 static void read_head(struct reader *r, const struct setting *root)
 {
-	const struct setting *version = settings_get(root, "retort"), *seed = settings_get(root, "seed");
-	struct setting        whole = { .file = r->p->file };
+	const struct setting *version = settings_get(root, "retort"),
+			     *seed = settings_get(root, "seed");
+	struct setting whole = { .file = r->p->file };
 
 	check_top_keys(r, root);
 	if (!version)
-		report_error(r->report, &whole, "retort = %d; is missing: it names the version of this format",
+		report_error(r->report, &whole,
+		             "retort = %d; is missing: it names the version of this format",
 		             FILE_VERSION);
 	else if (version->type != SET_INT || version->i != FILE_VERSION)
-		report_error(r->report, version, "this program reads pipelines of version retort = %d", FILE_VERSION);
+		report_error(r->report, version,
+		             "this program reads pipelines of version retort = %d", FILE_VERSION);
 	if (settings_get(root, "name"))
 		r->p->name = read_name(r, root, "the pipeline");
 	else
-		report_error(r->report, &whole, "name = \"...\"; is missing: it names the folder of the results");
+		report_error(r->report, &whole,
+		             "name = \"...\"; is missing: it names the folder of the results");
 	if (seed && (seed->type != SET_INT || seed->i < 0))
 		report_error(r->report, seed, "seed must be a whole number from 0 on");
 	else if (seed)
@@ -96,7 +103,8 @@ static void read_head(struct reader *r, const struct setting *root)
 static bool to_bool(struct reader *r, const struct setting *s)
 {
 	if (s && s->type != SET_BOOL)
-		report_error(r->report, s, "'%s' must be true or false, not %s", s->name, settings_type_name(s));
+		report_error(r->report, s, "'%s' must be true or false, not %s", s->name,
+		             settings_type_name(s));
 	return s && s->type == SET_BOOL && s->b;
 }
 
@@ -106,12 +114,15 @@ static void check_stage_name(struct reader *r, const struct stage *s)
 
 	for (const struct stage *t = r->p->stages; t < s; t++)
 		if (strcmp(t->name, s->name) == 0)
-			report_error(r->report, at, "two stages are called '%s', the other in line %d", s->name,
+			report_error(r->report, at,
+			             "two stages are called '%s', the other in line %d", s->name,
 			             settings_get(t->at, "name")->line);
 	for (int i = 0; reserved[i]; i++)
 		if (strcmp(reserved[i], s->name) == 0)
-			report_error(r->report, at, "a stage cannot be called '%s': the run's folder uses this name",
-			             s->name);
+			report_error(
+				r->report, at,
+				"a stage cannot be called '%s': the run's folder uses this name",
+				s->name);
 }
 
 static void read_stage(struct reader *r, struct stage *s, const struct setting *group)
@@ -123,7 +134,8 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 	s->at = group;
 	if (group->type != SET_GROUP) {
 		s->name = nameless;
-		report_error(r->report, group, "a stage is a group { name = ...; use = ...; }, not %s",
+		report_error(r->report, group,
+		             "a stage is a group { name = ...; use = ...; }, not %s",
 		             settings_type_name(group));
 		return;
 	}
@@ -135,7 +147,8 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 		s->name = nameless;
 	snprintf(who, sizeof who, "stage %s", s->name);
 	if (!use || use->type != SET_STRING) {
-		report_error(r->report, use ? use : group, "%s needs use = \"name of a stage plugin\"", who);
+		report_error(r->report, use ? use : group,
+		             "%s needs use = \"name of a stage plugin\"", who);
 		return;
 	}
 	s->top = bind_plugin(RT_KIND_STAGE, use->s, group, stage_keys, who, &refs, r->report);
@@ -154,7 +167,8 @@ static void read_stages(struct reader *r, const struct setting *root)
 		return;
 	}
 	if (list->n > MAX_STAGES) {
-		report_error(r->report, list, "%lld stages, at most %d are allowed", (long long)list->n, MAX_STAGES);
+		report_error(r->report, list, "%lld stages, at most %d are allowed",
+		             (long long)list->n, MAX_STAGES);
 		return;
 	}
 	r->p->stages = rt_arena_alloc(&r->p->arena, (size_t)list->n, sizeof *r->p->stages);
@@ -176,8 +190,8 @@ static void read_tracker(struct reader *r, const struct setting *s, struct ref *
 	if (!use || use->type != SET_STRING)
 		report_error(r->report, s, "a tracker is { use = \"name\"; ... }");
 	else
-		t = bind_plugin(RT_KIND_TRACKER, use->s, s->type == SET_GROUP ? s : NULL, tracker_keys, "trackers",
-		                refs, r->report);
+		t = bind_plugin(RT_KIND_TRACKER, use->s, s->type == SET_GROUP ? s : NULL,
+		                tracker_keys, "trackers", refs, r->report);
 	if (t)
 		r->p->trackers[r->p->n_trackers++] = t;
 }
@@ -203,15 +217,19 @@ static void check_path(const struct ref *ref, const char *who, struct report *re
 	struct stat st;
 
 	if (stat(ref->text, &st) != 0)
-		report_error(report, ref->at, "%s: %s = \"%s\": there is no such %s", who, ref->param->name,
-		             ref->text, folder ? "folder" : "file");
+		report_error(report, ref->at, "%s: %s = \"%s\": there is no such %s", who,
+		             ref->param->name, ref->text, folder ? "folder" : "file");
 	else if (folder != S_ISDIR(st.st_mode))
-		report_error(report, ref->at, "%s: %s = \"%s\" is %s, a %s is needed", who, ref->param->name,
-		             ref->text, S_ISDIR(st.st_mode) ? "a folder" : "no folder", folder ? "folder" : "file");
+		report_error(report, ref->at, "%s: %s = \"%s\" is %s, a %s is needed", who,
+		             ref->param->name, ref->text,
+		             S_ISDIR(st.st_mode) ? "a folder" : "no folder",
+		             folder ? "folder" : "file");
 	else if (!folder && !S_ISREG(st.st_mode))
-		report_error(report, ref->at, "%s: %s = \"%s\" is no regular file", who, ref->param->name, ref->text);
+		report_error(report, ref->at, "%s: %s = \"%s\" is no regular file", who,
+		             ref->param->name, ref->text);
 	else if (access(ref->text, R_OK | (folder ? X_OK : 0)) != 0)
-		report_error(report, ref->at, "%s: %s = \"%s\" may not be read by this user; check owner and mode",
+		report_error(report, ref->at,
+		             "%s: %s = \"%s\" may not be read by this user; check owner and mode",
 		             who, ref->param->name, ref->text);
 }
 
@@ -224,8 +242,9 @@ static void check_refs(const struct ref *refs, const char *who, struct report *r
 		if (ref->what == REF_PATH)
 			check_path(ref, who, report);
 		else if (ref->what == REF_ENV && (!value || !*value))
-			report_error(report, ref->at, "%s: %s names the environment variable %s, which is not set", who,
-			             ref->param->name, ref->text);
+			report_error(report, ref->at,
+			             "%s: %s names the environment variable %s, which is not set",
+			             who, ref->param->name, ref->text);
 	}
 }
 

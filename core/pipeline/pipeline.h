@@ -21,15 +21,15 @@ struct edge {
 };
 
 struct stage {
-	const char            *name;
-	const struct setting  *at;
-	struct instance       *top; /* NULL: its plugin could not be had */
-	struct ref            *refs;
-	struct edge           *inputs;
-	int64_t                n_inputs;
-	int64_t                n_outputs;
-	bool                   result, used;
-	char                   key[RT_HASH_HEX]; /* by plan_keys(); "" before */
+	const char           *name;
+	const struct setting *at;
+	struct instance      *top; /* NULL: its plugin could not be had */
+	struct ref           *refs;
+	struct edge          *inputs;
+	int64_t               n_inputs;
+	int64_t               n_outputs;
+	bool                  result, used;
+	char                  key[RT_HASH_HEX]; /* by plan_keys(); "" before */
 };
 
 struct pipeline {

@@ -22,7 +22,8 @@ static void insert(struct report *r, struct mistake *m)
 	*at = m;
 }
 
-static void add(struct report *r, const struct setting *at, bool warning, const char *fmt, va_list ap)
+static void add(struct report *r, const struct setting *at, bool warning, const char *fmt,
+                va_list ap)
 {
 	char            text[RT_ERROR_TEXT];
 	struct mistake *m = rt_arena_alloc(r->arena, 1, sizeof *m);

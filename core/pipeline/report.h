@@ -23,7 +23,8 @@ struct report {
 
 /* at may be NULL. */
 void report_error(struct report *r, const struct setting *at, const char *fmt, ...) RT_PRINTF(3, 4);
-void report_warning(struct report *r, const struct setting *at, const char *fmt, ...) RT_PRINTF(3, 4);
+void report_warning(struct report *r, const struct setting *at, const char *fmt, ...)
+	RT_PRINTF(3, 4);
 
 /* 0 without errors, else RT_E_USAGE with the first of them (or RT_E_NOMEM). */
 int report_result(const struct report *r, struct rt_error *err);

@@ -18,26 +18,26 @@
 static atomic_int cancelled; /* set in a signal handler, read by every thread */
 
 struct job {
-	struct run    *run;
-	struct stage  *stage;
-	int64_t        position;
-	enum run_state state;
-	pthread_t      thread;
-	bool           needed, joined;
-	int            result;
+	struct run     *run;
+	struct stage   *stage;
+	int64_t         position;
+	enum run_state  state;
+	pthread_t       thread;
+	bool            needed, joined;
+	int             result;
 	struct rt_error err;
 };
 
 struct run {
-	struct pipeline           *p;
-	struct store              *store;
-	const struct run_options  *o;
-	struct trackers           *trackers;
-	struct job                *jobs; /* by index of the stage */
-	struct context_sink        sink;
-	pthread_mutex_t            lock, speak; /* states; listener and trackers */
-	pthread_cond_t             ended;
-	int64_t                    running;
+	struct pipeline          *p;
+	struct store             *store;
+	const struct run_options *o;
+	struct trackers          *trackers;
+	struct job               *jobs; /* by index of the stage */
+	struct context_sink       sink;
+	pthread_mutex_t           lock, speak; /* states; listener and trackers */
+	pthread_cond_t            ended;
+	int64_t                   running;
 };
 
 void run_cancel(void)
@@ -126,7 +126,8 @@ static int wait_for_lock(struct job *j, struct store_lock **ret, struct rt_error
 
 	while ((r = store_lock(j->run->store, j->stage->key, ret, err)) == RT_E_BUSY) {
 		if (cancelled)
-			return rt_fail(err, RT_E_CANCEL, "cancelled while another process was making it");
+			return rt_fail(err, RT_E_CANCEL,
+			               "cancelled while another process was making it");
 		if (!told)
 			tell(j, RUN_LOCKED, 0, NULL);
 		told = true;
@@ -159,7 +160,8 @@ static int link_outputs(struct job *j, struct rt_error *err)
 
 	for (int64_t i = 0; r == 0 && i < j->stage->n_outputs; i++) {
 		snprintf(name, sizeof name, i ? "%s.%s" : "%s", j->stage->name, out[i].name);
-		r = store_link(j->run->store, j->run->p->name, name, j->stage->key, out[i].name, err);
+		r = store_link(j->run->store, j->run->p->name, name, j->stage->key, out[i].name,
+		               err);
 	}
 	return r;
 }
@@ -254,7 +256,8 @@ static int64_t start_ready(struct run *run)
 
 		if (j->state == RUN_FAILED)
 			failed++;
-		if (failed || cancelled || !j->needed || j->state != RUN_WAITING || !inputs_done(run, j))
+		if (failed || cancelled || !j->needed || j->state != RUN_WAITING ||
+		    !inputs_done(run, j))
 			continue;
 		if (store_has(run->store, j->stage->key)) {
 			failed += take_cached(j) < 0;
@@ -264,7 +267,8 @@ static int64_t start_ready(struct run *run)
 			continue;
 		j->state = RUN_STARTED;
 		if (pthread_create(&j->thread, NULL, job_main, j) != 0) {
-			j->result = rt_fail(&j->err, RT_E_NOMEM, "stage %s: cannot start a thread", j->stage->name);
+			j->result = rt_fail(&j->err, RT_E_NOMEM, "stage %s: cannot start a thread",
+			                    j->stage->name);
 			j->state = RUN_FAILED;
 			failed++;
 			continue;
@@ -308,7 +312,8 @@ int run_needed(const struct pipeline *p, const char *only, bool *needed, struct 
 	const int64_t goal = only ? pipeline_find(p, only) : -1;
 
 	if (only && goal < 0)
-		return rt_fail(err, RT_E_USAGE, "--only %s: the pipeline has no stage of this name", only);
+		return rt_fail(err, RT_E_USAGE, "--only %s: the pipeline has no stage of this name",
+		               only);
 	for (int64_t i = 0; i < p->n; i++)
 		needed[i] = !only || i == goal;
 	for (int64_t k = p->n - 1; k >= 0; k--) {
@@ -328,9 +333,10 @@ void run_describe(const struct store *s, const struct stage *st, char *out, size
 	out[0] = '\0';
 	if (store_manifest(s, st->key, &m, NULL) < 0)
 		return;
-	rows = rt_json_int(rt_json_get(rt_json_get(rt_json_get(m, "outputs"), stage_ops(st)->outputs[0].name),
-	                               "rows"),
-	                   -1);
+	rows = rt_json_int(
+		rt_json_get(rt_json_get(rt_json_get(m, "outputs"), stage_ops(st)->outputs[0].name),
+	                    "rows"),
+		-1);
 	if (rows >= 0)
 		snprintf(out, n, "%lld row%s", (long long)rows, rows == 1 ? "" : "s");
 	rt_json_free(m);
@@ -342,12 +348,14 @@ static int prepare(struct run *run, struct rt_error *err)
 	int   r;
 
 	run->jobs = rt_alloc((size_t)run->p->n, sizeof *run->jobs);
-	r = needed && run->jobs ? run_needed(run->p, run->o->only, needed, err) : rt_fail_nomem(err, "a run");
+	r = needed && run->jobs ? run_needed(run->p, run->o->only, needed, err)
+	                        : rt_fail_nomem(err, "a run");
 	for (int64_t k = 0; r == 0 && k < run->p->n; k++) {
 		const int64_t i = run->p->order[k];
 
-		run->jobs[i] = (struct job){ .run = run, .stage = &run->p->stages[i], .position = k,
-			                     .needed = needed[i] };
+		run->jobs[i] = (struct job){
+			.run = run, .stage = &run->p->stages[i], .position = k, .needed = needed[i]
+		};
 	}
 	rt_free(needed);
 	if (r == 0)
@@ -357,7 +365,8 @@ static int prepare(struct run *run, struct rt_error *err)
 	return r;
 }
 
-int run_pipeline(struct pipeline *p, struct store *s, const struct run_options *o, struct rt_error *err)
+int run_pipeline(struct pipeline *p, struct store *s, const struct run_options *o,
+                 struct rt_error *err)
 {
 	struct run run = {
 		.p = p,

@@ -16,11 +16,11 @@ enum run_state {
 };
 
 struct run_news {
-	const char     *stage;
-	enum run_state  state;
-	double          seconds;  /* DONE, FAILED: since it started */
-	const char     *text;     /* FAILED: why; DONE, CACHED: what it holds ("13084 rows"); else NULL */
-	int64_t         position; /* in the order of stages, from 0 */
+	const char    *stage;
+	enum run_state state;
+	double         seconds; /* DONE, FAILED: since it started */
+	const char *text; /* FAILED: why; DONE, CACHED: what it holds ("13084 rows"); else NULL */
+	int64_t     position; /* in the order of stages, from 0 */
 };
 
 /* One call at a time, from any thread. */
@@ -28,7 +28,8 @@ struct run_listener {
 	void *arg;
 	void (*news)(void *arg, const struct run_news *n);
 	void (*log)(void *arg, const char *stage, enum rt_level level, const char *text);
-	void (*progress)(void *arg, const char *stage, int64_t done, int64_t total, const char *unit);
+	void (*progress)(void *arg, const char *stage, int64_t done, int64_t total,
+	                 const char *unit);
 };
 
 struct run_options {

@@ -66,15 +66,12 @@ static int convert(const struct reading *in, const config_setting_t *from, struc
 		to->type = SET_STRING;
 		to->s = rt_arena_strdup(in->arena, config_setting_get_string(from));
 		if (to->s && rt_utf8_check(to->s, strlen(to->s)) < strlen(to->s))
-			return rt_fail(in->err, RT_E_USAGE, "%s:%d: text with \\x escapes that are not UTF-8",
-			               at.file, at.line);
+			return rt_fail(in->err, RT_E_USAGE,
+			               "%s:%d: text with \\x escapes that are not UTF-8", at.file,
+			               at.line);
 		return to->s ? 0 : rt_fail_nomem(in->err, "settings");
-	case CONFIG_TYPE_GROUP:
-		to->type = SET_GROUP;
-		return convert_items(in, from, to);
-	default:
-		to->type = SET_LIST;
-		return convert_items(in, from, to);
+	case CONFIG_TYPE_GROUP: to->type = SET_GROUP; return convert_items(in, from, to);
+	default: to->type = SET_LIST; return convert_items(in, from, to);
 	}
 }
 
@@ -84,7 +81,8 @@ static const char *explain(const char *text)
 	if (!text)
 		return "cannot be read";
 	if (strcmp(text, "syntax error") == 0)
-		return "syntax error here or just before: a setting is name = value; a list (...) needs commas "
+		return "syntax error here or just before: a setting is name = value; a list (...) "
+		       "needs commas "
 		       "between its values, text needs double quotes";
 	if (strcmp(text, "duplicate setting name") == 0)
 		return "this name was set before in the same group; keep one of the two";
@@ -104,7 +102,8 @@ static int parse(const struct source *source, struct rt_arena *a, struct setting
 	if (!config_read_string(&file, source->text.data)) {
 		const struct source_line at = source_at(source, config_error_line(&file));
 
-		r = rt_fail(err, RT_E_USAGE, "%s:%d: %s", at.file, at.line, explain(config_error_text(&file)));
+		r = rt_fail(err, RT_E_USAGE, "%s:%d: %s", at.file, at.line,
+		            explain(config_error_text(&file)));
 	} else {
 		r = convert(&in, config_root_setting(&file), ret);
 	}
@@ -147,8 +146,12 @@ struct setting *settings_get(const struct setting *group, const char *name)
 const char *settings_type_name(const struct setting *s)
 {
 	static const char *const names[] = {
-		[SET_BOOL] = "true or false", [SET_INT] = "a whole number", [SET_REAL] = "a number with a fraction",
-		[SET_STRING] = "text",        [SET_GROUP] = "a group",      [SET_LIST] = "a list",
+		[SET_BOOL] = "true or false",
+		[SET_INT] = "a whole number",
+		[SET_REAL] = "a number with a fraction",
+		[SET_STRING] = "text",
+		[SET_GROUP] = "a group",
+		[SET_LIST] = "a list",
 	};
 
 	return names[s->type];

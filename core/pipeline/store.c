@@ -34,7 +34,7 @@ char *store_path(const struct store *s, const char *area, const char *key, const
 	if (!key)
 		return rt_asprintf("%s/%s", s->root, area);
 	return rest ? rt_asprintf("%s/%s/%s/%s", s->root, area, key, rest)
-		    : rt_asprintf("%s/%s/%s", s->root, area, key);
+	            : rt_asprintf("%s/%s/%s", s->root, area, key);
 }
 
 static int make_areas(const struct store *s, struct rt_error *err)
@@ -60,8 +60,9 @@ static int lock_file(const char *path, int how, int *ret, struct rt_error *err)
 	if (fd < 0)
 		return rt_fail_errno(err, "cannot open %s", path);
 	if (flock(fd, how | LOCK_NB) != 0) {
-		int r = errno == EWOULDBLOCK ? rt_fail(err, RT_E_BUSY, "%s is held by another process", path)
-					     : rt_fail_errno(err, "cannot lock %s", path);
+		int r = errno == EWOULDBLOCK
+		                ? rt_fail(err, RT_E_BUSY, "%s is held by another process", path)
+		                : rt_fail_errno(err, "cannot lock %s", path);
 
 		close(fd);
 		return r;
@@ -85,13 +86,16 @@ int store_open(struct store **ret, const char *dir, bool create, bool alone, str
 	if (!s->dir || !s->root || !lock)
 		r = rt_fail_nomem(err, "the store");
 	if (r == 0 && !create && !rt_exists(s->root))
-		r = rt_fail(err, RT_E_NOENT, "there are no runs in %s; name their folder with --runs", dir);
+		r = rt_fail(err, RT_E_NOENT,
+		            "there are no runs in %s; name their folder with --runs", dir);
 	if (r == 0 && create)
 		r = make_areas(s, err);
 	if (r == 0)
 		r = lock_file(lock, alone ? LOCK_EX : LOCK_SH, &s->lock, err);
 	if (r == RT_E_BUSY)
-		r = rt_fail(err, r, "%s is in use by another retort process; wait for it and try again", s->root);
+		r = rt_fail(err, r,
+		            "%s is in use by another retort process; wait for it and try again",
+		            s->root);
 	rt_free(lock);
 	if (r < 0)
 		store_close(s);
@@ -120,7 +124,8 @@ bool store_has(const struct store *s, const char *key)
 	return there;
 }
 
-int store_manifest(const struct store *s, const char *key, struct rt_json **ret, struct rt_error *err)
+int store_manifest(const struct store *s, const char *key, struct rt_json **ret,
+                   struct rt_error *err)
 {
 	char *path = store_path(s, "objects", key, "artifact.json");
 	int   r = path ? rt_json_read(path, 0, ret, err) : rt_fail_nomem(err, "a manifest");
@@ -133,7 +138,7 @@ int store_lock(struct store *s, const char *key, struct store_lock **ret, struct
 {
 	struct store_lock *l = rt_alloc(1, sizeof *l);
 	char              *path = store_path(s, "locks", key, NULL);
-	int                r = l && path ? lock_file(path, LOCK_EX, &l->fd, err) : rt_fail_nomem(err, "a lock");
+	int r = l && path ? lock_file(path, LOCK_EX, &l->fd, err) : rt_fail_nomem(err, "a lock");
 
 	rt_free(path);
 	if (r < 0)
@@ -176,7 +181,8 @@ static int describe_outputs(const char *tmp, const struct rt_json *outputs, stru
 	for (struct rt_json_iter i = rt_json_first(outputs); i.key; rt_json_next(&i)) {
 		char           *path = rt_path_join(tmp, i.key);
 		struct rt_json *files = NULL;
-		int             r = path ? files_describe(path, true, &files, err) : rt_fail_nomem(err, "a manifest");
+		int             r = path ? files_describe(path, true, &files, err)
+		                         : rt_fail_nomem(err, "a manifest");
 
 		rt_free(path);
 		if (r == 0 && rt_json_set(i.value, "files", files) < 0)
@@ -189,9 +195,11 @@ static int describe_outputs(const char *tmp, const struct rt_json *outputs, stru
 
 int store_commit(struct store *s, const char *key, struct rt_json *manifest, struct rt_error *err)
 {
-	char *tmp = store_path(s, "tmp", key, NULL), *file = store_path(s, "tmp", key, "artifact.json");
-	char *object = store_path(s, "objects", key, NULL), *work = store_path(s, "work", key, NULL);
-	int   r = tmp && file && object && work ? 0 : rt_fail_nomem(err, "the store");
+	char *tmp = store_path(s, "tmp", key, NULL),
+	     *file = store_path(s, "tmp", key, "artifact.json");
+	char *object = store_path(s, "objects", key, NULL),
+	     *work = store_path(s, "work", key, NULL);
+	int r = tmp && file && object && work ? 0 : rt_fail_nomem(err, "the store");
 
 	if (r == 0)
 		r = describe_outputs(tmp, rt_json_get(manifest, "outputs"), err);

@@ -24,12 +24,11 @@ struct store;
 /* Opens, and with `create` makes, DIR/.store; a shared lock is held until store_close(), or
  * with `alone` an exclusive one (RT_E_BUSY when others work there).  Without `create` a
  * missing store is RT_E_NOENT. */
-int         store_open(struct store **ret, const char *dir, bool create, bool alone,
-                       struct rt_error *err);
-void        store_close(struct store *s);
+int  store_open(struct store **ret, const char *dir, bool create, bool alone, struct rt_error *err);
+void store_close(struct store *s);
 const char *store_dir(const struct store *s); /* DIR */
 
-bool  store_has(const struct store *s, const char *key);
+bool store_has(const struct store *s, const char *key);
 /* DIR/.store/AREA/KEY[/REST]; NULL when out of memory. */
 char *store_path(const struct store *s, const char *area, const char *key, const char *rest);
 int   store_manifest(const struct store *s, const char *key, struct rt_json **ret,
@@ -56,7 +55,7 @@ int store_verify(const struct store *s, const char *key, struct rt_error *err);
 
 /* Calls fn(arg, key) for each object, in order of the keys. */
 typedef int store_fn(void *arg, const char *key, struct rt_error *err);
-int store_each(const struct store *s, store_fn *fn, void *arg, struct rt_error *err);
+int         store_each(const struct store *s, store_fn *fn, void *arg, struct rt_error *err);
 
 /* Remove everything that no run.json refers to, directly or through inputs: objects, work
  * and tmp folders, locks.  Needs a store opened `alone`.  Counts what went. */

@@ -11,11 +11,11 @@
 #include <time.h>
 
 struct trackers {
-	struct pipeline   *p;
-	struct rt_context  context;
-	char              *dir;
-	bool              *open; /* by index: opened, and has not failed */
-	char               problem[RT_ERROR_TEXT + 64];
+	struct pipeline  *p;
+	struct rt_context context;
+	char             *dir;
+	bool             *open; /* by index: opened, and has not failed */
+	char              problem[RT_ERROR_TEXT + 64];
 };
 
 static double wall(void)
@@ -77,23 +77,27 @@ int trackers_open(struct trackers **ret, struct pipeline *p, struct store *s,
 	return r;
 }
 
-void trackers_scalar(struct trackers *t, const char *stage, const char *tag, int64_t step, double value)
+void trackers_scalar(struct trackers *t, const char *stage, const char *tag, int64_t step,
+                     double value)
 {
 	struct rt_error err = RT_ERROR_INIT;
 	char            name[256];
 
 	snprintf(name, sizeof name, "%s/%s", stage, tag);
 	for (int64_t i = 0; t && i < t->p->n_trackers; i++)
-		if (t->open[i] && ops_of(t, i)->scalar(state_of(t, i), wall(), name, step, value, &err) < 0)
+		if (t->open[i] &&
+		    ops_of(t, i)->scalar(state_of(t, i), wall(), name, step, value, &err) < 0)
 			leave_out(t, i, &err);
 }
 
-void trackers_event(struct trackers *t, const char *stage, const char *name, const struct rt_json *fields)
+void trackers_event(struct trackers *t, const char *stage, const char *name,
+                    const struct rt_json *fields)
 {
 	struct rt_error err = RT_ERROR_INIT;
 
 	for (int64_t i = 0; t && i < t->p->n_trackers; i++)
-		if (t->open[i] && ops_of(t, i)->event(state_of(t, i), wall(), stage, name, fields, &err) < 0)
+		if (t->open[i] &&
+		    ops_of(t, i)->event(state_of(t, i), wall(), stage, name, fields, &err) < 0)
 			leave_out(t, i, &err);
 }
 
@@ -102,15 +106,20 @@ static void flush(struct trackers *t)
 	struct rt_error err = RT_ERROR_INIT;
 
 	for (int64_t i = 0; i < t->p->n_trackers; i++)
-		if (t->open[i] && RT_HAS(ops_of(t, i), flush) && ops_of(t, i)->flush(state_of(t, i), &err) < 0)
+		if (t->open[i] && RT_HAS(ops_of(t, i), flush) &&
+		    ops_of(t, i)->flush(state_of(t, i), &err) < 0)
 			leave_out(t, i, &err);
 }
 
 void trackers_state(struct trackers *t, const struct run_news *n)
 {
 	static const char *const names[] = {
-		[RUN_WAITING] = "waiting", [RUN_CACHED] = "done already", [RUN_LOCKED] = "waiting for another process",
-		[RUN_STARTED] = "started", [RUN_RESUMED] = "resumed",     [RUN_DONE] = "done",
+		[RUN_WAITING] = "waiting",
+		[RUN_CACHED] = "done already",
+		[RUN_LOCKED] = "waiting for another process",
+		[RUN_STARTED] = "started",
+		[RUN_RESUMED] = "resumed",
+		[RUN_DONE] = "done",
 		[RUN_FAILED] = "failed",
 	};
 	struct rt_json *fields = t ? rt_json_new_object() : NULL;

@@ -18,11 +18,18 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SECONDS = 60, MOST_FINDINGS = 64, WARM = 16, MOST_CYCLES = 20000, CACHED = 64 * 1024, MOST_ALLOCS = 400 };
+enum {
+	SECONDS = 60,
+	MOST_FINDINGS = 64,
+	WARM = 16,
+	MOST_CYCLES = 20000,
+	CACHED = 64 * 1024,
+	MOST_ALLOCS = 400
+};
 
 /* The worst that was said of one check; a check may be made many times. */
 struct finding {
-	char check[96], reason[RT_ERROR_TEXT + 200];
+	char              check[96], reason[RT_ERROR_TEXT + 200];
 	enum trial_result result;
 };
 
@@ -50,12 +57,14 @@ typedef void job_fn(struct job *j);
 static bool begin(struct job *j, const char *check)
 {
 	struct rt_error err = RT_ERROR_INIT;
-	int             r = specimen_make(&j->specimen, j->trial.plugin, j->trial.folder, &j->context, j->conform->set, &err);
+	int r = specimen_make(&j->specimen, j->trial.plugin, j->trial.folder, &j->context,
+	                      j->conform->set, &err);
 
 	if (r == 0)
 		r = specimen_open(&j->specimen, &j->context, &err);
 	if (r < 0) {
-		trial_say(&j->trial, r == RT_E_USAGE ? TRIAL_FAIL : TRIAL_SKIP, check, "%s", err.msg);
+		trial_say(&j->trial, r == RT_E_USAGE ? TRIAL_FAIL : TRIAL_SKIP, check, "%s",
+		          err.msg);
 		return false;
 	}
 	j->trial.config = j->specimen.config;
@@ -87,7 +96,8 @@ static void try_value(struct job *j, const struct rt_param *p, union rt_value v)
 	struct specimen s;
 	int             r;
 
-	trial_now(&j->trial, "opening it with %s = %g", p->name, p->type == RT_REAL ? v.r : (double)v.i);
+	trial_now(&j->trial, "opening it with %s = %g", p->name,
+	          p->type == RT_REAL ? v.r : (double)v.i);
 	r = specimen_make(&s, j->trial.plugin, j->trial.folder, &j->context, j->conform->set, &err);
 	if (r < 0)
 		return;
@@ -96,8 +106,8 @@ static void try_value(struct job *j, const struct rt_param *p, union rt_value v)
 	if (r == 0)
 		specimen_close(&s);
 	trial_check(&j->trial, r == 0 || (err.code == r && *err.msg), "parameters at their limits",
-		    "with %s = %g it fails with %d and no message", p->name,
-		    p->type == RT_REAL ? v.r : (double)v.i, r);
+	            "with %s = %g it fails with %d and no message", p->name,
+	            p->type == RT_REAL ? v.r : (double)v.i, r);
 }
 
 static void try_limits(struct job *j)
@@ -189,9 +199,10 @@ static void try_starving(struct job *j)
 		fault_set(NULL, NULL);
 		if (r < 0 ? err.code != r || !*err.msg : strcmp(want, have) != 0) {
 			trial_say(&j->trial, TRIAL_FAIL, check,
-				  r < 0 ? "without number %d it fails and does not say why"
-					: "without number %d it says that all is well, and the result is another",
-				  n);
+			          r < 0 ? "without number %d it fails and does not say why"
+			                : "without number %d it says that all is well, and the "
+			                  "result is another",
+			          n);
 			return;
 		}
 		if (seen < n)
@@ -232,8 +243,9 @@ static void try_balance(struct job *j)
 			before = in_use();
 	}
 	after = in_use();
-	trial_check(&j->trial, after < before + CACHED + (size_t)n * 8, "close gives back what open and the work took",
-		    "%zu bytes stay each time", (after - before) / (size_t)n);
+	trial_check(&j->trial, after < before + CACHED + (size_t)n * 8,
+	            "close gives back what open and the work took", "%zu bytes stay each time",
+	            (after - before) / (size_t)n);
 }
 
 /* ---- the processes ---- */
@@ -250,8 +262,12 @@ static void become_job(const struct conform *c, job_fn *fn, int threads, FILE *r
 	if (mkdir(folder, 0777) < 0)
 		_exit(EXIT_FAILURE);
 	alarm(SECONDS);
-	j.context = (struct rt_context){ .sink = &j.sink, .stage = "trial", .seed = 7, .work_dir = folder };
-	j.trial = (struct trial){ .plugin = c->plugin, .context = &j.context, .folder = folder, .report = report };
+	j.context = (struct rt_context){
+		.sink = &j.sink, .stage = "trial", .seed = 7, .work_dir = folder
+	};
+	j.trial = (struct trial){
+		.plugin = c->plugin, .context = &j.context, .folder = folder, .report = report
+	};
 	fn(&j);
 	fflush(report);
 	_exit(EXIT_SUCCESS);
@@ -298,7 +314,7 @@ static void read_report(struct conform *c, FILE *from, char *now, size_t size)
 		else if (*line == '@')
 			snprintf(now, size, "%s", reason);
 		else
-			note(c, (enum trial_result)*line, check, reason);
+			note(c, (enum trial_result) * line, check, reason);
 	}
 }
 
@@ -309,18 +325,23 @@ static void note_end(struct conform *c, const char *check, int status, const cha
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
 		return;
 	if (!WIFSIGNALED(status))
-		snprintf(reason, sizeof reason, "it ended the process%s%s", *now ? " while " : "", now);
+		snprintf(reason, sizeof reason, "it ended the process%s%s", *now ? " while " : "",
+		         now);
 	else if (WTERMSIG(status) == SIGALRM)
-		snprintf(reason, sizeof reason, "took more than %d seconds%s%s", SECONDS, *now ? " while " : "", now);
+		snprintf(reason, sizeof reason, "took more than %d seconds%s%s", SECONDS,
+		         *now ? " while " : "", now);
 	else
 		snprintf(reason, sizeof reason, "died of signal %d (%s)%s%s%s", WTERMSIG(status),
-			 strsignal(WTERMSIG(status)),
-			 WTERMSIG(status) == SIGSEGV ? ": it reads or writes outside what it was given" : "",
-			 *now ? ", while " : "", now);
+		         strsignal(WTERMSIG(status)),
+		         WTERMSIG(status) == SIGSEGV
+		                 ? ": it reads or writes outside what it was given"
+		                 : "",
+		         *now ? ", while " : "", now);
 	note(c, TRIAL_FAIL, check, reason);
 }
 
-static int run_job(struct conform *c, const char *check, job_fn *fn, int threads, struct rt_error *err)
+static int run_job(struct conform *c, const char *check, job_fn *fn, int threads,
+                   struct rt_error *err)
 {
 	char  now[400] = "";
 	int   ends[2], status = 0;
@@ -359,7 +380,8 @@ static int compare_threads(struct conform *c, struct rt_error *err)
 	*c->digest = '\0';
 	r = run_job(c, check, try_again, 4, err);
 	if (r == 0)
-		note(c, strcmp(one, c->digest) == 0 ? TRIAL_PASS : TRIAL_FAIL, check, "the results differ");
+		note(c, strcmp(one, c->digest) == 0 ? TRIAL_PASS : TRIAL_FAIL, check,
+		     "the results differ");
 	return r;
 }
 
@@ -378,14 +400,15 @@ static int run_all(struct conform *c, struct rt_error *err)
 	return r;
 }
 
-int conform_plugin(const struct rt_plugin *plugin, const char *const *set, conform_fn *say, void *arg,
-                   struct rt_error *err)
+int conform_plugin(const struct rt_plugin *plugin, const char *const *set, conform_fn *say,
+                   void *arg, struct rt_error *err)
 {
 	const char    *where = getenv("TMPDIR");
 	struct conform c = { .plugin = plugin, .set = set };
 	int            r;
 
-	snprintf(c.folder, sizeof c.folder, "%s/retort-trial-XXXXXX", where && *where ? where : "/tmp");
+	snprintf(c.folder, sizeof c.folder, "%s/retort-trial-XXXXXX",
+	         where && *where ? where : "/tmp");
 	if (!mkdtemp(c.folder))
 		return rt_fail_errno(err, "cannot make the folder %s", c.folder);
 	c.findings = rt_alloc(MOST_FINDINGS, sizeof *c.findings);

@@ -12,7 +12,7 @@ typedef void conform_fn(void *arg, enum trial_result result, const char *check, 
 
 /* set: "key=value" texts up to NULL, for parameters that cannot be made up.  The error is for what
  * keeps the checks from being made; findings are told through say. */
-int conform_plugin(const struct rt_plugin *plugin, const char *const *set, conform_fn *say, void *arg,
-                   struct rt_error *err);
+int conform_plugin(const struct rt_plugin *plugin, const char *const *set, conform_fn *say,
+                   void *arg, struct rt_error *err);
 
 #endif

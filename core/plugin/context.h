@@ -10,7 +10,8 @@
 struct context_sink {
 	void *arg;
 	void (*log)(void *arg, const char *stage, enum rt_level level, const char *text);
-	void (*progress)(void *arg, const char *stage, int64_t done, int64_t total, const char *unit);
+	void (*progress)(void *arg, const char *stage, int64_t done, int64_t total,
+	                 const char *unit);
 	void (*scalar)(void *arg, const char *stage, const char *tag, int64_t step, double value);
 	void (*event)(void *arg, const char *stage, const char *name, const struct rt_json *fields);
 	bool (*cancelled)(void *arg);

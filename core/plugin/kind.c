@@ -39,7 +39,7 @@ struct need {
 	const char *what;
 	struct choice {
 		size_t at, with; /* with 0: alone */
-	} any[2];        /* second at 0: no choice */
+	} any[2];                /* second at 0: no choice */
 };
 
 #define OPS(k, m) offsetof(struct rt_##k##_ops, m)
@@ -52,9 +52,13 @@ static const struct need needs[] = {
 	{ RT_KIND_JUDGE, "judge", { { OPS(judge, judge), 0 } } },
 	{ RT_KIND_SAMPLER, "sample", { { OPS(sampler, sample), 0 } } },
 	{ RT_KIND_REJECTOR, "select", { { OPS(rejector, select), 0 } } },
-	{ RT_KIND_RL, "advantages with loss, or prefer", { { OPS(rl, advantages), OPS(rl, loss) }, { OPS(rl, prefer), 0 } } },
+	{ RT_KIND_RL,
+	  "advantages with loss, or prefer",
+	  { { OPS(rl, advantages), OPS(rl, loss) }, { OPS(rl, prefer), 0 } } },
 	{ RT_KIND_DISTILL, "eval", { { OPS(distill, eval), 0 } } },
-	{ RT_KIND_PRUNER, "mask or score", { { OPS(pruner, mask), 0 }, { OPS(pruner, score), 0 } } },
+	{ RT_KIND_PRUNER,
+	  "mask or score",
+	  { { OPS(pruner, mask), 0 }, { OPS(pruner, score), 0 } } },
 	{ RT_KIND_QUANTIZER, "quantize", { { OPS(quantizer, quantize), 0 } } },
 	{ RT_KIND_OPTIMIZER, "update", { { OPS(optimizer, update), 0 } } },
 	{ RT_KIND_FORMAT, "probe", { { OPS(format, probe), 0 } } },
@@ -144,11 +148,15 @@ static int vet_output(const struct rt_stage_output *all, int i, struct rt_error 
 	const struct rt_stage_output *o = &all[i];
 
 	if (!param_name_ok(o->name, '_'))
-		return rt_fail(err, RT_E_ABI, "output '%s': a name has lower case letters, digits and _", o->name);
+		return rt_fail(err, RT_E_ABI,
+		               "output '%s': a name has lower case letters, digits and _", o->name);
 	if (!param_sentence_ok(o->doc))
-		return rt_fail(err, RT_E_ABI, "output '%s': its doc must be a sentence with its full stop", o->name);
+		return rt_fail(err, RT_E_ABI,
+		               "output '%s': its doc must be a sentence with its full stop",
+		               o->name);
 	if (o->type < RT_DATASET || o->type >= RT_ARTIFACT_END_)
-		return rt_fail(err, RT_E_ABI, "output '%s': unknown artifact type %u", o->name, o->type);
+		return rt_fail(err, RT_E_ABI, "output '%s': unknown artifact type %u", o->name,
+		               o->type);
 	for (int k = 0; k < i; k++)
 		if (strcmp(all[k].name, o->name) == 0)
 			return rt_fail(err, RT_E_ABI, "output '%s' is declared twice", o->name);
@@ -167,8 +175,9 @@ static int vet_outputs(const struct rt_stage_ops *ops, struct rt_error *err)
 			return r;
 	}
 	if (n < 1 || n > MOST)
-		return rt_fail(err, RT_E_ABI, "a stage has 1 to %d outputs, and a row with name NULL behind them",
-			       MOST);
+		return rt_fail(err, RT_E_ABI,
+		               "a stage has 1 to %d outputs, and a row with name NULL behind them",
+		               MOST);
 	return 0;
 }
 
@@ -181,18 +190,21 @@ int kind_vet_ops(const struct rt_plugin *p, struct rt_error *err)
 	memcpy(&size, p->ops.any, sizeof size);
 	if (size < sizes[p->kind])
 		return rt_fail(err, RT_E_ABI,
-			       "its operations have %u bytes, %s interface %u has %zu: set .size, or rebuild it",
-			       size, kind_name(p->kind), kind_abi(p->kind), sizes[p->kind]);
+		               "its operations have %u bytes, %s interface %u has %zu: set .size, "
+		               "or rebuild it",
+		               size, kind_name(p->kind), kind_abi(p->kind), sizes[p->kind]);
 	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
 		if (needs[i].kind == p->kind && !met(p->ops.any, &needs[i]))
 			return rt_fail(err, RT_E_ABI, "lacks an operation that every %s has: %s",
-				       kind_name(p->kind), needs[i].what);
+			               kind_name(p->kind), needs[i].what);
 	if (p->kind == RT_KIND_STAGE)
 		return vet_outputs(p->ops.stage, err);
 	if (p->kind == RT_KIND_OPTIMIZER && p->ops.optimizer->moments > 4)
 		return rt_fail(err, RT_E_ABI, "wants %u moments, an optimizer has at most 4",
-			       p->ops.optimizer->moments);
-	if (p->kind == RT_KIND_PRUNER && (p->ops.pruner->score != NULL) != (p->ops.pruner->units != 0))
-		return rt_fail(err, RT_E_ABI, "score and units go together: which units are scored?");
+		               p->ops.optimizer->moments);
+	if (p->kind == RT_KIND_PRUNER &&
+	    (p->ops.pruner->score != NULL) != (p->ops.pruner->units != 0))
+		return rt_fail(err, RT_E_ABI,
+		               "score and units go together: which units are scored?");
 	return 0;
 }

@@ -19,7 +19,8 @@ static bool inside(uint64_t at, uint64_t bytes, size_t n)
 
 static int cut_short(size_t n, struct rt_error *err)
 {
-	return rt_fail(err, RT_E_ABI, "is cut short, %zu bytes are not all of it: copy or build it again", n);
+	return rt_fail(err, RT_E_ABI,
+	               "is cut short, %zu bytes are not all of it: copy or build it again", n);
 }
 
 static int check_ident(const unsigned char *id, size_t n, struct rt_error *err)
@@ -35,7 +36,9 @@ static int check_ident(const unsigned char *id, size_t n, struct rt_error *err)
 	if (n < sizeof(ElfW(Ehdr)))
 		return cut_short(n, err);
 	if (id[EI_CLASS] != class || id[EI_DATA] != order)
-		return rt_fail(err, RT_E_ABI, "is for a machine of another word size or byte order: build it here");
+		return rt_fail(
+			err, RT_E_ABI,
+			"is for a machine of another word size or byte order: build it here");
 	return 0;
 }
 
@@ -61,10 +64,11 @@ static uint16_t own_machine(void)
 #endif
 }
 
-static int check_segments(const unsigned char *bytes, size_t n, const ElfW(Ehdr) *h, struct rt_error *err)
+static int check_segments(const unsigned char *bytes, size_t n, const ElfW(Ehdr) * h,
+                          struct rt_error *err)
 {
 	ElfW(Phdr) p;
-	bool       dynamic = false;
+	bool dynamic = false;
 
 	if (h->e_phentsize != sizeof p)
 		return rt_fail(err, RT_E_ABI, "has a header that makes no sense: build it again");
@@ -82,16 +86,18 @@ static int check_segments(const unsigned char *bytes, size_t n, const ElfW(Ehdr)
 int object_check_bytes(const void *bytes, size_t n, struct rt_error *err)
 {
 	ElfW(Ehdr) h;
-	int        r = check_ident(bytes, n, err);
+	int r = check_ident(bytes, n, err);
 
 	if (r < 0)
 		return r;
 	memcpy(&h, bytes, sizeof h);
 	if (own_machine() != EM_NONE && h.e_machine != own_machine())
-		return rt_fail(err, RT_E_ABI, "is for another machine (ELF machine %u, this is %u): build it here",
-			       h.e_machine, own_machine());
+		return rt_fail(err, RT_E_ABI,
+		               "is for another machine (ELF machine %u, this is %u): build it here",
+		               h.e_machine, own_machine());
 	if (h.e_type != ET_DYN)
-		return rt_fail(err, RT_E_ABI, "is no shared object (ELF type %u): link it with -shared", h.e_type);
+		return rt_fail(err, RT_E_ABI,
+		               "is no shared object (ELF type %u): link it with -shared", h.e_type);
 	if (h.e_shoff && !inside(h.e_shoff, (uint64_t)h.e_shnum * h.e_shentsize, n))
 		return cut_short(n, err);
 	return check_segments(bytes, n, &h, err);

@@ -39,7 +39,11 @@ static bool has_most(const struct rt_param *p)
 static void print_choices(const struct rt_param *p, struct rt_text *out)
 {
 	for (int i = 0; p->choices[i]; i++)
-		rt_text_printf(out, "%s\"%s\"", i == 0 ? "" : p->choices[i + 1] ? ", " : " or ", p->choices[i]);
+		rt_text_printf(out, "%s\"%s\"",
+		               i == 0              ? ""
+		               : p->choices[i + 1] ? ", "
+		                                   : " or ",
+		               p->choices[i]);
 }
 
 void param_print_range(const struct rt_param *p, struct rt_text *out)
@@ -80,16 +84,10 @@ void param_print_default(const struct rt_param *p, struct rt_text *out)
 		return;
 	}
 	switch (p->type) {
-	case RT_BOOL:
-		rt_text_add(out, p->dflt.i ? "true" : "false");
-		break;
+	case RT_BOOL: rt_text_add(out, p->dflt.i ? "true" : "false"); break;
 	case RT_INT:
-	case RT_REAL:
-		print_number(p, p->dflt, out);
-		break;
-	case RT_ENUM:
-		print_quoted(p->choices[p->dflt.i], out);
-		break;
+	case RT_REAL: print_number(p, p->dflt, out); break;
+	case RT_ENUM: print_quoted(p->choices[p->dflt.i], out); break;
 	default:
 		if (p->dflt.s)
 			print_quoted(p->dflt.s, out);
@@ -184,7 +182,9 @@ static void print_setting(const struct rt_param *p, struct rt_text *out)
 
 	rt_text_printf(out, "  %s%s = ", none && !required(p) ? "# " : "", p->name);
 	if (required(p))
-		rt_text_add(out, p->type == RT_INT || p->type == RT_REAL || p->type == RT_BOOL ? "?" : "\"?\"");
+		rt_text_add(out, p->type == RT_INT || p->type == RT_REAL || p->type == RT_BOOL
+		                         ? "?"
+		                         : "\"?\"");
 	else if (none)
 		rt_text_add(out, "\"...\"");
 	else
@@ -223,7 +223,7 @@ static struct rt_json *default_json(const struct rt_param *p)
 	case RT_INT:
 	case RT_REAL: return number_json(p, p->dflt);
 	case RT_ENUM: return rt_json_new_string(p->choices[p->dflt.i]);
-	default:      return rt_json_new_string(p->dflt.s);
+	default: return rt_json_new_string(p->dflt.s);
 	}
 }
 

@@ -1,4 +1,5 @@
-/* param-vet.c - is a parameter table sound?  Data only, so that a plugin is refused before it runs. */
+/* param-vet.c - is a parameter table sound?  Data only, so that a plugin is refused before it runs.
+ */
 #include "plugin/kind.h"
 #include "plugin/param.h"
 
@@ -76,19 +77,17 @@ static int vet_values(const struct rt_param *p, struct rt_error *err)
 	int r = 0;
 
 	switch (p->type) {
-	case RT_ENUM:
-		r = vet_choices(p, err);
-		return r == 0 ? vet_range(p, err) : r;
+	case RT_ENUM: r = vet_choices(p, err); return r == 0 ? vet_range(p, err) : r;
 	case RT_BOOL:
 	case RT_INT:
-	case RT_REAL:
-		return vet_range(p, err);
+	case RT_REAL: return vet_range(p, err);
 	case RT_COMPONENT:
 		return kind_abi(p->of) ? 0 : bad(p, "is a component of no known kind", err);
 	case RT_INPUT:
-		return p->of >= RT_DATASET && p->of < RT_ARTIFACT_END_ ? 0 : bad(p, "is an input of no known type", err);
-	default:
-		return 0;
+		return p->of >= RT_DATASET && p->of < RT_ARTIFACT_END_
+		               ? 0
+		               : bad(p, "is an input of no known type", err);
+	default: return 0;
 	}
 }
 
@@ -117,8 +116,9 @@ static int vet_row(const struct rt_param *p, size_t config_size, struct rt_error
 	int r;
 
 	if (!param_name_ok(p->name, '_'))
-		return rt_fail(err, RT_E_ABI, "parameter '%.80s': a name has lower case letters, digits and _",
-			       p->name);
+		return rt_fail(err, RT_E_ABI,
+		               "parameter '%.80s': a name has lower case letters, digits and _",
+		               p->name);
 	if (p->type < RT_BOOL || p->type >= RT_TYPE_END_)
 		return rt_fail(err, RT_E_ABI, "parameter '%s': unknown type %u", p->name, p->type);
 	if (!param_sentence_ok(p->doc))
@@ -127,8 +127,10 @@ static int vet_row(const struct rt_param *p, size_t config_size, struct rt_error
 	if (r == 0)
 		r = vet_values(p, err);
 	if (r == 0 && end_of(p) > config_size)
-		r = rt_fail(err, RT_E_ABI, "parameter '%s' lies outside the config of %zu bytes: is .config_size set?",
-			    p->name, config_size);
+		r = rt_fail(
+			err, RT_E_ABI,
+			"parameter '%s' lies outside the config of %zu bytes: is .config_size set?",
+			p->name, config_size);
 	return r;
 }
 
@@ -138,8 +140,9 @@ static int vet_apart(const struct rt_param *table, const struct rt_param *p, str
 		if (strcmp(q->name, p->name) == 0)
 			return bad(p, "is declared twice", err);
 		if (q->offset < end_of(p) && p->offset < end_of(q))
-			return rt_fail(err, RT_E_ABI, "parameters '%s' and '%s' share a field of the config", q->name,
-				       p->name);
+			return rt_fail(err, RT_E_ABI,
+			               "parameters '%s' and '%s' share a field of the config",
+			               q->name, p->name);
 	}
 	return 0;
 }
@@ -150,7 +153,9 @@ int param_vet(const struct rt_param *table, size_t config_size, struct rt_error 
 		int r;
 
 		if (p - table >= MOST_ROWS)
-			return rt_fail(err, RT_E_ABI, "has more than %d parameters: is RT_PARAM_END missing?", MOST_ROWS);
+			return rt_fail(err, RT_E_ABI,
+			               "has more than %d parameters: is RT_PARAM_END missing?",
+			               MOST_ROWS);
 		r = vet_row(p, config_size, err);
 		if (r == 0)
 			r = vet_apart(table, p, err);

@@ -34,9 +34,12 @@ const char *param_suggest(const struct rt_param *table, const char *name)
 const char *param_type_name(const struct rt_param *p)
 {
 	static const char *const plain[RT_TYPE_END_][2] = {
-		[RT_BOOL] = { "bool", "list of bools" },       [RT_INT] = { "int", "list of ints" },
-		[RT_REAL] = { "real", "list of reals" },       [RT_STRING] = { "string", "list of strings" },
-		[RT_ENUM] = { "choice", "list of choices" },   [RT_PATH] = { "path", "list of paths" },
+		[RT_BOOL] = { "bool", "list of bools" },
+		[RT_INT] = { "int", "list of ints" },
+		[RT_REAL] = { "real", "list of reals" },
+		[RT_STRING] = { "string", "list of strings" },
+		[RT_ENUM] = { "choice", "list of choices" },
+		[RT_PATH] = { "path", "list of paths" },
 	};
 #define RT_X(name, num, text, member) [num] = { text, "list of " text "s" },
 	static const char *const kinds[RT_KIND_END_][2] = { RT_KIND_MAP(RT_X) };
@@ -49,8 +52,8 @@ const char *param_type_name(const struct rt_param *p)
 
 	switch (p->type) {
 	case RT_COMPONENT: return kinds[p->of][p->list];
-	case RT_INPUT:     return artifacts[p->of][p->list];
-	default:           return plain[p->type][p->list];
+	case RT_INPUT: return artifacts[p->of][p->list];
+	default: return plain[p->type][p->list];
 	}
 }
 
@@ -58,10 +61,10 @@ size_t param_size(const struct rt_param *p)
 {
 	switch (p->type) {
 	case RT_BOOL: return sizeof(bool);
-	case RT_INT:  return sizeof(int64_t);
+	case RT_INT: return sizeof(int64_t);
 	case RT_REAL: return sizeof(double);
 	case RT_ENUM: return sizeof(int);
-	default:      return sizeof(void *);
+	default: return sizeof(void *);
 	}
 }
 
@@ -101,7 +104,7 @@ int param_choose(const struct rt_param *p, const char *word, int64_t *ret, struc
 		}
 	param_print_range(p, &all);
 	rt_fail(err, RT_E_RANGE, "'%s' must be %s, not \"%s\"%s%s%s", p->name, all.data, word,
-		guess ? "; did you mean \"" : "", guess ? guess : "", guess ? "\"?" : "");
+	        guess ? "; did you mean \"" : "", guess ? guess : "", guess ? "\"?" : "");
 	rt_text_free(&all);
 	return RT_E_RANGE;
 }
@@ -113,10 +116,10 @@ void param_store(const struct rt_param *p, void *at, union rt_value v)
 
 	switch (p->type) {
 	case RT_BOOL: memcpy(at, &b, sizeof b); break;
-	case RT_INT:  memcpy(at, &v.i, sizeof v.i); break;
+	case RT_INT: memcpy(at, &v.i, sizeof v.i); break;
 	case RT_REAL: memcpy(at, &v.r, sizeof v.r); break;
 	case RT_ENUM: memcpy(at, &word, sizeof word); break;
-	default:      memcpy(at, &v.s, sizeof v.s); break;
+	default: memcpy(at, &v.s, sizeof v.s); break;
 	}
 }
 

@@ -10,7 +10,8 @@
 /* Is the table itself sound?  NULL is: a plugin without parameters. */
 int param_vet(const struct rt_param *table, size_t config_size, struct rt_error *err);
 
-/* [a-z][a-z0-9<joint>]*, at most 63 bytes; and a text that ends in a full stop.  NULL is neither. */
+/* [a-z][a-z0-9<joint>]*, at most 63 bytes; and a text that ends in a full stop.  NULL is neither.
+ */
 bool param_name_ok(const char *name, char joint);
 bool param_sentence_ok(const char *text);
 

@@ -24,7 +24,8 @@ static int add(struct plugin_path *p, char *folder, struct rt_error *err)
 		}
 	if (p->n == PATH_MOST) {
 		rt_free(folder);
-		return rt_fail(err, RT_E_USAGE, "the plugin path has more than %d folders", PATH_MOST);
+		return rt_fail(err, RT_E_USAGE, "the plugin path has more than %d folders",
+		               PATH_MOST);
 	}
 	p->folder[p->n++] = folder;
 	return 0;
@@ -112,6 +113,7 @@ int path_trust(const char *folder, struct rt_error *err)
 	struct stat st;
 
 	if (stat(folder, &st) == 0 && (st.st_mode & S_IWOTH))
-		return rt_fail(err, RT_E_ABI, "lies in a folder that anyone can write to: chmod o-w %s", folder);
+		return rt_fail(err, RT_E_ABI,
+		               "lies in a folder that anyone can write to: chmod o-w %s", folder);
 	return 0;
 }

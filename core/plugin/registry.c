@@ -107,13 +107,16 @@ static int load(struct module *m, struct rt_error *err)
 	if (!h) {
 		why = why_not(m->file);
 		return rt_fail(err, RT_E_ABI, "cannot be loaded: %s",
-			       strncmp(why, m->file, strlen(m->file)) == 0 && why[strlen(m->file)] == ':'
-				       ? why + strlen(m->file) + 2
-				       : why);
+		               strncmp(why, m->file, strlen(m->file)) == 0 &&
+		                               why[strlen(m->file)] == ':'
+		                       ? why + strlen(m->file) + 2
+		                       : why);
 	}
 	p = lt_dlsym(h, "retort_plugin");
 	if (!p)
-		return rt_fail(err, RT_E_ABI, "exports no retort_plugin: define it with RT_PLUGIN(), and export it");
+		return rt_fail(
+			err, RT_E_ABI,
+			"exports no retort_plugin: define it with RT_PLUGIN(), and export it");
 	r = vet_plugin(p, m->id, err);
 	if (r == 0)
 		m->plugin = p;
@@ -121,7 +124,8 @@ static int load(struct module *m, struct rt_error *err)
 }
 
 /* The module of a file, loaded at the first call.  folder: whose rights count, or NULL. */
-static struct module *module_of(const char *id, const char *file, const char *folder, struct rt_error *err)
+static struct module *module_of(const char *id, const char *file, const char *folder,
+                                struct rt_error *err)
 {
 	struct module *m;
 
@@ -159,8 +163,8 @@ static int not_found(unsigned kind, const char *name, struct rt_error *err)
 
 	for (int i = 0; i < registry.path.n; i++)
 		rt_text_printf(&t, "%s%s", i ? ", " : "", registry.path.folder[i]);
-	rt_fail(err, RT_E_NOENT, "there is no %s '%s' (looked for %s-%s.so in %s)", kind_name(kind), name,
-		kind_name(kind), name, t.data);
+	rt_fail(err, RT_E_NOENT, "there is no %s '%s' (looked for %s-%s.so in %s)", kind_name(kind),
+	        name, kind_name(kind), name, t.data);
 	rt_text_free(&t);
 	return RT_E_NOENT;
 }
@@ -173,13 +177,16 @@ static bool lies_there(const char *file)
 	return lstat(file, &st) == 0;
 }
 
-int registry_open(unsigned kind, const char *name, const struct rt_plugin **ret, struct rt_error *err)
+int registry_open(unsigned kind, const char *name, const struct rt_plugin **ret,
+                  struct rt_error *err)
 {
-	char *file = NULL, *id = strchr(name, '/') ? NULL : rt_asprintf("%s-%s", kind_name(kind), name);
-	int   r = RT_E_NOENT;
+	char *file = NULL,
+	     *id = strchr(name, '/') ? NULL : rt_asprintf("%s-%s", kind_name(kind), name);
+	int r = RT_E_NOENT;
 
 	if (strchr(name, '/'))
-		return rt_fail(err, RT_E_USAGE, "'%s' is a path, want the name of %s", name, kind_with_article(kind));
+		return rt_fail(err, RT_E_USAGE, "'%s' is a path, want the name of %s", name,
+		               kind_with_article(kind));
 	for (int i = 0; id && r == RT_E_NOENT && i < registry.path.n; i++) {
 		const char    *folder = registry.path.folder[i];
 		struct module *m;

@@ -34,10 +34,10 @@ const char *const *registry_folders(void);
 /* Every file <kind>-<name>.so on the path, in order of its name: a plugin, or why not. */
 struct registry_entry {
 	const char             *id, *file;
-	const struct rt_plugin *plugin;  /* NULL: refused */
-	const char             *problem; /* why refused, or what to know (shadows another), or NULL */
+	const struct rt_plugin *plugin; /* NULL: refused */
+	const char *problem; /* why refused, or what to know (shadows another), or NULL */
 };
 typedef int registry_fn(void *arg, const struct registry_entry *e, struct rt_error *err);
-int registry_each(registry_fn *fn, void *arg, struct rt_error *err);
+int         registry_each(registry_fn *fn, void *arg, struct rt_error *err);
 
 #endif

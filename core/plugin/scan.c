@@ -31,7 +31,10 @@ static size_t id_length(const char *file)
 	const size_t n = strlen(file);
 	const char  *name;
 
-	return n > 3 && strcmp(file + n - 3, ".so") == 0 && kind_split(file, &name) && name < file + n - 3 ? n - 3 : 0;
+	return n > 3 && strcmp(file + n - 3, ".so") == 0 && kind_split(file, &name) &&
+	                       name < file + n - 3
+	               ? n - 3
+	               : 0;
 }
 
 static int note(void *arg, const char *file, bool is_dir, struct rt_error *err)
@@ -90,7 +93,8 @@ static void scan_free(struct scan *s)
 }
 
 /* The winner at i, and behind it those of the same name that it hides, up to `end`. */
-static int show(const struct scan *s, size_t i, size_t end, registry_fn *fn, void *arg, struct rt_error *err)
+static int show(const struct scan *s, size_t i, size_t end, registry_fn *fn, void *arg,
+                struct rt_error *err)
 {
 	struct registry_entry e = { .id = s->at[i].id };
 	struct rt_error       why = RT_ERROR_INIT;
@@ -105,11 +109,14 @@ static int show(const struct scan *s, size_t i, size_t end, registry_fn *fn, voi
 	e.file = file;
 	r = registry_open(kind, name, &e.plugin, &why);
 	if (r < 0)
-		rt_text_add(&t, strncmp(why.msg, file, strlen(file)) == 0 ? why.msg + strlen(file) + 2 : why.msg);
+		rt_text_add(&t, strncmp(why.msg, file, strlen(file)) == 0
+		                        ? why.msg + strlen(file) + 2
+		                        : why.msg);
 	for (size_t k = i + 1; k < end; k++)
 		rt_text_printf(&t, "%sshadows %s/%s.so", t.len ? "; " : "", s->at[k].folder, e.id);
 	e.problem = t.len ? t.data : NULL;
-	r = t.failed || r == RT_E_NOMEM ? rt_fail_nomem(err, "a list of plugins") : fn(arg, &e, err);
+	r = t.failed || r == RT_E_NOMEM ? rt_fail_nomem(err, "a list of plugins")
+	                                : fn(arg, &e, err);
 	rt_text_free(&t);
 	rt_free(file);
 	return r;

@@ -21,8 +21,9 @@ struct making {
 
 static int cannot(const struct rt_param *p, const char *what, struct rt_error *err)
 {
-	return rt_fail(err, RT_E_UNSUP, "'%s' needs %s, which cannot be made up: give one with --set %s=...", p->name, what,
-		       p->name);
+	return rt_fail(err, RT_E_UNSUP,
+	               "'%s' needs %s, which cannot be made up: give one with --set %s=...",
+	               p->name, what, p->name);
 }
 
 /* The first plugin of a kind on the path. */
@@ -68,7 +69,8 @@ static int make_component(struct making *m, const struct rt_param *p, const char
 static int write_rows(const char *folder, char **ret, struct rt_error *err)
 {
 	*ret = rt_path_join(folder, "rows.jsonl");
-	return *ret ? rt_file_write(*ret, trial_rows, strlen(trial_rows), err) : rt_fail_nomem(err, "a path");
+	return *ret ? rt_file_write(*ret, trial_rows, strlen(trial_rows), err)
+	            : rt_fail_nomem(err, "a path");
 }
 
 static int make_input(struct making *m, const struct rt_param *p, void *at, struct rt_error *err)
@@ -94,20 +96,15 @@ static int make_value(struct making *m, const struct rt_param *p, void *at, stru
 	char          *path = NULL;
 
 	switch (p->type) {
-	case RT_COMPONENT:
-		return make_component(m, p, p->dflt.s, at, err);
-	case RT_INPUT:
-		return make_input(m, p, at, err);
+	case RT_COMPONENT: return make_component(m, p, p->dflt.s, at, err);
+	case RT_INPUT: return make_input(m, p, at, err);
 	case RT_PATH:
 		if (write_rows(m->folder, &path, err) < 0)
 			return RT_E_IO;
 		v.s = p->flags & RT_P_FOLDER ? m->folder : path;
 		break;
-	case RT_STRING:
-		v.s = p->flags & RT_P_ENV ? "HOME" : "text";
-		break;
-	default:
-		break;
+	case RT_STRING: v.s = p->flags & RT_P_ENV ? "HOME" : "text"; break;
+	default: break;
 	}
 	param_store(p, at, v);
 	return 0;
@@ -127,7 +124,8 @@ static int make_list(struct making *m, const struct rt_param *p, void *field, st
 }
 
 /* One --set value, by the type of its parameter. */
-static int read_value(struct making *m, const struct rt_param *p, const char *text, void *at, struct rt_error *err)
+static int read_value(struct making *m, const struct rt_param *p, const char *text, void *at,
+                      struct rt_error *err)
 {
 	union rt_value v = { .s = text };
 	char          *end = NULL;
@@ -136,12 +134,13 @@ static int read_value(struct making *m, const struct rt_param *p, const char *te
 	errno = 0;
 	switch (p->type) {
 	case RT_COMPONENT: return make_component(m, p, text, at, err);
-	case RT_INPUT:     return rt_fail(err, RT_E_UNSUP, "'%s' is an input, it cannot be set here", p->name);
-	case RT_BOOL:      v.i = strcmp(text, "true") == 0; break;
-	case RT_ENUM:      r = param_choose(p, text, &v.i, err); break;
-	case RT_INT:       v.i = strtoll(text, &end, 10); break;
-	case RT_REAL:      v.r = strtod(text, &end); break;
-	default:           break;
+	case RT_INPUT:
+		return rt_fail(err, RT_E_UNSUP, "'%s' is an input, it cannot be set here", p->name);
+	case RT_BOOL: v.i = strcmp(text, "true") == 0; break;
+	case RT_ENUM: r = param_choose(p, text, &v.i, err); break;
+	case RT_INT: v.i = strtoll(text, &end, 10); break;
+	case RT_REAL: v.r = strtod(text, &end); break;
+	default: break;
 	}
 	if (end && (*end || end == text || errno))
 		return rt_fail(err, RT_E_USAGE, "'%s' must be a number, not \"%s\"", p->name, text);
@@ -184,15 +183,16 @@ static int check_names(const struct rt_plugin *plugin, const char *const *set, s
 		snprintf(name, sizeof name, "%.*s", (int)strcspn(*set, "="), *set);
 		guess = param_suggest(plugin->params, name);
 		if (!param_find(plugin->params, name))
-			return rt_fail(err, RT_E_USAGE, "%s-%s has no parameter '%s'%s%s%s", kind_name(plugin->kind),
-				       plugin->name, name, guess ? "; did you mean '" : "", guess ? guess : "",
-				       guess ? "'?" : "");
+			return rt_fail(err, RT_E_USAGE, "%s-%s has no parameter '%s'%s%s%s",
+			               kind_name(plugin->kind), plugin->name, name,
+			               guess ? "; did you mean '" : "", guess ? guess : "",
+			               guess ? "'?" : "");
 	}
 	return 0;
 }
 
-int specimen_make(struct specimen *s, const struct rt_plugin *plugin, const char *folder, struct rt_context *c,
-                  const char *const *set, struct rt_error *err)
+int specimen_make(struct specimen *s, const struct rt_plugin *plugin, const char *folder,
+                  struct rt_context *c, const char *const *set, struct rt_error *err)
 {
 	struct making m = { s, folder, c };
 	int           r = check_names(plugin, set, err);

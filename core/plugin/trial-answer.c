@@ -30,7 +30,8 @@ static void sampler_prepare(struct trial *t)
 	t->data = d;
 }
 
-static int draw(struct trial *t, float *logits, int64_t V, double uniform, int32_t *token, struct rt_error *err)
+static int draw(struct trial *t, float *logits, int64_t V, double uniform, int32_t *token,
+                struct rt_error *err)
 {
 	static const int32_t history[] = { 3, 1, 4, 1, 5 };
 
@@ -72,7 +73,8 @@ static void sampler_verify(struct trial *t)
 		draw(t, fresh(t), VOCABULARY, (double)i / DRAWS, &again, NULL);
 		same = same && again == token;
 	}
-	trial_check(t, inside, "tokens lie in the vocabulary", "token %d of %d, code %d", token, VOCABULARY, r);
+	trial_check(t, inside, "tokens lie in the vocabulary", "token %d of %d, code %d", token,
+	            VOCABULARY, r);
 	trial_check(t, allowed, "a token of -inf is never chosen", "one was");
 	trial_check(t, same, "the same chance chooses the same token", "it did not");
 	x = fresh(t);
@@ -83,10 +85,12 @@ static void sampler_verify(struct trial *t)
 	for (int i = 0; i < VOCABULARY; i++)
 		x[i] = -INFINITY;
 	r = draw(t, x, VOCABULARY, 0.5, &token, NULL);
-	trial_check(t, r == RT_E_NUMERIC, "nothing to choose from is RT_E_NUMERIC", "returned %d", r);
+	trial_check(t, r == RT_E_NUMERIC, "nothing to choose from is RT_E_NUMERIC", "returned %d",
+	            r);
 	x[VOCABULARY - 1] = 1;
 	r = draw(t, x + VOCABULARY - 1, 1, 0.999, &token, NULL);
-	trial_check(t, r == 0 && token == 0, "of one token it chooses that", "code %d, token %d", r, token);
+	trial_check(t, r == 0 && token == 0, "of one token it chooses that", "code %d, token %d", r,
+	            token);
 }
 
 const struct trial_kind trial_sampler = { sampler_prepare, sampler_once, sampler_verify };
@@ -120,9 +124,11 @@ static void prepare_answers(struct answers *a)
 		rt_json_parse(line, n, "row", 1, &a->rows[g], NULL);
 		line += n + 1;
 		a->candidates[g][0] = rt_row_reference(a->rows[g], 0);
-		a->candidates[g][1] = message("{\"role\":\"assistant\",\"content\":\"I do not know.\"}");
-		a->candidates[g][2] = message("{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"function\","
-					      "\"function\":{\"name\":\"weather\",\"arguments\":{\"town\":1}}}]}");
+		a->candidates[g][1] =
+			message("{\"role\":\"assistant\",\"content\":\"I do not know.\"}");
+		a->candidates[g][2] = message(
+			"{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"function\","
+			"\"function\":{\"name\":\"weather\",\"arguments\":{\"town\":1}}}]}");
 		a->candidates[g][3] = message("{\"role\":\"assistant\",\"content\":\"\"}");
 		a->groups[g] = (struct rt_group){ a->rows[g], a->candidates[g], CANDIDATES };
 	}
@@ -138,7 +144,7 @@ static void judge_prepare(struct trial *t)
 static int judge_once(struct trial *t, struct rt_error *err)
 {
 	struct answers *a = t->data;
-	int             r = t->plugin->ops.judge->judge(t->state, a->groups, GROUPS, a->verdicts, err);
+	int r = t->plugin->ops.judge->judge(t->state, a->groups, GROUPS, a->verdicts, err);
 
 	for (int i = 0; r == 0 && i < GROUPS * CANDIDATES; i++)
 		rt_hash_add(&t->digest, &a->verdicts[i].score, sizeof a->verdicts[i].score);
@@ -153,14 +159,17 @@ static void judge_verify(struct trial *t)
 
 	for (int i = 0; i < GROUPS * CANDIDATES; i++) {
 		const struct rt_verdict *v = &a->verdicts[i];
-		const bool ended = memchr(v->reason, '\0', sizeof v->reason) != NULL;
+		const bool               ended = memchr(v->reason, '\0', sizeof v->reason) != NULL;
 
-		trial_check(t, v->score >= 0 && v->score <= 1, "scores lie in 0 to 1", "candidate %d has %g", i, v->score);
-		trial_check(t, ended && rt_utf8_check(v->reason, strlen(v->reason)) == strlen(v->reason),
-			    "reasons are UTF-8 and end", "that of candidate %d does not", i);
+		trial_check(t, v->score >= 0 && v->score <= 1, "scores lie in 0 to 1",
+		            "candidate %d has %g", i, v->score);
+		trial_check(t,
+		            ended && rt_utf8_check(v->reason, strlen(v->reason)) ==
+		                             strlen(v->reason),
+		            "reasons are UTF-8 and end", "that of candidate %d does not", i);
 		trial_check(t, ended && (v->score < 1) == (*v->reason != '\0'),
-			    "there is a reason exactly when the score is not 1", "candidate %d: %g, '%.40s'", i,
-			    v->score, ended ? v->reason : "");
+		            "there is a reason exactly when the score is not 1",
+		            "candidate %d: %g, '%.40s'", i, v->score, ended ? v->reason : "");
 	}
 	for (int g = 0; g < GROUPS; g++) {
 		if (t->plugin->ops.judge->judge(t->state, &a->groups[g], 1, one, NULL) < 0)
@@ -168,7 +177,8 @@ static void judge_verify(struct trial *t)
 		for (int i = 0; same && i < CANDIDATES; i++)
 			same = fabs(one[i].score - a->verdicts[g * CANDIDATES + i].score) <= 0;
 	}
-	trial_check(t, same, "groups are judged apart from each other", "alone, a group gets other scores");
+	trial_check(t, same, "groups are judged apart from each other",
+	            "alone, a group gets other scores");
 }
 
 const struct trial_kind trial_judge = { judge_prepare, judge_once, judge_verify };
@@ -192,7 +202,8 @@ static void rejector_prepare(struct trial *t)
 	t->data = d;
 }
 
-static int choose(struct trial *t, const struct rt_group *group, const double *scores, struct rt_error *err)
+static int choose(struct trial *t, const struct rt_group *group, const double *scores,
+                  struct rt_error *err)
 {
 	struct choosing *d = t->data;
 
@@ -211,7 +222,9 @@ static int rejector_once(struct trial *t, struct rt_error *err)
 
 static void rejector_verify(struct trial *t)
 {
-	static const double scores[][CANDIDATES] = { { 1, 1, 1, 1 }, { 0, 0, 0, 0 }, { 0, 0.5, 0.5, 1 } };
+	static const double scores[][CANDIDATES] = { { 1, 1, 1, 1 },
+		                                     { 0, 0, 0, 0 },
+		                                     { 0, 0.5, 0.5, 1 } };
 	struct choosing    *d = t->data;
 	unsigned char       first[CANDIDATES];
 	struct rt_error     err = RT_ERROR_INIT;
@@ -224,15 +237,15 @@ static void rejector_verify(struct trial *t)
 		memcpy(first, d->keep, sizeof first);
 		for (int i = 0; i < CANDIDATES; i++)
 			odd += first[i] > 1;
-		trial_check(t, r == 0 && odd == 0, "keep is written for every candidate", "code %d, %d are not: %s", r,
-			    odd, err.msg);
+		trial_check(t, r == 0 && odd == 0, "keep is written for every candidate",
+		            "code %d, %d are not: %s", r, odd, err.msg);
 		choose(t, &d->answers.groups[1], sealed, NULL);
-		trial_check(t, memcmp(first, d->keep, sizeof first) == 0, "the same scores keep the same candidates",
-			    "they did not");
+		trial_check(t, memcmp(first, d->keep, sizeof first) == 0,
+		            "the same scores keep the same candidates", "they did not");
 	}
 	one.n = 1;
 	trial_check(t, choose(t, &one, d->scores, &err) == 0 && d->keep[1] == 0xff,
-		    "one candidate alone is decided, and no other", "it is not: %s", err.msg);
+	            "one candidate alone is decided, and no other", "it is not: %s", err.msg);
 }
 
 const struct trial_kind trial_rejector = { rejector_prepare, rejector_once, rejector_verify };
@@ -251,8 +264,9 @@ static void teacher_prepare(struct trial *t)
 {
 	static const char *const bodies[REQUESTS] = {
 		"{\"messages\":[{\"role\":\"user\",\"content\":\"What is 2 + 2?\"}]}",
-		("{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief.\"},{\"role\":\"user\",\"content\":\"Hello\"}],"
-		"\"n\":2,\"temperature\":0.7}"),
+		("{\"messages\":[{\"role\":\"system\",\"content\":\"Be "
+		 "brief.\"},{\"role\":\"user\",\"content\":\"Hello\"}],"
+		 "\"n\":2,\"temperature\":0.7}"),
 		"{\"messages\":[{\"role\":\"user\",\"content\":\"\"}],\"max_tokens\":8}",
 	};
 	static const char *const ids[REQUESTS] = { "a", "b", "c" };
@@ -279,7 +293,8 @@ static bool well_formed(const struct rt_json *reply)
 	return rt_json_length(choices) > 0;
 }
 
-static int take_reply(void *arg, int64_t index, const struct rt_json *reply, const char *why, struct rt_error *err)
+static int take_reply(void *arg, int64_t index, const struct rt_json *reply, const char *why,
+                      struct rt_error *err)
 {
 	struct teaching *d = arg;
 
@@ -321,20 +336,24 @@ static void teacher_verify(struct trial *t)
 	int              told = 0, r;
 
 	for (int i = 0; i < REQUESTS; i++)
-		trial_check(t, d->replies[i] == 1 && d->strange == 0, "every request is answered once",
-			    "request %d %d times", i, d->replies[i]);
+		trial_check(t, d->replies[i] == 1 && d->strange == 0,
+		            "every request is answered once", "request %d %d times", i,
+		            d->replies[i]);
 	if (d->failed)
-		trial_say(t, TRIAL_SKIP, "replies have choices with messages", "%d of %d failed: %s", d->failed, REQUESTS,
-			  d->why);
+		trial_say(t, TRIAL_SKIP, "replies have choices with messages",
+		          "%d of %d failed: %s", d->failed, REQUESTS, d->why);
 	else
-		trial_check(t, d->badly_formed == 0, "replies have choices with messages", "%d do not", d->badly_formed);
-	r = t->plugin->ops.teacher->chat(t->state, d->requests, REQUESTS, stop_at_once, &told, NULL);
-	trial_check(t, r == RT_E_CANCEL && told == 1, "chat stops when it is told to", "returned %d after %d replies", r,
-		    told);
+		trial_check(t, d->badly_formed == 0, "replies have choices with messages",
+		            "%d do not", d->badly_formed);
+	r = t->plugin->ops.teacher->chat(t->state, d->requests, REQUESTS, stop_at_once, &told,
+	                                 NULL);
+	trial_check(t, r == RT_E_CANCEL && told == 1, "chat stops when it is told to",
+	            "returned %d after %d replies", r, told);
 	if (RT_HAS(t->plugin->ops.teacher, price)) {
 		const double price = t->plugin->ops.teacher->price(t->config, 10, 1000, 100);
 
-		trial_check(t, isnan(price) || price >= 0, "a price is a number from 0, or unknown", "it is %g", price);
+		trial_check(t, isnan(price) || price >= 0, "a price is a number from 0, or unknown",
+		            "it is %g", price);
 	}
 }
 
@@ -384,11 +403,12 @@ static void tool_verify(struct trial *t)
 	struct rt_json *a = NULL, *b = NULL;
 	const char     *name = function_of(t);
 
-	trial_check(t, !t->plugin->ops.tool->serves(t->state, "no such function"), "it serves its own functions only",
-		    "it claims to serve 'no such function'");
+	trial_check(t, !t->plugin->ops.tool->serves(t->state, "no such function"),
+	            "it serves its own functions only", "it claims to serve 'no such function'");
 	if (t->plugin->ops.tool->call(t->state, name, t->data, &a, NULL) == 0 &&
 	    t->plugin->ops.tool->call(t->state, name, t->data, &b, NULL) == 0)
-		trial_check(t, a && rt_json_equal(a, b), "the same arguments give the same result", "they did not");
+		trial_check(t, a && rt_json_equal(a, b), "the same arguments give the same result",
+		            "they did not");
 }
 
 const struct trial_kind trial_tool = { tool_prepare, tool_once, tool_verify };

@@ -39,10 +39,10 @@ struct sum {
 
 static int sum_file(void *arg, const char *name, bool is_dir, struct rt_error *err)
 {
-	struct sum    *s = arg;
-	char          *path = rt_path_join(s->folder, name);
-	struct rt_map  m = { 0 };
-	int            r = !path ? RT_E_NOMEM : is_dir ? 0 : rt_file_map(&m, path, err);
+	struct sum   *s = arg;
+	char         *path = rt_path_join(s->folder, name);
+	struct rt_map m = { 0 };
+	int           r = !path ? RT_E_NOMEM : is_dir ? 0 : rt_file_map(&m, path, err);
 
 	if (r == 0 && !is_dir) {
 		s->files++;
@@ -112,12 +112,15 @@ static void tracker_verify(struct trial *t)
 
 	rt_hash_init(&h);
 	if (sum_folder(t->data, &h).bytes == 0)
-		trial_say(t, TRIAL_SKIP, "what was said is on the disk", "nothing is in its folder; it may go elsewhere");
+		trial_say(t, TRIAL_SKIP, "what was said is on the disk",
+		          "nothing is in its folder; it may go elsewhere");
 	else
 		trial_say(t, TRIAL_PASS, "what was said is on the disk", "%s", "");
-	trial_check(t, ops->scalar(t->state, 1.7e9, "stage/loss", 6, NAN, &err) == 0 &&
-			    ops->event(t->state, 1.7e9, "stage", "bare", NULL, &err) == 0 && ops->flush(t->state, &err) == 0,
-		    "a NaN, and an event without fields, are taken", "%s", err.msg);
+	trial_check(t,
+	            ops->scalar(t->state, 1.7e9, "stage/loss", 6, NAN, &err) == 0 &&
+	                    ops->event(t->state, 1.7e9, "stage", "bare", NULL, &err) == 0 &&
+	                    ops->flush(t->state, &err) == 0,
+	            "a NaN, and an event without fields, are taken", "%s", err.msg);
 }
 
 const struct trial_kind trial_tracker = { tracker_prepare, tracker_once, tracker_verify };
@@ -134,11 +137,13 @@ struct shelving {
 };
 
 /* The smallest model of the family that retort is for. */
-static const char config_text[] =
-	"{\"architectures\":[\"Qwen2ForCausalLM\"],\"model_type\":\"qwen2\",\"hidden_size\":8,\"intermediate_size\":16,"
-	"\"num_hidden_layers\":1,\"num_attention_heads\":2,\"num_key_value_heads\":2,\"vocab_size\":32,"
-	"\"max_position_embeddings\":64,\"rms_norm_eps\":1e-06,\"rope_theta\":10000.0,\"tie_word_embeddings\":true,"
-	"\"hidden_act\":\"silu\",\"torch_dtype\":\"float32\"}";
+static const char config_text[] = "{\"architectures\":[\"Qwen2ForCausalLM\"],\"model_type\":"
+				  "\"qwen2\",\"hidden_size\":8,\"intermediate_size\":16,"
+				  "\"num_hidden_layers\":1,\"num_attention_heads\":2,\"num_key_"
+				  "value_heads\":2,\"vocab_size\":32,"
+				  "\"max_position_embeddings\":64,\"rms_norm_eps\":1e-06,\"rope_"
+				  "theta\":10000.0,\"tie_word_embeddings\":true,"
+				  "\"hidden_act\":\"silu\",\"torch_dtype\":\"float32\"}";
 
 static const struct {
 	const char *name;
@@ -172,9 +177,10 @@ static void format_prepare(struct trial *t)
 
 		d->tensors[i].name = shapes[i].name;
 		d->tensors[i].tensor = shapes[i].cols ? rt_matrix(x, shapes[i].rows, shapes[i].cols)
-						      : rt_vector(x, shapes[i].rows);
+		                                      : rt_vector(x, shapes[i].rows);
 	}
-	d->weights = (struct rt_weights){ .config = d->config, .tensors = d->tensors, .n = TENSORS };
+	d->weights =
+		(struct rt_weights){ .config = d->config, .tensors = d->tensors, .n = TENSORS };
 	t->data = d;
 }
 
@@ -197,21 +203,24 @@ static const struct rt_tensor *find_tensor(const struct rt_weights *w, const cha
 	return NULL;
 }
 
-static void compare_weights(struct trial *t, const struct shelving *d, const struct rt_weights *back)
+static void compare_weights(struct trial *t, const struct shelving *d,
+                            const struct rt_weights *back)
 {
 	int lost = 0, changed = 0;
 
 	for (int i = 0; i < TENSORS; i++) {
-		const struct rt_tensor *have = find_tensor(back, d->tensors[i].name), *want = &d->tensors[i].tensor;
+		const struct rt_tensor *have = find_tensor(back, d->tensors[i].name),
+				       *want = &d->tensors[i].tensor;
 
 		lost += !have;
-		changed += have && (rt_numel(have) != rt_numel(want) || have->dtype != want->dtype ||
-				    memcmp(have->data, want->data, (size_t)rt_bytes(want)) != 0);
+		changed +=
+			have && (rt_numel(have) != rt_numel(want) || have->dtype != want->dtype ||
+		                 memcmp(have->data, want->data, (size_t)rt_bytes(want)) != 0);
 	}
 	trial_check(t, lost == 0 && changed == 0, "what was written is read back the same",
-		    "of %d tensors %d are missing and %d differ", TENSORS, lost, changed);
-	trial_check(t, rt_json_int(rt_json_get(back->config, "hidden_size"), 0) == HIDDEN, "the configuration comes back",
-		    "hidden_size does not");
+	            "of %d tensors %d are missing and %d differ", TENSORS, lost, changed);
+	trial_check(t, rt_json_int(rt_json_get(back->config, "hidden_size"), 0) == HIDDEN,
+	            "the configuration comes back", "hidden_size does not");
 }
 
 /* Cut the largest file at many places: each must be refused, and none may crash. */
@@ -236,8 +245,8 @@ static void read_cut(struct trial *t, const struct shelving *d)
 			t->plugin->ops.format->release(t->state, &back);
 		}
 	}
-	trial_check(t, accepted == 0, "a file that is cut short is refused", "%lld of its cuts were read",
-		    (long long)accepted);
+	trial_check(t, accepted == 0, "a file that is cut short is refused",
+	            "%lld of its cuts were read", (long long)accepted);
 }
 
 static void format_verify(struct trial *t)
@@ -247,10 +256,14 @@ static void format_verify(struct trial *t)
 	struct rt_weights           back = { 0 };
 	struct rt_error             err = RT_ERROR_INIT;
 
-	trial_check(t, ops->probe(t->state, d->folder) == 1, "it knows its own", "probe says no to what it wrote");
-	trial_check(t, ops->probe(t->state, new_folder(t)) == 0, "it does not claim an empty folder", "probe says yes");
-	trial_check(t, ops->read(t->state, new_folder(t), &back, NULL) < 0, "an empty folder is refused", "it was read");
-	if (!trial_check(t, ops->read(t->state, d->folder, &back, &err) == 0, "what it writes it reads", "%s", err.msg))
+	trial_check(t, ops->probe(t->state, d->folder) == 1, "it knows its own",
+	            "probe says no to what it wrote");
+	trial_check(t, ops->probe(t->state, new_folder(t)) == 0,
+	            "it does not claim an empty folder", "probe says yes");
+	trial_check(t, ops->read(t->state, new_folder(t), &back, NULL) < 0,
+	            "an empty folder is refused", "it was read");
+	if (!trial_check(t, ops->read(t->state, d->folder, &back, &err) == 0,
+	                 "what it writes it reads", "%s", err.msg))
 		return;
 	compare_weights(t, d, &back);
 	ops->release(t->state, &back);
@@ -307,21 +320,24 @@ static void stage_verify(struct trial *t)
 {
 	struct staging            *d = t->data;
 	const struct rt_stage_ops *ops = t->plugin->ops.stage;
-	struct rt_estimate         e = { NAN, NAN, NAN, NAN, NAN, NAN, NAN, { -1, -1, -1, -1, -1, -1, -1, -1 } };
+	struct rt_estimate         e = { NAN, NAN, NAN, NAN,
+		                         NAN, NAN, NAN, { -1, -1, -1, -1, -1, -1, -1, -1 } };
 	struct rt_error            err = RT_ERROR_INIT;
 
 	for (int i = 0; ops->outputs[i].name; i++) {
 		struct rt_hash h;
 
 		rt_hash_init(&h);
-		trial_check(t, sum_folder(d->out[i], &h).files > 0, "every output is filled", "'%s' is empty",
-			    ops->outputs[i].name);
+		trial_check(t, sum_folder(d->out[i], &h).files > 0, "every output is filled",
+		            "'%s' is empty", ops->outputs[i].name);
 		if (ops->outputs[i].type == RT_DATASET)
-			trial_check(t, count_rows(d->out[i]) >= 0, "a dataset has rows that can be read", "'%s' has not",
-				    ops->outputs[i].name);
+			trial_check(t, count_rows(d->out[i]) >= 0,
+			            "a dataset has rows that can be read", "'%s' has not",
+			            ops->outputs[i].name);
 	}
 	if (RT_HAS(ops, estimate))
-		trial_check(t, ops->estimate(t->config, &e, &err) == 0, "it estimates what it takes", "%s", err.msg);
+		trial_check(t, ops->estimate(t->config, &e, &err) == 0,
+		            "it estimates what it takes", "%s", err.msg);
 }
 
 const struct trial_kind trial_stage = { stage_prepare, stage_once, stage_verify };

@@ -36,10 +36,11 @@ static double largest_of(const float *x, int64_t n)
 static void judge_slopes(struct trial *t, const struct slopes *s)
 {
 	if (s->kinks * 2 > s->n)
-		trial_say(t, TRIAL_SKIP, "gradient against central differences", "too many kinks to tell");
+		trial_say(t, TRIAL_SKIP, "gradient against central differences",
+		          "too many kinks to tell");
 	else
 		trial_check(t, s->worst <= 1, "gradient against central differences",
-			    "off by %.3g times what rounding allows", s->worst);
+		            "off by %.3g times what rounding allows", s->worst);
 }
 
 /* ---- distill ---- */
@@ -147,7 +148,7 @@ static void distill_scale(struct trial *t, struct distilling *d)
 	for (int64_t i = 0; i < ROWS * VOCABULARY; i++)
 		worst = fmax(worst, fabs(2.0 * d->gradient[i] - d->scratch[i]));
 	trial_check(t, fabs(loss - 2 * d->loss) <= 1e-5 * fabs(loss) + 1e-9 && worst <= 1e-5,
-		    "twice the scale, twice the loss", "%g became %g", d->loss, loss);
+	            "twice the scale, twice the loss", "%g became %g", d->loss, loss);
 	worst = 0;
 	for (int64_t i = VOCABULARY; i < 2 * VOCABULARY; i++)
 		worst = fmax(worst, fabs((double)d->gradient[i]));
@@ -165,10 +166,11 @@ static void distill_edges(struct trial *t, struct distilling *d)
 		d->student[i] *= 1e4f;
 	r = eval(t, &rows, d->scratch, &loss, NULL);
 	trial_check(t, r < 0 || (isfinite(loss) && trial_finite(d->scratch, ROWS * VOCABULARY)),
-		    "huge logits give finite numbers or an error", "loss %g", loss);
+	            "huge logits give finite numbers or an error", "loss %g", loss);
 	d->student[0] = NAN;
 	r = eval(t, &rows, d->scratch, &loss, NULL);
-	trial_check(t, r == RT_E_NUMERIC, "a logit that is not finite is RT_E_NUMERIC", "returned %d", r);
+	trial_check(t, r == RT_E_NUMERIC, "a logit that is not finite is RT_E_NUMERIC",
+	            "returned %d", r);
 }
 
 static void distill_verify(struct trial *t)
@@ -177,15 +179,16 @@ static void distill_verify(struct trial *t)
 	struct slopes      s = { 0 };
 	const int64_t      n = ROWS * VOCABULARY;
 
-	if (!trial_check(t, isfinite(d->loss) && trial_finite(d->gradient, n), "every output is written and finite",
-			 "loss %g", d->loss))
+	if (!trial_check(t, isfinite(d->loss) && trial_finite(d->gradient, n),
+	                 "every output is written and finite", "loss %g", d->loss))
 		return;
 	d->t = t;
-	d->student = memcpy(trial_output((size_t)n, sizeof(float)), d->rows.student, (size_t)n * sizeof(float));
+	d->student = memcpy(trial_output((size_t)n, sizeof(float)), d->rows.student,
+	                    (size_t)n * sizeof(float));
 	d->scratch = trial_output((size_t)n, sizeof(float));
 	for (d->at = 0; d->at < n; d->at++)
 		compare(&s, trial_slope(loss_at, d, d->student[d->at], 0.01f), d->gradient[d->at],
-			largest_of(d->gradient, n));
+		        largest_of(d->gradient, n));
 	judge_slopes(t, &s);
 	distill_scale(t, d);
 	distill_edges(t, d);
@@ -256,10 +259,11 @@ static void rl_prepare(struct trial *t)
 	t->data = d;
 }
 
-static int policy_loss(struct reinforcing *d, const struct rt_rl_batch *b, float *gradient, struct rt_error *err)
+static int policy_loss(struct reinforcing *d, const struct rt_rl_batch *b, float *gradient,
+                       struct rt_error *err)
 {
 	struct rt_rl_stats stats = { 0 };
-	int                r = d->t->plugin->ops.rl->loss(d->t->state, b, d->advantage, gradient, &stats, err);
+	int r = d->t->plugin->ops.rl->loss(d->t->state, b, d->advantage, gradient, &stats, err);
 
 	d->loss = stats.loss;
 	return r;
@@ -279,7 +283,8 @@ static int rl_once(struct trial *t, struct rt_error *err)
 		r = ops->prefer(t->state, &d->pairs, d->gradient, d->other, &d->loss, err);
 	}
 	if (r == 0)
-		rt_hash_add(&t->digest, d->gradient, (ops->advantages ? CELLS : COMPLETIONS) * sizeof(float));
+		rt_hash_add(&t->digest, d->gradient,
+		            (ops->advantages ? CELLS : COMPLETIONS) * sizeof(float));
 	return r;
 }
 
@@ -302,17 +307,18 @@ static void verify_policy(struct trial *t, struct reinforcing *d)
 	struct slopes s = { 0 };
 	double        masked = 0;
 
-	if (!trial_check(t, trial_finite(d->advantage, COMPLETIONS) && trial_finite(d->gradient, CELLS) &&
-				    isfinite(d->loss),
-			 "every output is written and finite", "loss %g", d->loss))
+	if (!trial_check(t,
+	                 trial_finite(d->advantage, COMPLETIONS) &&
+	                         trial_finite(d->gradient, CELLS) && isfinite(d->loss),
+	                 "every output is written and finite", "loss %g", d->loss))
 		return;
-	trial_check(t, fabs((double)d->advantage[4]) <= 0, "an unscored completion has advantage 0", "it has %g",
-		    (double)d->advantage[4]);
+	trial_check(t, fabs((double)d->advantage[4]) <= 0, "an unscored completion has advantage 0",
+	            "it has %g", (double)d->advantage[4]);
 	memcpy(d->x, d->batch.logp, CELLS * sizeof *d->x);
 	for (d->at = 0; d->at < CELLS; d->at++) {
 		if (d->batch.mask[d->at] > 0)
-			compare(&s, trial_slope(policy_loss_at, d, d->x[d->at], 0.01f), d->gradient[d->at],
-				largest_of(d->gradient, CELLS));
+			compare(&s, trial_slope(policy_loss_at, d, d->x[d->at], 0.01f),
+			        d->gradient[d->at], largest_of(d->gradient, CELLS));
 		else
 			masked = fmax(masked, fabs((double)d->gradient[d->at]));
 	}
@@ -340,7 +346,8 @@ static void verify_pairs(struct trial *t, struct reinforcing *d)
 {
 	struct slopes s = { 0 };
 
-	if (t->plugin->ops.rl->prefer(t->state, &d->pairs, d->gradient, d->other, &d->loss, NULL) < 0 ||
+	if (t->plugin->ops.rl->prefer(t->state, &d->pairs, d->gradient, d->other, &d->loss, NULL) <
+	            0 ||
 	    !trial_finite(d->gradient, COMPLETIONS) || !trial_finite(d->other, COMPLETIONS)) {
 		trial_say(t, TRIAL_FAIL, "every output is written and finite", "loss %g", d->loss);
 		return;
@@ -349,8 +356,9 @@ static void verify_pairs(struct trial *t, struct reinforcing *d)
 	memcpy(d->x + COMPLETIONS, d->pairs.rejected, COMPLETIONS * sizeof *d->x);
 	for (d->at = 0; d->at < 2 * COMPLETIONS; d->at++)
 		compare(&s, trial_slope(pair_loss_at, d, d->x[d->at], 0.01f),
-			d->at < COMPLETIONS ? d->gradient[d->at] : d->other[d->at - COMPLETIONS],
-			fmax(largest_of(d->gradient, COMPLETIONS), largest_of(d->other, COMPLETIONS)));
+		        d->at < COMPLETIONS ? d->gradient[d->at] : d->other[d->at - COMPLETIONS],
+		        fmax(largest_of(d->gradient, COMPLETIONS),
+		             largest_of(d->other, COMPLETIONS)));
 	judge_slopes(t, &s);
 }
 

@@ -26,9 +26,12 @@ static struct rt_linear new_layer(void)
 		}
 	for (int i = 0; i < COLS; i++)
 		norm[i] = sqrtf(hessian[i * COLS + i]);
-	return (struct rt_linear){ .rows = ROWS, .cols = COLS, .weight = trial_normal(32, WEIGHTS, 0.1),
+	return (struct rt_linear){ .rows = ROWS,
+		                   .cols = COLS,
+		                   .weight = trial_normal(32, WEIGHTS, 0.1),
 		                   .hessian = trial_input(hessian, COLS * COLS, sizeof *hessian),
-		                   .norm = trial_input(norm, COLS, sizeof *norm), .samples = SAMPLES };
+		                   .norm = trial_input(norm, COLS, sizeof *norm),
+		                   .samples = SAMPLES };
 }
 
 /* ---- pruner ---- */
@@ -51,7 +54,8 @@ static void pruner_prepare(struct trial *t)
 		positive[i] = 0.1f + (float)(i * 7 % UNITS);
 	d->layer = new_layer();
 	d->stats = (struct rt_unit_stats){ .units = t->plugin->ops.pruner->units, .n = UNITS };
-	d->stats.activation = d->stats.count = d->stats.weight = trial_input(positive, UNITS, sizeof *positive);
+	d->stats.activation = d->stats.count = d->stats.weight =
+		trial_input(positive, UNITS, sizeof *positive);
 	for (int i = 0; i < UNITS; i++)
 		positive[i] /= 2 * UNITS;
 	d->stats.similarity = trial_input(positive, UNITS, sizeof *positive);
@@ -84,8 +88,10 @@ static void verify_density(struct trial *t, struct pruning *d, double density)
 	int          stay = 0, odd = 0;
 	double       left = 0;
 
-	if (t->plugin->ops.pruner->mask(t->state, &d->layer, density, d->keep, d->weight, NULL) < 0) {
-		trial_say(t, TRIAL_SKIP, "the mask has the density asked for", "refuses %g", density);
+	if (t->plugin->ops.pruner->mask(t->state, &d->layer, density, d->keep, d->weight, NULL) <
+	    0) {
+		trial_say(t, TRIAL_SKIP, "the mask has the density asked for", "refuses %g",
+		          density);
 		return;
 	}
 	for (int i = 0; i < WEIGHTS; i++) {
@@ -95,9 +101,9 @@ static void verify_density(struct trial *t, struct pruning *d, double density)
 			left = fmax(left, fabs((double)d->weight[i]));
 	}
 	trial_check(t, odd == 0 && fabs(stay - want) <= ROWS, "the mask has the density asked for",
-		    "at %g %d of %d weights stay, %g were asked for", density, stay, WEIGHTS, want);
-	trial_check(t, left <= 0 && trial_finite(d->weight, WEIGHTS), "pruned weights are 0, the others finite",
-		    "at %g one is %g", density, left);
+	            "at %g %d of %d weights stay, %g were asked for", density, stay, WEIGHTS, want);
+	trial_check(t, left <= 0 && trial_finite(d->weight, WEIGHTS),
+	            "pruned weights are 0, the others finite", "at %g one is %g", density, left);
 }
 
 static void pruner_verify(struct trial *t)
@@ -105,14 +111,16 @@ static void pruner_verify(struct trial *t)
 	struct pruning *d = t->data;
 
 	if (t->plugin->ops.pruner->score)
-		trial_check(t, trial_finite(d->importance, UNITS), "every importance is written and finite", "one is not");
+		trial_check(t, trial_finite(d->importance, UNITS),
+		            "every importance is written and finite", "one is not");
 	if (!t->plugin->ops.pruner->mask)
 		return;
 	verify_density(t, d, 0.5);
 	verify_density(t, d, 0.25);
 	verify_density(t, d, 1);
-	trial_check(t, t->plugin->ops.pruner->mask(t->state, &d->layer, 0.5, d->keep, NULL, NULL) == 0,
-		    "weight_out may be NULL", "it fails");
+	trial_check(t,
+	            t->plugin->ops.pruner->mask(t->state, &d->layer, 0.5, d->keep, NULL, NULL) == 0,
+	            "weight_out may be NULL", "it fails");
 }
 
 const struct trial_kind trial_pruner = { pruner_prepare, pruner_once, pruner_verify };
@@ -146,11 +154,13 @@ static void quantizer_prepare(struct trial *t)
 	t->data = d;
 }
 
-static int quantize(struct trial *t, const struct rt_linear *layer, const struct rt_grid *grid, struct rt_error *err)
+static int quantize(struct trial *t, const struct rt_linear *layer, const struct rt_grid *grid,
+                    struct rt_error *err)
 {
 	struct quantizing *d = t->data;
 
-	return t->plugin->ops.quantizer->quantize(t->state, layer, grid, d->codes, d->scales, d->zeros, err);
+	return t->plugin->ops.quantizer->quantize(t->state, layer, grid, d->codes, d->scales,
+	                                          d->zeros, err);
 }
 
 static int quantizer_once(struct trial *t, struct rt_error *err)
@@ -171,14 +181,15 @@ static double output_error(const struct quantizing *d, const struct rt_grid *gri
 	for (int r = 0; r < ROWS; r++)
 		for (int i = 0; i < COLS; i++)
 			for (int j = 0; j < COLS; j++) {
-				double e[2];
-				const int at[2] = { r * COLS + i, r * COLS + j };
+				double       e[2];
+				const int    at[2] = { r * COLS + i, r * COLS + j };
 				const double h = d->layer.hessian[i * COLS + j];
 
 				for (int k = 0; k < 2; k++) {
 					const int64_t g = at[k] / grid->group;
 
-					e[k] = (double)d->scales[g] * (d->codes[at[k]] - d->zeros[g]) -
+					e[k] = (double)d->scales[g] *
+					               (d->codes[at[k]] - d->zeros[g]) -
 					       d->layer.weight[at[k]];
 				}
 				lost += e[0] * h * e[1];
@@ -187,7 +198,8 @@ static double output_error(const struct quantizing *d, const struct rt_grid *gri
 	return lost / all;
 }
 
-static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_grid *grid, double bound)
+static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_grid *grid,
+                        double bound)
 {
 	struct rt_error err = RT_ERROR_INIT;
 	const int       top = (1 << grid->bits) - 1;
@@ -197,31 +209,36 @@ static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_g
 
 	make_room(d, grid);
 	if (quantize(t, &d->layer, grid, &err) < 0) {
-		trial_say(t, TRIAL_SKIP, "a grid", "refuses %lld bits: %s", (long long)grid->bits, err.msg);
+		trial_say(t, TRIAL_SKIP, "a grid", "refuses %lld bits: %s", (long long)grid->bits,
+		          err.msg);
 		return;
 	}
 	for (int i = 0; i < WEIGHTS; i++)
 		inside = inside && d->codes[i] <= top;
 	for (int64_t g = 0; g < groups; g++) {
-		inside = inside && d->zeros[g] <= top && isfinite(d->scales[g]) && d->scales[g] >= 0;
+		inside =
+			inside && d->zeros[g] <= top && isfinite(d->scales[g]) && d->scales[g] >= 0;
 		middle = middle && (!grid->symmetric || d->zeros[g] == 1 << (grid->bits - 1));
 	}
-	trial_check(t, inside, "codes and zeros lie in the grid, scales are finite", "not so at %lld bits",
-		    (long long)grid->bits);
+	trial_check(t, inside, "codes and zeros lie in the grid, scales are finite",
+	            "not so at %lld bits", (long long)grid->bits);
 	trial_check(t, middle, "a symmetric grid has its zero in the middle", "not so at %lld bits",
-		    (long long)grid->bits);
+	            (long long)grid->bits);
 	lost = output_error(d, grid);
 	trial_check(t, lost <= bound, "what comes back is near what went in",
-		    "at %lld bits the output loses %.3g, at most %.3g is sound", (long long)grid->bits, lost, bound);
+	            "at %lld bits the output loses %.3g, at most %.3g is sound",
+	            (long long)grid->bits, lost, bound);
 }
 
 static void quantizer_verify(struct trial *t)
 {
 	static const struct {
 		struct rt_grid grid;
-		double         bound; /* of the squared error: about 4 times that of plain rounding */
+		double bound; /* of the squared error: about 4 times that of plain rounding */
 	} grids[] = {
-		{ { 8, COLS, false }, 2e-4 }, { { 4, COLS / 2, false }, 0.02 }, { { 4, COLS, true }, 0.03 },
+		{ { 8, COLS, false }, 2e-4 },
+		{ { 4, COLS / 2, false }, 0.02 },
+		{ { 4, COLS, true }, 0.03 },
 		{ { 2, COLS / 4, false }, 0.3 },
 	};
 	struct quantizing *d = t->data;
@@ -236,7 +253,8 @@ static void quantizer_verify(struct trial *t)
 	layer.weight = trial_input(bad, WEIGHTS, sizeof *bad);
 	make_room(d, &usual);
 	r = quantize(t, &layer, &usual, NULL);
-	trial_check(t, r == RT_E_NUMERIC, "a weight that is not finite is RT_E_NUMERIC", "returned %d", r);
+	trial_check(t, r == RT_E_NUMERIC, "a weight that is not finite is RT_E_NUMERIC",
+	            "returned %d", r);
 }
 
 const struct trial_kind trial_quantizer = { quantizer_prepare, quantizer_once, quantizer_verify };
@@ -288,8 +306,13 @@ static double quadratic(const float *x, float *gradient)
 static int step(struct trial *t, int64_t number, int from, int to, struct rt_error *err)
 {
 	struct optimizing *d = t->data;
-	struct rt_update   u = { .n = to - from, .param = d->param + from, .gradient = d->gradient + from,
-		                 .step = number, .rate = 0.01, .clip = 1, .decay = false };
+	struct rt_update   u = { .n = to - from,
+		                 .param = d->param + from,
+		                 .gradient = d->gradient + from,
+		                 .step = number,
+		                 .rate = 0.01,
+		                 .clip = 1,
+		                 .decay = false };
 
 	for (uint32_t i = 0; i < t->plugin->ops.optimizer->moments; i++)
 		u.moment[i] = d->moment[i] + from;
@@ -323,8 +346,8 @@ static void optimizer_verify(struct trial *t)
 		r = step(t, i, 0, PARAMS, NULL);
 	}
 	last = quadratic(d->param, d->gradient);
-	trial_check(t, r == 0 && last < 0.9 * first, "a quadratic goes down", "from %g to %g in %d steps", first, last,
-		    STEPS);
+	trial_check(t, r == 0 && last < 0.9 * first, "a quadratic goes down",
+	            "from %g to %g in %d steps", first, last, STEPS);
 	start(d);
 	for (int i = 1; i <= 3; i++) {
 		quadratic(d->param, d->gradient);
@@ -338,7 +361,7 @@ static void optimizer_verify(struct trial *t)
 		step(t, i, 13, PARAMS, NULL);
 	}
 	trial_check(t, memcmp(whole, d->param, sizeof whole) == 0, "a tensor may be cut anywhere",
-		    "two pieces differ from the whole");
+	            "two pieces differ from the whole");
 }
 
 const struct trial_kind trial_optimizer = { optimizer_prepare, optimizer_once, optimizer_verify };

@@ -14,9 +14,11 @@ const char trial_rows[] =
 	"{\"id\":\"r1\",\"messages\":[{\"role\":\"user\",\"content\":\"What is 2 + 2?\"},"
 	"{\"role\":\"assistant\",\"content\":\"4\"}]}\n"
 	"{\"id\":\"r2\",\"messages\":[{\"role\":\"user\",\"content\":\"How warm is it in Rome?\"},"
-	"{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\","
+	"{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"function\",\"function\":{\"name\":"
+	"\"weather\","
 	"\"arguments\":{\"city\":\"Rome\"}}}]}],"
-	"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"parameters\":{\"type\":\"object\","
+	"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"parameters\":{"
+	"\"type\":\"object\","
 	"\"properties\":{\"city\":{\"type\":\"string\"}},\"required\":[\"city\"]}}}]}\n";
 
 /* A line is RESULT TAB CHECK TAB REASON; control characters in a reason become spaces. */
@@ -69,9 +71,11 @@ static unsigned char *guarded(size_t bytes, unsigned char **ret_first, size_t *r
 {
 	const size_t   page = (size_t)sysconf(_SC_PAGESIZE);
 	const size_t   inner = (bytes + page - 1) / page * page;
-	unsigned char *p = mmap(NULL, inner + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *p = mmap(NULL, inner + 2 * page, PROT_READ | PROT_WRITE,
+	                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) < 0 || mprotect(p + page + inner, page, PROT_NONE) < 0)
+	if (p == MAP_FAILED || mprotect(p, page, PROT_NONE) < 0 ||
+	    mprotect(p + page + inner, page, PROT_NONE) < 0)
 		_exit(EXIT_FAILURE);
 	*ret_first = p + page;
 	*ret_pages = inner;
@@ -123,7 +127,8 @@ double trial_slope(trial_loss_fn *loss, void *arg, float x, float step)
 {
 	const float  high = x + step, low = x - step;
 	const double at = loss(arg, x), above = loss(arg, high), below = loss(arg, low);
-	const double right = (above - at) / ((double)high - x), left = (at - below) / ((double)x - low);
+	const double right = (above - at) / ((double)high - x),
+		     left = (at - below) / ((double)x - low);
 
 	if (fabs(right - left) > 0.05 * (fabs(right) + fabs(left)) + 1e-3)
 		return NAN;

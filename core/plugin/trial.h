@@ -28,10 +28,12 @@ struct trial {
 };
 
 /* One line of the report. */
-void trial_say(struct trial *t, enum trial_result result, const char *check, const char *fmt, ...) RT_PRINTF(4, 5);
+void trial_say(struct trial *t, enum trial_result result, const char *check, const char *fmt, ...)
+	RT_PRINTF(4, 5);
 
 /* Pass, or fail with the reason; returns good. */
-bool trial_check(struct trial *t, bool good, const char *check, const char *why, ...) RT_PRINTF(4, 5);
+bool trial_check(struct trial *t, bool good, const char *check, const char *why, ...)
+	RT_PRINTF(4, 5);
 
 /* What is being done now, named should the process die of it. */
 void trial_now(struct trial *t, const char *fmt, ...) RT_PRINTF(2, 3);
@@ -51,13 +53,13 @@ bool trial_finite(const float *x, int64_t n);
  * RT_E_UNSUP the rest is skipped. */
 struct trial_kind {
 	void (*prepare)(struct trial *t);
-	int  (*once)(struct trial *t, struct rt_error *err);
+	int (*once)(struct trial *t, struct rt_error *err);
 	void (*verify)(struct trial *t);
 };
 
-extern const struct trial_kind trial_distill, trial_rl, trial_sampler, trial_pruner, trial_quantizer,
-	trial_optimizer, trial_judge, trial_rejector, trial_teacher, trial_tool, trial_tracker, trial_format,
-	trial_stage;
+extern const struct trial_kind trial_distill, trial_rl, trial_sampler, trial_pruner,
+	trial_quantizer, trial_optimizer, trial_judge, trial_rejector, trial_teacher, trial_tool,
+	trial_tracker, trial_format, trial_stage;
 
 const struct trial_kind *trial_kind(unsigned kind);
 
@@ -66,6 +68,6 @@ extern const char trial_rows[];
 
 /* d/dx of a loss at one input, by central differences, or NAN next to a kink. */
 typedef double trial_loss_fn(void *arg, float x);
-double trial_slope(trial_loss_fn *loss, void *arg, float x, float step);
+double         trial_slope(trial_loss_fn *loss, void *arg, float x, float step);
 
 #endif

@@ -16,34 +16,41 @@ enum { MOST_CONFIG = 1 << 20, MOST_STATE = 1 << 30 };
 static int vet_guards(const struct rt_plugin *p, struct rt_error *err)
 {
 	if (p->magic != RT_MAGIC)
-		return rt_fail(err, RT_E_ABI, "its retort_plugin is no plugin descriptor: use RT_PLUGIN()");
+		return rt_fail(err, RT_E_ABI,
+		               "its retort_plugin is no plugin descriptor: use RT_PLUGIN()");
 	if (p->abi_major != RT_ABI_MAJOR)
-		return rt_fail(err, RT_E_ABI, "built for plugin ABI %u.%u, this retort has %u.%u: rebuild it with "
-					      "this retort's headers",
-			       p->abi_major, p->abi_minor, RT_ABI_MAJOR, RT_ABI_MINOR);
+		return rt_fail(err, RT_E_ABI,
+		               "built for plugin ABI %u.%u, this retort has %u.%u: rebuild it with "
+		               "this retort's headers",
+		               p->abi_major, p->abi_minor, RT_ABI_MAJOR, RT_ABI_MINOR);
 	if (p->abi_minor > RT_ABI_MINOR)
-		return rt_fail(err, RT_E_ABI, "built for plugin ABI %u.%u, this retort has %u.%u: install a newer "
-					      "retort, or rebuild it",
-			       p->abi_major, p->abi_minor, RT_ABI_MAJOR, RT_ABI_MINOR);
+		return rt_fail(err, RT_E_ABI,
+		               "built for plugin ABI %u.%u, this retort has %u.%u: install a newer "
+		               "retort, or rebuild it",
+		               p->abi_major, p->abi_minor, RT_ABI_MAJOR, RT_ABI_MINOR);
 	if (p->size < SIZE_1_0 || p->size > sizeof *p)
-		return rt_fail(err, RT_E_ABI, "its descriptor has %u bytes, plugin ABI %u.%u has %zu: rebuild it",
-			       p->size, p->abi_major, p->abi_minor, sizeof *p);
+		return rt_fail(err, RT_E_ABI,
+		               "its descriptor has %u bytes, plugin ABI %u.%u has %zu: rebuild it",
+		               p->size, p->abi_major, p->abi_minor, sizeof *p);
 	if (!kind_abi(p->kind))
-		return rt_fail(err, RT_E_ABI, "is of kind %u, this retort knows 1 to %d: install a newer retort",
-			       p->kind, RT_KIND_END_ - 1);
+		return rt_fail(err, RT_E_ABI,
+		               "is of kind %u, this retort knows 1 to %d: install a newer retort",
+		               p->kind, RT_KIND_END_ - 1);
 	if (p->kind_abi != kind_abi(p->kind))
 		return rt_fail(err, RT_E_ABI, "built for %s interface %u, this retort has %u: %s",
-			       kind_name(p->kind), p->kind_abi, kind_abi(p->kind),
-			       p->kind_abi < kind_abi(p->kind) ? "rebuild it with this retort's headers"
-							       : "install a newer retort, or rebuild it");
+		               kind_name(p->kind), p->kind_abi, kind_abi(p->kind),
+		               p->kind_abi < kind_abi(p->kind)
+		                       ? "rebuild it with this retort's headers"
+		                       : "install a newer retort, or rebuild it");
 	return 0;
 }
 
 static int vet_texts(const struct rt_plugin *p, struct rt_error *err)
 {
 	if (!param_name_ok(p->name, '-'))
-		return rt_fail(err, RT_E_ABI, "its name is '%.80s': a name has lower case letters, digits and -",
-			       p->name ? p->name : "");
+		return rt_fail(err, RT_E_ABI,
+		               "its name is '%.80s': a name has lower case letters, digits and -",
+		               p->name ? p->name : "");
 	if (!p->version || !*p->version)
 		return rt_fail(err, RT_E_ABI, "has no version: set .version");
 	if (!p->license || !*p->license)
@@ -56,12 +63,13 @@ static int vet_texts(const struct rt_plugin *p, struct rt_error *err)
 static int vet_sizes(const struct rt_plugin *p, struct rt_error *err)
 {
 	if (p->config_size > MOST_CONFIG)
-		return rt_fail(err, RT_E_ABI, "wants a config of %zu bytes, at most %d are given", p->config_size,
-			       MOST_CONFIG);
+		return rt_fail(err, RT_E_ABI, "wants a config of %zu bytes, at most %d are given",
+		               p->config_size, MOST_CONFIG);
 	if (p->state_size > MOST_STATE)
 		return rt_fail(err, RT_E_ABI,
-			       "wants a state of %zu bytes, at most %d are given: allocate what is large in open()",
-			       p->state_size, MOST_STATE);
+		               "wants a state of %zu bytes, at most %d are given: allocate what is "
+		               "large in open()",
+		               p->state_size, MOST_STATE);
 	return 0;
 }
 
@@ -71,8 +79,9 @@ static int vet_id(const struct rt_plugin *p, const char *id, struct rt_error *er
 
 	snprintf(own, sizeof own, "%s-%s", kind_name(p->kind), p->name);
 	if (id && strcmp(id, own) != 0)
-		return rt_fail(err, RT_E_ABI, "calls itself %s, its file is called %s.so: rename one of them", own,
-			       id);
+		return rt_fail(err, RT_E_ABI,
+		               "calls itself %s, its file is called %s.so: rename one of them", own,
+		               id);
 	return 0;
 }
 
@@ -85,8 +94,9 @@ static int vet_reserved(const struct rt_plugin *p, struct rt_error *err)
 	for (size_t i = 0; i < n; i++)
 		if (param_find(p->params, words[i]))
 			return rt_fail(err, RT_E_ABI,
-				       "parameter '%s': pipeline files use that word themselves, take another",
-				       words[i]);
+			               "parameter '%s': pipeline files use that word themselves, "
+			               "take another",
+			               words[i]);
 	return 0;
 }
 

@@ -24,8 +24,8 @@ static int64_t index_of(const struct attention_job *j, const struct attention_ti
 }
 
 /* P and dS of a tile of queries and `n` keys from `first` on. */
-static int scores(const struct attention_job *j, const struct attention_tile *t,
-		  struct backward *b, int64_t first, int64_t n)
+static int scores(const struct attention_job *j, const struct attention_tile *t, struct backward *b,
+                  int64_t first, int64_t n)
 {
 	const int64_t row = t->span->k + first;
 	const float  *k = j->k.data + row * j->k.ld + t->head * j->k.n;
@@ -35,7 +35,7 @@ static int scores(const struct attention_job *j, const struct attention_tile *t,
 	r = attention_abt(t->rows, n, j->q.n, b->q, j->q.n, k, j->k.ld, b->p, TILE_KEYS);
 	if (r == 0)
 		r = attention_abt(t->rows, n, j->v.n, b->dout, j->v.n, v, j->v.ld, b->ds,
-				  TILE_KEYS);
+		                  TILE_KEYS);
 	for (int64_t i = 0; i < t->rows && r == 0; i++) {
 		float      *p = b->p + i * TILE_KEYS, *ds = b->ds + i * TILE_KEYS;
 		const float delta = j->delta[index_of(j, t, i)];
@@ -58,14 +58,14 @@ static int scores(const struct attention_job *j, const struct attention_tile *t,
 }
 
 static void gather(const struct attention_job *j, const struct attention_tile *t,
-		   struct backward *b)
+                   struct backward *b)
 {
 	attention_gather(j, t, j->q, j->o->scale, b->q);
 	attention_gather(j, t, j->dout, 1.0f, b->dout);
 }
 
 static int queries_tile(const struct attention_job *j, const struct attention_tile *t,
-			struct backward *b)
+                        struct backward *b)
 {
 	int64_t low, high, ignored;
 	int     r = 0;
@@ -82,12 +82,12 @@ static int queries_tile(const struct attention_job *j, const struct attention_ti
 		r = scores(j, t, b, first, n);
 		if (r == 0)
 			r = attention_ab(t->rows, j->q.n, n, b->ds, TILE_KEYS, k, j->k.ld, b->dq,
-					 j->q.n);
+			                 j->q.n);
 	}
 	for (int64_t i = 0; i < t->rows; i++) {
 		const int64_t row = t->span->q + t->first + i / j->group;
-		float        *dst = j->dq.data + row * j->dq.ld +
-			     (t->head * j->group + i % j->group) * j->dq.n;
+		float        *dst =
+			j->dq.data + row * j->dq.ld + (t->head * j->group + i % j->group) * j->dq.n;
 
 		for (int64_t c = 0; c < j->q.n; c++)
 			dst[c] = j->o->scale * b->dq[i * j->q.n + c];
@@ -97,7 +97,7 @@ static int queries_tile(const struct attention_job *j, const struct attention_ti
 
 /* One tile of keys against all tiles of queries that see any of it. */
 static int keys_tile(const struct attention_job *j, const struct attention_tile *keys,
-		     struct backward *b)
+                     struct backward *b)
 {
 	const struct nn_span *s = keys->span;
 	const int64_t         row = s->k + keys->first;
@@ -119,11 +119,11 @@ static int keys_tile(const struct attention_job *j, const struct attention_tile 
 		gather(j, &t, b);
 		r = scores(j, &t, b, keys->first, keys->count);
 		if (r == 0)
-			r = attention_atb(keys->count, j->v.n, t.rows, b->p, TILE_KEYS, b->dout, j->v.n,
-					  dv, j->dv.ld);
+			r = attention_atb(keys->count, j->v.n, t.rows, b->p, TILE_KEYS, b->dout,
+			                  j->v.n, dv, j->dv.ld);
 		if (r == 0)
-			r = attention_atb(keys->count, j->k.n, t.rows, b->ds, TILE_KEYS, b->q, j->q.n,
-					  dk, j->dk.ld);
+			r = attention_atb(keys->count, j->k.n, t.rows, b->ds, TILE_KEYS, b->q,
+			                  j->q.n, dk, j->dk.ld);
 	}
 	return r;
 }
@@ -131,8 +131,9 @@ static int keys_tile(const struct attention_job *j, const struct attention_tile 
 static void backward_piece(struct attention_job *j, int64_t first, int64_t last, bool keys)
 {
 	const int64_t   rows = j->queries * j->group;
-	struct backward b = { .q = workspace_take((size_t)(rows * (2 * j->q.n + j->v.n +
-								     2 * TILE_KEYS)) * sizeof *b.q) };
+	struct backward b = { .q = workspace_take(
+				      (size_t)(rows * (2 * j->q.n + j->v.n + 2 * TILE_KEYS)) *
+				      sizeof *b.q) };
 
 	if (!b.q) {
 		attention_failed(j, RT_E_NOMEM);
@@ -144,7 +145,7 @@ static void backward_piece(struct attention_job *j, int64_t first, int64_t last,
 	b.dq = b.ds + rows * TILE_KEYS;
 	for (int64_t i = first; i < last; i++) {
 		const struct attention_tile t =
-		        attention_piece(j, keys ? TILE_KEYS : j->queries, keys, i);
+			attention_piece(j, keys ? TILE_KEYS : j->queries, keys, i);
 		const int r = keys ? keys_tile(j, &t, &b) : queries_tile(j, &t, &b);
 
 		if (r != 0)
@@ -170,17 +171,25 @@ static void delta_piece(void *arg, int64_t first, int64_t last)
 	for (int64_t r = first; r < last; r++)
 		for (int64_t h = 0; h < j->q.heads; h++)
 			j->delta[r * j->q.heads + h] = (float)kernels()->sum_products(
-			        j->out.data + r * j->out.ld + h * j->out.n,
-			        j->dout.data + r * j->dout.ld + h * j->dout.n, j->out.n);
+				j->out.data + r * j->out.ld + h * j->out.n,
+				j->dout.data + r * j->dout.ld + h * j->dout.n, j->out.n);
 }
 
 int nn_attention_backward(const struct nn_attention *o, struct nn_heads q, struct nn_heads k,
-			  struct nn_heads v, struct nn_heads out, const float *lse,
-			  struct nn_heads dout, struct nn_heads dq, struct nn_heads dk,
-			  struct nn_heads dv, struct rt_error *err)
+                          struct nn_heads v, struct nn_heads out, const float *lse,
+                          struct nn_heads dout, struct nn_heads dq, struct nn_heads dk,
+                          struct nn_heads dv, struct rt_error *err)
 {
-	struct attention_job j = { .o = o, .q = q, .k = k, .v = v, .out = out, .dout = dout,
-				   .dq = dq, .dk = dk, .dv = dv, .lse = (float *)lse };
+	struct attention_job j = { .o = o,
+		                   .q = q,
+		                   .k = k,
+		                   .v = v,
+		                   .out = out,
+		                   .dout = dout,
+		                   .dq = dq,
+		                   .dk = dk,
+		                   .dv = dv,
+		                   .lse = (float *)lse };
 	int                  r = attention_check(&j, err);
 
 	if (r != 0)
@@ -195,5 +204,6 @@ int nn_attention_backward(const struct nn_attention *o, struct nn_heads q, struc
 	rt_parallel(attention_pieces(&j, j.queries, false), 1, queries_piece, &j);
 	rt_parallel(attention_pieces(&j, TILE_KEYS, true), 1, keys_piece, &j);
 	rt_free(j.delta);
-	return j.code ? rt_fail(err, j.code, "gradients of attention: %s", rt_code_text(j.code)) : 0;
+	return j.code ? rt_fail(err, j.code, "gradients of attention: %s", rt_code_text(j.code))
+	              : 0;
 }

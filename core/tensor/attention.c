@@ -11,23 +11,27 @@ int attention_check(struct attention_job *j, struct rt_error *err)
 {
 	const struct nn_heads q = j->q, k = j->k, v = j->v;
 
-	if (k.heads < 1 || q.heads % k.heads || k.heads != v.heads || q.n != k.n || k.rows != v.rows)
-		return rt_fail(err, RT_E_SHAPE, "%lld query heads of %lld and %lld key heads of "
-			       "%lld do not go together", (long long)q.heads, (long long)q.n,
-			       (long long)k.heads, (long long)k.n);
+	if (k.heads < 1 || q.heads % k.heads || k.heads != v.heads || q.n != k.n ||
+	    k.rows != v.rows)
+		return rt_fail(err, RT_E_SHAPE,
+		               "%lld query heads of %lld and %lld key heads of "
+		               "%lld do not go together",
+		               (long long)q.heads, (long long)q.n, (long long)k.heads,
+		               (long long)k.n);
 	if (j->out.rows != q.rows || j->out.heads != q.heads || j->out.n != v.n)
 		return rt_fail(err, RT_E_SHAPE, "the result of attention has %lld heads of %lld",
-			       (long long)q.heads, (long long)v.n);
+		               (long long)q.heads, (long long)v.n);
 	for (int64_t i = 0; i < j->o->n_spans; i++) {
 		const struct nn_span s = j->o->spans[i];
 
 		if (s.q < 0 || s.count < 0 || s.count > q.rows - s.q || s.k < 0 ||
 		    s.context < s.count || s.context > k.rows - s.k)
-			return rt_fail(err, RT_E_SHAPE, "span %lld (%lld queries from %lld, %lld "
-				       "keys from %lld) leaves %lld rows and %lld keys",
-				       (long long)i, (long long)s.count, (long long)s.q,
-				       (long long)s.context, (long long)s.k, (long long)q.rows,
-				       (long long)k.rows);
+			return rt_fail(err, RT_E_SHAPE,
+			               "span %lld (%lld queries from %lld, %lld "
+			               "keys from %lld) leaves %lld rows and %lld keys",
+			               (long long)i, (long long)s.count, (long long)s.q,
+			               (long long)s.context, (long long)s.k, (long long)q.rows,
+			               (long long)k.rows);
 	}
 	j->group = q.heads / k.heads;
 	j->queries = j->group < TILE_ROWS ? TILE_ROWS / j->group : 1;
@@ -49,7 +53,7 @@ int64_t attention_pieces(const struct attention_job *j, int64_t per, bool keys)
 }
 
 struct attention_tile attention_piece(const struct attention_job *j, int64_t per, bool keys,
-				      int64_t number)
+                                      int64_t number)
 {
 	const struct nn_span *s = j->o->spans;
 	struct attention_tile t;
@@ -68,14 +72,14 @@ struct attention_tile attention_piece(const struct attention_job *j, int64_t per
 }
 
 void attention_sees(const struct attention_job *j, const struct nn_span *s, int64_t i,
-		    int64_t *ret_low, int64_t *ret_high)
+                    int64_t *ret_low, int64_t *ret_high)
 {
 	*ret_high = s->context - s->count + i + 1;
 	*ret_low = j->o->window > 0 && *ret_high > j->o->window ? *ret_high - j->o->window : 0;
 }
 
 void attention_gather(const struct attention_job *j, const struct attention_tile *t,
-		      struct nn_heads x, float factor, float *dst)
+                      struct nn_heads x, float factor, float *dst)
 {
 	for (int64_t r = 0; r < t->rows; r++, dst += x.n) {
 		const int64_t row = t->span->q + t->first + r / j->group;
@@ -88,21 +92,34 @@ void attention_gather(const struct attention_job *j, const struct attention_tile
 }
 
 int attention_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-		  int64_t ldb, float *c, int64_t ldc)
+                  int64_t ldb, float *c, int64_t ldc)
 {
-	const struct product p = { .m = m, .n = n, .k = k, .a = { a, RT_F32, lda, 1 },
-				   .b = { b, RT_F32, ldb, 1 }, .c = c, .ldc = ldc, .alpha = 1.0f,
-				   .serial = true };
+	const struct product p = { .m = m,
+		                   .n = n,
+		                   .k = k,
+		                   .a = { a, RT_F32, lda, 1 },
+		                   .b = { b, RT_F32, ldb, 1 },
+		                   .c = c,
+		                   .ldc = ldc,
+		                   .alpha = 1.0f,
+		                   .serial = true };
 
 	return m <= 8 ? gemm_rows(&p, NULL) : gemm_packed(&p, NULL);
 }
 
 int attention_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-		 int64_t ldb, float *c, int64_t ldc)
+                 int64_t ldb, float *c, int64_t ldc)
 {
-	const struct product p = { .m = m, .n = n, .k = k, .a = { a, RT_F32, lda, 1 },
-				   .b = { b, RT_F32, 1, ldb }, .c = c, .ldc = ldc, .alpha = 1.0f,
-				   .add = true, .serial = true };
+	const struct product p = { .m = m,
+		                   .n = n,
+		                   .k = k,
+		                   .a = { a, RT_F32, lda, 1 },
+		                   .b = { b, RT_F32, 1, ldb },
+		                   .c = c,
+		                   .ldc = ldc,
+		                   .alpha = 1.0f,
+		                   .add = true,
+		                   .serial = true };
 
 	if (m > 8)
 		return gemm_packed(&p, NULL);
@@ -114,11 +131,18 @@ int attention_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, c
 }
 
 int attention_atb(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-		  int64_t ldb, float *c, int64_t ldc)
+                  int64_t ldb, float *c, int64_t ldc)
 {
-	const struct product p = { .m = m, .n = n, .k = k, .a = { a, RT_F32, 1, lda },
-				   .b = { b, RT_F32, 1, ldb }, .c = c, .ldc = ldc, .alpha = 1.0f,
-				   .add = true, .serial = true };
+	const struct product p = { .m = m,
+		                   .n = n,
+		                   .k = k,
+		                   .a = { a, RT_F32, 1, lda },
+		                   .b = { b, RT_F32, 1, ldb },
+		                   .c = c,
+		                   .ldc = ldc,
+		                   .alpha = 1.0f,
+		                   .add = true,
+		                   .serial = true };
 
 	return gemm_packed(&p, NULL);
 }
@@ -138,15 +162,15 @@ void attention_failed(struct attention_job *j, int code)
 
 /* Scratch of one tile. */
 struct forward {
-	float *q, *s, *out; /* [rows, n], [rows, TILE_KEYS], [rows, v.n] */
-	float *top;         /* running maximum of each row */
-	double *sum;        /* running sum of exp(s - top) */
+	float  *q, *s, *out; /* [rows, n], [rows, TILE_KEYS], [rows, v.n] */
+	float  *top;         /* running maximum of each row */
+	double *sum;         /* running sum of exp(s - top) */
 };
 
 /* Scores of keys [first, first + n) become weights; sums and out are brought to the new
  * maximum. */
 static void weigh(const struct attention_job *j, const struct attention_tile *t, struct forward *f,
-		  int64_t first, int64_t n)
+                  int64_t first, int64_t n)
 {
 	const struct kernels *kn = kernels();
 
@@ -175,7 +199,7 @@ static void weigh(const struct attention_job *j, const struct attention_tile *t,
 }
 
 static void write_out(const struct attention_job *j, const struct attention_tile *t,
-		      const struct forward *f)
+                      const struct forward *f)
 {
 	for (int64_t r = 0; r < t->rows; r++) {
 		const int64_t row = t->span->q + t->first + r / j->group;
@@ -191,7 +215,7 @@ static void write_out(const struct attention_job *j, const struct attention_tile
 }
 
 static int forward_tile(const struct attention_job *j, const struct attention_tile *t,
-			struct forward *f)
+                        struct forward *f)
 {
 	int64_t low, high, ignored;
 	int     r = 0;
@@ -215,7 +239,7 @@ static int forward_tile(const struct attention_job *j, const struct attention_ti
 		weigh(j, t, f, first, n);
 		if (r == 0)
 			r = attention_ab(t->rows, j->v.n, n, f->s, TILE_KEYS, v, j->v.ld, f->out,
-					 j->v.n);
+			                 j->v.n);
 	}
 	write_out(j, t, f);
 	return r;
@@ -225,9 +249,10 @@ static void forward_piece(void *arg, int64_t first, int64_t last)
 {
 	struct attention_job *j = arg;
 	const int64_t         rows = j->queries * j->group;
-	double               *room = workspace_take((size_t)rows * (sizeof(double) + sizeof(float) *
-					 (size_t)(1 + j->q.n + j->v.n + TILE_KEYS)));
-	struct forward        f = { .sum = room };
+	double               *room = workspace_take(
+			      (size_t)rows *
+			      (sizeof(double) + sizeof(float) * (size_t)(1 + j->q.n + j->v.n + TILE_KEYS)));
+	struct forward f = { .sum = room };
 
 	if (!room) {
 		attention_failed(j, RT_E_NOMEM);
@@ -248,7 +273,7 @@ static void forward_piece(void *arg, int64_t first, int64_t last)
 }
 
 int nn_attention(const struct nn_attention *o, struct nn_heads q, struct nn_heads k,
-		 struct nn_heads v, struct nn_heads out, float *ret_lse, struct rt_error *err)
+                 struct nn_heads v, struct nn_heads out, float *ret_lse, struct rt_error *err)
 {
 	struct attention_job j = { .o = o, .q = q, .k = k, .v = v, .out = out, .lse = ret_lse };
 	int64_t              covered = 0;

@@ -15,11 +15,11 @@ enum { TILE_ROWS = 64, TILE_KEYS = 128 };
 struct attention_job {
 	const struct nn_attention *o;
 	struct nn_heads            q, k, v, out, dout, dq, dk, dv;
-	float                     *lse;   /* [q.rows, q.heads] */
-	float                     *delta; /* the same shape: sum of dout * out */
-	int64_t                    group; /* query heads of a key-value head */
+	float                     *lse;     /* [q.rows, q.heads] */
+	float                     *delta;   /* the same shape: sum of dout * out */
+	int64_t                    group;   /* query heads of a key-value head */
 	int64_t                    queries; /* of a tile */
-	int                        code;  /* a failure in some piece; atomic access */
+	int                        code;    /* a failure in some piece; atomic access */
 };
 
 /* A tile of queries: `rows` = count * group rows of the span's queries from `first` on. */
@@ -30,25 +30,25 @@ struct attention_tile {
 };
 
 /* Pieces of work with `per` queries or keys in a tile; the one with this number. */
-int64_t attention_pieces(const struct attention_job *j, int64_t per, bool keys);
+int64_t               attention_pieces(const struct attention_job *j, int64_t per, bool keys);
 struct attention_tile attention_piece(const struct attention_job *j, int64_t per, bool keys,
-				      int64_t number);
+                                      int64_t number);
 
 /* Keys [*ret_low, *ret_high) that query i of the span sees, counted from the span's first. */
 void attention_sees(const struct attention_job *j, const struct nn_span *s, int64_t i,
-		    int64_t *ret_low, int64_t *ret_high);
+                    int64_t *ret_low, int64_t *ret_high);
 
 /* Rows of a tile, contiguous: dst[row][n] = factor * x. */
 void attention_gather(const struct attention_job *j, const struct attention_tile *t,
-		      struct nn_heads x, float factor, float *dst);
+                      struct nn_heads x, float factor, float *dst);
 
 /* c [m, n] = or += a b^T, or a b when `plain`, or a^T b when `turned`; row strides lda, ldb. */
 int attention_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-		  int64_t ldb, float *c, int64_t ldc);
+                  int64_t ldb, float *c, int64_t ldc);
 int attention_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-		 int64_t ldb, float *c, int64_t ldc);
+                 int64_t ldb, float *c, int64_t ldc);
 int attention_atb(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
-		  int64_t ldb, float *c, int64_t ldc);
+                  int64_t ldb, float *c, int64_t ldc);
 
 /* Shapes that fit, spans inside the rows; fills group and queries. */
 int attention_check(struct attention_job *j, struct rt_error *err);

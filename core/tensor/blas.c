@@ -36,9 +36,9 @@ static void sgemm(const struct product *p, int64_t i, int64_t j, int64_t m, int6
 	const float *b = (const float *)p->b.data + j * p->b.row;
 
 	cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans,
-		    (int)m, (int)n, (int)p->k, p->alpha, a, (int)(ta ? p->a.k : p->a.row), b,
-		    (int)(tb ? p->b.row : p->b.k), p->add ? 1.0f : 0.0f, p->c + i * p->ldc + j,
-		    (int)p->ldc);
+	            (int)m, (int)n, (int)p->k, p->alpha, a, (int)(ta ? p->a.k : p->a.row), b,
+	            (int)(tb ? p->b.row : p->b.k), p->add ? 1.0f : 0.0f, p->c + i * p->ldc + j,
+	            (int)p->ldc);
 }
 
 static bool fits(const struct operand *o)
@@ -70,7 +70,7 @@ static bool right(const struct product *p)
 
 			for (int64_t k = 0; k < p->k; k++) {
 				const double t = (double)a[i * p->a.row + k * p->a.k] *
-						 b[j * p->b.row + k * p->b.k];
+				                 b[j * p->b.row + k * p->b.k];
 
 				sum += t;
 				size += fabs(t);
@@ -108,9 +108,9 @@ static bool try_shape(int64_t m, int64_t n, int64_t k, float *room)
 static bool self_check(void)
 {
 	static const int64_t shapes[][3] = { { 5, 7, 3 },    { 33, 17, 65 },   { 64, 64, 64 },
-					     { 1, 100, 50 }, { 97, 131, 300 }, { 256, 48, 500 } };
-	float *room = rt_alloc_aligned(300000, sizeof *room);
-	bool   ok = room != NULL;
+		                             { 1, 100, 50 }, { 97, 131, 300 }, { 256, 48, 500 } };
+	float               *room = rt_alloc_aligned(300000, sizeof *room);
+	bool                 ok = room != NULL;
 
 	for (size_t i = 0; ok && i < sizeof shapes / sizeof *shapes; i++)
 		ok = try_shape(shapes[i][0], shapes[i][1], shapes[i][2], room);
@@ -133,10 +133,10 @@ static void start(void)
 	openblas_set_num_threads(1); /* the pool of retort/parallel.h has the threads */
 	blas.usable = self_check();
 	snprintf(blas.text, sizeof blas.text,
-		 blas.usable ? "%.*s (%s)"
-			     : "own kernels: %.*s (%s) gives wrong results on this processor; set "
-			       "OPENBLAS_CORETYPE=Haswell",
-		 version_length(config), config, openblas_get_corename());
+	         blas.usable ? "%.*s (%s)"
+	                     : "own kernels: %.*s (%s) gives wrong results on this processor; set "
+	                       "OPENBLAS_CORETYPE=Haswell",
+	         version_length(config), config, openblas_get_corename());
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -29,21 +29,22 @@ STORE_NUMBERS(f64, double, (double))
 STORE_NUMBERS(f16, uint16_t, f32_to_f16)
 STORE_NUMBERS(bf16, uint16_t, f32_to_bf16)
 
-#define NUMBER(name, size, store) { { name, 1, size, true, (store) != NULL }, store }
+#define NUMBER(name, size, store)                                                                  \
+	{                                                                                          \
+		{ name, 1, size, true, (store) != NULL }, store                                    \
+	}
 #define BLOCK(type, number, size, count)                                                           \
 	[number] = { { #type, count, size, true, true }, quantize_##type },
 
-static const struct dtype table[RT_DTYPES] = {
-	[RT_F32] = NUMBER("f32", 4, store_f32),
-	[RT_F16] = NUMBER("f16", 2, store_f16),
-	[RT_BF16] = NUMBER("bf16", 2, store_bf16),
-	[RT_F64] = NUMBER("f64", 8, store_f64),
-	[RT_I8] = NUMBER("i8", 1, NULL),
-	[RT_I16] = NUMBER("i16", 2, NULL),
-	[RT_I32] = NUMBER("i32", 4, NULL),
-	[RT_I64] = NUMBER("i64", 8, NULL),
-	BLOCK_TYPES(BLOCK)
-};
+static const struct dtype table[RT_DTYPES] = { [RT_F32] = NUMBER("f32", 4, store_f32),
+	                                       [RT_F16] = NUMBER("f16", 2, store_f16),
+	                                       [RT_BF16] = NUMBER("bf16", 2, store_bf16),
+	                                       [RT_F64] = NUMBER("f64", 8, store_f64),
+	                                       [RT_I8] = NUMBER("i8", 1, NULL),
+	                                       [RT_I16] = NUMBER("i16", 2, NULL),
+	                                       [RT_I32] = NUMBER("i32", 4, NULL),
+	                                       [RT_I64] = NUMBER("i64", 8, NULL),
+	                                       BLOCK_TYPES(BLOCK) };
 
 const struct dtype *dtype_of(int64_t dtype)
 {
@@ -69,10 +70,10 @@ static int whole_blocks(const struct dtype *t, int64_t dtype, int64_t n, struct 
 {
 	if (!t)
 		return rt_fail(err, RT_E_UNSUP, "storage type %lld is not supported",
-			       (long long)dtype);
+		               (long long)dtype);
 	if (n < 0 || n % t->info.block)
 		return rt_fail(err, RT_E_SHAPE, "%lld elements of %s are no whole blocks of %lld",
-			       (long long)n, t->info.name, (long long)t->info.block);
+		               (long long)n, t->info.name, (long long)t->info.block);
 	return 0;
 }
 
@@ -118,11 +119,14 @@ static void quantize_rows(void *arg, int64_t first, int64_t last)
 }
 
 int rt_quantize(int64_t dtype, const float *src, int64_t rows, int64_t columns,
-		const float *importance, void *dst, struct rt_error *err)
+                const float *importance, void *dst, struct rt_error *err)
 {
-	struct quantize_job j = { .type = dtype_of(dtype), .src = src, .importance = importance,
-				  .dst = dst, .columns = columns };
-	const int r = whole_blocks(j.type, dtype, columns, err);
+	struct quantize_job j = { .type = dtype_of(dtype),
+		                  .src = src,
+		                  .importance = importance,
+		                  .dst = dst,
+		                  .columns = columns };
+	const int           r = whole_blocks(j.type, dtype, columns, err);
 
 	if (r != 0)
 		return r;
@@ -131,14 +135,13 @@ int rt_quantize(int64_t dtype, const float *src, int64_t rows, int64_t columns,
 	if (importance)
 		for (int64_t i = 0; i < columns; i++)
 			if (!(importance[i] >= 0.0f) || importance[i] - importance[i] != 0.0f)
-				return rt_fail(err, RT_E_NUMERIC,
-					       "importance of column %lld is %g", (long long)i,
-					       (double)importance[i]);
+				return rt_fail(err, RT_E_NUMERIC, "importance of column %lld is %g",
+				               (long long)i, (double)importance[i]);
 	j.row_bytes = columns / j.type->info.block * j.type->info.bytes;
 	rt_parallel(rows, columns > 0 ? 1 + 4096 / columns : 1, quantize_rows, &j);
 	if (atomic_load(&j.bad))
 		return rt_fail(err, RT_E_NUMERIC, "an element to be rounded to %s is not finite",
-			       j.type->info.name);
+		               j.type->info.name);
 	return 0;
 }
 
@@ -186,12 +189,13 @@ int rt_convert(const struct rt_tensor *src, struct rt_tensor *dst, struct rt_err
 
 	if (!from || !to || !to->store || (from->info.block > 1 && s.stride[3] != 1))
 		return rt_fail(err, RT_E_UNSUP, "cannot convert this view of %s to %s",
-			       from ? from->info.name : "an unknown type",
-			       to ? to->info.name : "an unknown type");
+		               from ? from->info.name : "an unknown type",
+		               to ? to->info.name : "an unknown type");
 	if (memcmp(s.dim, pad(dst).dim, sizeof s.dim) != 0 || !rt_is_dense(dst) ||
 	    n % to->info.block || n % from->info.block)
-		return rt_fail(err, RT_E_SHAPE, "a conversion wants equal shapes, whole blocks and "
-			       "a dense target");
+		return rt_fail(err, RT_E_SHAPE,
+		               "a conversion wants equal shapes, whole blocks and "
+		               "a dense target");
 	buffer = rt_alloc_aligned((size_t)n, sizeof *buffer);
 	if (!buffer)
 		return rt_fail_nomem(err, "a conversion");

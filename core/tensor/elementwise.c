@@ -84,7 +84,7 @@ static void swiglu_piece(void *arg, int64_t first, int64_t last)
 
 	for (int64_t r = first; r < last; r++)
 		kernels()->swiglu(j->a.data + r * j->a.ld, j->b.data + r * j->b.ld,
-				  j->c.data + r * j->c.ld, j->a.n);
+		                  j->c.data + r * j->c.ld, j->a.n);
 }
 
 void nn_swiglu(struct nn_heads gate, struct nn_heads up, struct nn_heads y)
@@ -100,12 +100,12 @@ static void swiglu_backward_piece(void *arg, int64_t first, int64_t last)
 
 	for (int64_t r = first; r < last; r++)
 		kernels()->swiglu_backward(j->a.data + r * j->a.ld, j->b.data + r * j->b.ld,
-					   j->c.data + r * j->c.ld, j->d.data + r * j->d.ld,
-					   j->e.data + r * j->e.ld, j->a.n);
+		                           j->c.data + r * j->c.ld, j->d.data + r * j->d.ld,
+		                           j->e.data + r * j->e.ld, j->a.n);
 }
 
 void nn_swiglu_backward(struct nn_heads gate, struct nn_heads up, struct nn_heads dy,
-			struct nn_heads dgate, struct nn_heads dup)
+                        struct nn_heads dgate, struct nn_heads dup)
 {
 	struct job j = { .a = gate, .b = up, .c = dy, .d = dgate, .e = dup };
 

@@ -58,7 +58,7 @@ static void solve(const float *x, const float *w, const float *v, int n, float *
 /* Real scale and min of one sub-block: the range a little stretched or shrunk, then Lloyd's
  * step, twice. */
 static void best_pair(const struct fit_affine *l, const float *x, const float *w, int n,
-		      float *ret_s, float *ret_m)
+                      float *ret_s, float *ret_m)
 {
 	const float high = (float)l->high;
 	float       low = 0.0f, top = 0.0f, best = INFINITY, v[MAX_SUB];
@@ -92,7 +92,7 @@ static void best_pair(const struct fit_affine *l, const float *x, const float *w
 
 /* The integers near s / d and m / dmin that are best together. */
 static float settle(const struct fit_affine *l, const float *x, const float *w, float d, float dmin,
-		    float s, float m, int8_t *ret_scale, uint8_t *ret_min, int8_t *ret_q)
+                    float s, float m, int8_t *ret_scale, uint8_t *ret_min, int8_t *ret_q)
 {
 	const float limit = (float)l->scale_high;
 	const int   at = d > 0.0f ? (int)clamp(floorf(s / d), limit) : 0;
@@ -100,11 +100,13 @@ static float settle(const struct fit_affine *l, const float *x, const float *w, 
 	float       best = INFINITY;
 
 	for (int c = at > 0 ? at - 1 : 0; c <= at + 2 && c <= l->scale_high; c++)
-		for (int k = min_at > 0 ? min_at - 1 : 0; k <= min_at + 2 && k <= l->scale_high; k++) {
+		for (int k = min_at > 0 ? min_at - 1 : 0; k <= min_at + 2 && k <= l->scale_high;
+		     k++) {
 			const float scale = d * (float)c, min = dmin * (float)k;
 			float       v[MAX_SUB], e;
 
-			assign(x, l->sub, scale > 0.0f ? 1.0f / scale : 0.0f, min, (float)l->high, v);
+			assign(x, l->sub, scale > 0.0f ? 1.0f / scale : 0.0f, min, (float)l->high,
+			       v);
 			e = error_of(x, w, v, l->sub, scale, min);
 			if (e < best) {
 				best = e;
@@ -119,7 +121,7 @@ static float settle(const struct fit_affine *l, const float *x, const float *w, 
 
 /* d and dmin by least squares, integers fixed: x ~ d a - dmin b with a = scale q, b = min. */
 static void solve_d(const struct fit_affine *l, const float *x, const float *w, int n,
-		    const struct fit *f, float *d, float *dmin)
+                    const struct fit *f, float *d, float *dmin)
 {
 	double aa = 0.0, ab = 0.0, bb = 0.0, xa = 0.0, xb = 0.0, det;
 
@@ -144,8 +146,8 @@ static void solve_d(const struct fit_affine *l, const float *x, const float *w, 
 }
 
 static void descend(const struct fit_affine *l, const float *x, const float *w, int n,
-		    const float *s, const float *m, float d, float dmin, float *error,
-		    struct fit *ret)
+                    const float *s, const float *m, float d, float dmin, float *error,
+                    struct fit *ret)
 {
 	for (int round = 0; round < ROUNDS; round++) {
 		struct fit  f = { .d = f32_to_f16(d), .dmin = f32_to_f16(dmin) };
@@ -153,8 +155,8 @@ static void descend(const struct fit_affine *l, const float *x, const float *w, 
 		float       e = 0.0f;
 
 		for (int j = 0; j < n / l->sub; j++)
-			e += settle(l, x + j * l->sub, w + j * l->sub, stored, stored_min, s[j], m[j],
-				    &f.scale[j], &f.min[j], f.q + j * l->sub);
+			e += settle(l, x + j * l->sub, w + j * l->sub, stored, stored_min, s[j],
+			            m[j], &f.scale[j], &f.min[j], f.q + j * l->sub);
 		if (e < *error) {
 			*error = e;
 			*ret = f;

@@ -14,13 +14,15 @@ static float nearest_int(float x)
 
 /* Indices and values of the levels nearest to x * inverse. */
 static void assign(const struct fit_levels *l, const float *x, int n, float inverse, int8_t *q,
-		   float *v)
+                   float *v)
 {
 	if (!l->value) {
 		for (int i = 0; i < n; i++) {
 			float y = x[i] * inverse;
 
-			y = y < (float)l->low ? (float)l->low : y > (float)l->high ? (float)l->high : y;
+			y = y < (float)l->low    ? (float)l->low
+			    : y > (float)l->high ? (float)l->high
+			                         : y;
 			v[i] = nearest_int(y);
 			q[i] = (int8_t)v[i];
 		}
@@ -104,12 +106,14 @@ static float best_scale(const struct fit_levels *l, const float *x, const float 
 
 /* With d given, the integer scale near `at` and the assignment that are best; the error. */
 static float settle(const struct fit_levels *l, const float *x, const float *w, int n, float d,
-		    float at, int8_t *ret_scale, int8_t *ret_q)
+                    float at, int8_t *ret_scale, int8_t *ret_q)
 {
 	float best = INFINITY;
 
 	for (int s = (int)floorf(at) - 1; s <= (int)floorf(at) + 2; s++) {
-		const int   c = s < l->scale_low ? l->scale_low : s > l->scale_high ? l->scale_high : s;
+		const int   c = s < l->scale_low    ? l->scale_low
+		                : s > l->scale_high ? l->scale_high
+		                                    : s;
 		const float scale = d * (float)c, inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
 		float       v[FIT_N], e;
 		int8_t      q[FIT_N];
@@ -132,7 +136,7 @@ static float level_of(const struct fit_levels *l, int q)
 
 /* d by least squares, everything else fixed. */
 static float solve_d(const struct fit_levels *l, const float *x, const float *w, int n,
-		     const struct fit *f)
+                     const struct fit *f)
 {
 	double xv = 0.0, vv = 0.0;
 	float  v[FIT_N];
@@ -145,17 +149,17 @@ static float solve_d(const struct fit_levels *l, const float *x, const float *w,
 
 /* From one d: settle all sub-blocks, solve for d, again.  Keeps the best in *ret. */
 static void descend(const struct fit_levels *l, const float *x, const float *w, int n,
-		    const float *scales, float d, float *error, struct fit *ret)
+                    const float *scales, float d, float *error, struct fit *ret)
 {
 	for (int round = 0; round < ROUNDS; round++) {
-		struct fit f = { .d = f32_to_f16(d) };
-		float      e = 0.0f;
+		struct fit  f = { .d = f32_to_f16(d) };
+		float       e = 0.0f;
 		const float stored = f16_to_f32(f.d);
 
 		for (int j = 0; j < n / l->sub; j++)
 			e += settle(l, x + j * l->sub, w + j * l->sub, l->sub, stored,
-				    stored != 0.0f ? scales[j] / stored : 0.0f, &f.scale[j],
-				    f.q + j * l->sub);
+			            stored != 0.0f ? scales[j] / stored : 0.0f, &f.scale[j],
+			            f.q + j * l->sub);
 		if (e < *error) {
 			*error = e;
 			*ret = f;
@@ -167,7 +171,7 @@ static void descend(const struct fit_levels *l, const float *x, const float *w, 
 }
 
 void fit_symmetric(const struct fit_levels *l, const float *x, const float *w, int n,
-		   struct fit *ret)
+                   struct fit *ret)
 {
 	float scales[FIT_MAX_SUBS], top = 0.0f, error = INFINITY;
 
@@ -182,6 +186,6 @@ void fit_symmetric(const struct fit_levels *l, const float *x, const float *w, i
 	/* The largest scale takes the lowest integer, or one of the next. */
 	for (int step = 0; step < 4; step++)
 		descend(l, x, w, n, scales, top / (float)(l->scale_low + step * (step + 1) / 2),
-			&error, ret);
+		        &error, ret);
 	descend(l, x, w, n, scales, top / (float)l->scale_high, &error, ret);
 }

@@ -37,8 +37,7 @@ struct fit {
 
 /* x[n] and weights w[n]; n is FIT_N, or one sub-block where the type has d alone. */
 void fit_symmetric(const struct fit_levels *l, const float *x, const float *w, int n,
-		   struct fit *ret);
-void fit_affine(const struct fit_affine *l, const float *x, const float *w, int n,
-		struct fit *ret);
+                   struct fit *ret);
+void fit_affine(const struct fit_affine *l, const float *x, const float *w, int n, struct fit *ret);
 
 #endif

@@ -25,7 +25,7 @@ static void put(const struct product *p, int64_t i, int64_t j, float sum)
 
 /* Row j of b against rows [i, i + rows) of a. */
 static void row_by_rows(const struct product *p, const struct kernels *kn, int64_t j, int64_t i,
-			int rows)
+                        int rows)
 {
 	const float *a = (const float *)p->a.data + i * p->a.row;
 	float        sum[DOT_ROWS] = { 0 }, buffer[STRETCH];
@@ -52,8 +52,7 @@ static void rows_piece(void *arg, int64_t first, int64_t last)
 
 	for (int64_t j = first; j < last; j++)
 		for (int64_t i = 0; i < p->m; i += DOT_ROWS)
-			row_by_rows(p, kn, j, i,
-				    p->m - i < DOT_ROWS ? (int)(p->m - i) : DOT_ROWS);
+			row_by_rows(p, kn, j, i, p->m - i < DOT_ROWS ? (int)(p->m - i) : DOT_ROWS);
 }
 
 int gemm_rows(const struct product *p, struct rt_error *err)
@@ -69,10 +68,10 @@ int gemm_rows(const struct product *p, struct rt_error *err)
 /* ---- 8-bit activations ------------------------------------------------------------------ */
 
 enum {
-	INT8_ROWS = 64,         /* rows of a that share one unpacking of b */
-	AHEAD = 8,              /* stretches of AFFINE that are unpacked together */
-	ROUND_GRAIN = 1 << 15,  /* activations that one piece of work rounds */
-	INT8_GRAIN = 1 << 16    /* weights that one piece multiplies */
+	INT8_ROWS = 64,        /* rows of a that share one unpacking of b */
+	AHEAD = 8,             /* stretches of AFFINE that are unpacked together */
+	ROUND_GRAIN = 1 << 15, /* activations that one piece of work rounds */
+	INT8_GRAIN = 1 << 16   /* weights that one piece multiplies */
 };
 
 struct int8_job {
@@ -90,8 +89,8 @@ static void round_rows(void *arg, int64_t first, int64_t last)
 
 	for (int64_t i = first; i < last; i++)
 		j->kernels->int8_row((const float *)p->a.data + i * p->a.row, p->k, j->q + i * p->k,
-				     j->scale + i * (p->k / INT8_GROUP),
-				     j->sums + i * (p->k / AFFINE_GROUP));
+		                     j->scale + i * (p->k / INT8_GROUP),
+		                     j->sums + i * (p->k / AFFINE_GROUP));
 }
 
 static bool has_min(int64_t dtype)
@@ -111,7 +110,7 @@ static void int8_row(const struct int8_job *j, const char *row, int64_t i, int64
 
 	if (j->kernels->direct[p->b.dtype]) {
 		j->kernels->direct[p->b.dtype](row, p->k, j->q + i * p->k,
-					       j->scale + i * (p->k / INT8_GROUP), p->k, rows, sum);
+		                               j->scale + i * (p->k / INT8_GROUP), p->k, rows, sum);
 		return;
 	}
 	for (int64_t k = 0; k < p->k; k += AHEAD * AFFINE) {
@@ -119,14 +118,14 @@ static void int8_row(const struct int8_job *j, const char *row, int64_t i, int64
 
 		for (int64_t c = k; c < last; c += AFFINE, row += bytes)
 			j->kernels->unpack[p->b.dtype](row, last - c < AFFINE ? last - c : AFFINE,
-						       &w[(c - k) / AFFINE]);
+			                               &w[(c - k) / AFFINE]);
 		for (int64_t c = k; c < last; c += AFFINE) {
 			const int64_t at = i * p->k + c;
 
 			j->kernels->int8_dots(&w[(c - k) / AFFINE], min,
-					      last - c < AFFINE ? last - c : AFFINE, j->q + at,
-					      j->scale + at / INT8_GROUP, j->sums + at / AFFINE_GROUP,
-					      p->k, rows, sum);
+			                      last - c < AFFINE ? last - c : AFFINE, j->q + at,
+			                      j->scale + at / INT8_GROUP,
+			                      j->sums + at / AFFINE_GROUP, p->k, rows, sum);
 		}
 	}
 }
@@ -153,7 +152,7 @@ int gemm_int8(const struct product *p, struct rt_error *err)
 	const int64_t   n = p->m * p->k;
 
 	j.scale = workspace_take((size_t)(n / INT8_GROUP) * sizeof *j.scale +
-				 (size_t)(n / AFFINE_GROUP) * sizeof *j.sums + (size_t)n);
+	                         (size_t)(n / AFFINE_GROUP) * sizeof *j.sums + (size_t)n);
 	if (!j.scale)
 		return rt_fail_nomem(err, "a matrix product");
 	j.sums = (int16_t *)(j.scale + n / INT8_GROUP);

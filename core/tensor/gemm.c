@@ -33,7 +33,7 @@ struct job {
 
 /* `count` rows from `row`, [k0, k0 + n) of each, as a panel `width` wide. */
 static void pack_panel(const struct kernels *kn, const struct operand *o, int64_t row, int count,
-		       int width, int64_t k0, int64_t n, float *dst)
+                       int width, int64_t k0, int64_t n, float *dst)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(o->dtype);
 	const int64_t               origin = row * o->row + k0 * o->k;
@@ -55,7 +55,7 @@ static void pack_panel(const struct kernels *kn, const struct operand *o, int64_
 			else
 				for (int i = 0; i < count; i++)
 					kn->load[o->dtype](AT(origin + p * o->k + i * o->row), 1,
-							   dst + i);
+					                   dst + i);
 			for (int i = count; i < width; i++)
 				dst[i] = 0.0f;
 		}
@@ -89,7 +89,7 @@ static void pack_b(const struct job *j, int64_t t)
 	const int w = j->kernels->nr;
 
 	pack_panel(j->kernels, &j->p->b, j->j0 + t * w, part(j->n, t * w, w), w, j->k0, j->k,
-		   j->b + t * w * j->k);
+	           j->b + t * w * j->k);
 }
 
 /* Panels of b, unless they are packed already, then those of a. */

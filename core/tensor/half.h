@@ -29,7 +29,7 @@ static inline uint32_t half_to_bits(float f)
 static inline float f16_to_f32(uint16_t h)
 {
 	const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, body = (uint32_t)(h & 0x7fffu) << 13;
-	const uint32_t high = body + (112u << 23);           /* 127 - 15 */
+	const uint32_t high = body + (112u << 23);                                   /* 127 - 15 */
 	const float    low = half_from_bits(body + (113u << 23)) - 6.103515625e-05f; /* 2^-14 */
 	uint32_t       r = body < (1u << 23) ? half_to_bits(low) : high;
 

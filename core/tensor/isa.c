@@ -33,14 +33,12 @@ static bool has_vnni(void)
 
 const struct isa isa_all[] = {
 #if defined(TENSOR_X86)
-	{ &kernels_vnni, "avx512", has_vnni },
-	{ &kernels_avx512, "avx512", has_avx512 },
+	{ &kernels_vnni, "avx512", has_vnni },   { &kernels_avx512, "avx512", has_avx512 },
 	{ &kernels_avx2, "avx2", has_avx2 },
 #elif defined(TENSOR_NEON)
 	{ &kernels_neon, "neon", always },
 #endif
-	{ &kernels_generic, "generic", always },
-	{ NULL, NULL, NULL },
+	{ &kernels_generic, "generic", always }, { NULL, NULL, NULL },
 };
 
 static const struct kernels *_Atomic chosen;
@@ -77,12 +75,14 @@ int rt_isa_init(struct rt_error *err)
 	const struct kernels *k = find(wish);
 
 	if (!k && known(wish))
-		return rt_fail(err, RT_E_USAGE,
-			       "RETORT_ISA=%s: this processor or this build lacks it; the best here "
-			       "is %s", wish, find(NULL)->isa);
+		return rt_fail(
+			err, RT_E_USAGE,
+			"RETORT_ISA=%s: this processor or this build lacks it; the best here "
+			"is %s",
+			wish, find(NULL)->isa);
 	if (!k)
 		return rt_fail(err, RT_E_USAGE,
-			       "RETORT_ISA=%s is unknown; use generic, avx2, avx512 or neon", wish);
+		               "RETORT_ISA=%s is unknown; use generic, avx2, avx512 or neon", wish);
 	atomic_store(&chosen, k);
 	return 0;
 }

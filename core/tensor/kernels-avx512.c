@@ -10,7 +10,7 @@
 #define MR           14
 #define NV           2
 
-#define DOT32(u, s) _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1))
+#define DOT32(u, s)  _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1))
 
 #include "tensor/direct-avx2.inc.c"
 #include "tensor/int8-avx2.inc.c"

@@ -31,8 +31,8 @@ static inline __m512 twice(const float *scale, int64_t n)
 }
 
 static void int8_dots_vnni(const struct affine *w, bool min, int64_t n, const int8_t *q,
-			   const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
-			   float *ret)
+                           const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
+                           float *ret)
 {
 	const __mmask16 groups = (__mmask16)((1u << n / 16) - 1u);
 	const __m512    ws = _mm512_maskz_loadu_ps(groups, w->scale);
@@ -43,21 +43,22 @@ static void int8_dots_vnni(const struct affine *w, bool min, int64_t n, const in
 		const int8_t *x = q + r * ld;
 		const __m512  as = twice(scale + r * (ld / INT8_GROUP), n / INT8_GROUP);
 		const __m512i counts = _mm512_cvtepi16_epi32(
-		        _mm256_maskz_loadu_epi16(groups, sums + r * (ld / AFFINE_GROUP)));
+			_mm256_maskz_loadu_epi16(groups, sums + r * (ld / AFFINE_GROUP)));
 		__m512 sum = _mm512_mul_ps(_mm512_mul_ps(less, as), _mm512_cvtepi32_ps(counts));
 		float  s[16];
 
 		_mm512_storeu_ps(s, _mm512_mul_ps(ws, as));
 		sum = _mm512_sub_ps(_mm512_setzero_ps(), sum);
 		for (int64_t i = 0; i < n; i += 64) {
-			const __mmask64 k = n - i >= 64 ? ~(__mmask64)0 : ~(__mmask64)0 >> (64 - (n - i));
-			const __m512i   u = _mm512_xor_si512(_mm512_maskz_loadu_epi8(k, w->q + i),
-							     _mm512_set1_epi8(-128));
-			const __m512i   a = _mm512_maskz_loadu_epi8(k, x + i);
-			const __m512i   dot = _mm512_dpbusd_epi32(_mm512_setzero_si512(), u, a);
+			const __mmask64 k =
+				n - i >= 64 ? ~(__mmask64)0 : ~(__mmask64)0 >> (64 - (n - i));
+			const __m512i u = _mm512_xor_si512(_mm512_maskz_loadu_epi8(k, w->q + i),
+			                                   _mm512_set1_epi8(-128));
+			const __m512i a = _mm512_maskz_loadu_epi8(k, x + i);
+			const __m512i dot = _mm512_dpbusd_epi32(_mm512_setzero_si512(), u, a);
 
-			sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), spread(_mm_loadu_ps(s + i / 16)),
-					      sum);
+			sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot),
+			                      spread(_mm_loadu_ps(s + i / 16)), sum);
 		}
 		ret[r] += _mm512_reduce_add_ps(sum);
 	}

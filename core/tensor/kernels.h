@@ -12,10 +12,11 @@
 #include <retort/tensor.h>
 
 enum {
-	AFFINE = 256,                   /* elements that are unpacked at once */
-	AFFINE_GROUP = 16,              /* elements that share scale and min */
-	GEMM_MAX_MR = 16, GEMM_MAX_NR = 32,
-	DOT_ROWS = 4                    /* rows that one pass of dots() serves */
+	AFFINE = 256,      /* elements that are unpacked at once */
+	AFFINE_GROUP = 16, /* elements that share scale and min */
+	GEMM_MAX_MR = 16,
+	GEMM_MAX_NR = 32,
+	DOT_ROWS = 4 /* rows that one pass of dots() serves */
 };
 
 /* Every block type of GGUF says the same thing in its own way: element = scale * q - min, the
@@ -42,7 +43,7 @@ struct kernels {
 
 	/* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is
 	 * k rows of nr: panels as gemm.c packs them. */
-	int  mr, nr;
+	int mr, nr;
 	void (*gemm)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
 	/* Pack `count` (at most mr or nr) rows of k contiguous floats, `ld` apart, into a panel
 	 * `width` wide, padded with zeros. */
@@ -57,17 +58,17 @@ struct kernels {
 	/* Unpacked weights (n <= AFFINE of them) times the same stretch of `rows` int8 rows; adds
 	 * to ret[r].  Row r's q, scale and sums start at r * ld, r * ld / 32, r * ld / 16. */
 	void (*int8_dots)(const struct affine *w, bool min, int64_t n, const int8_t *q,
-			  const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
-			  float *ret);
+	                  const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
+	                  float *ret);
 
 	/* The same for a whole row of blocks as it is stored, n a multiple of 32; NULL where
 	 * int8_dots() has to do. */
 	void (*direct[RT_DTYPES])(const void *w, int64_t n, const int8_t *q, const float *scale,
-				  int64_t ld, int64_t rows, float *ret);
+	                          int64_t ld, int64_t rows, float *ret);
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */
-	float  (*max)(const float *x, int64_t n);
+	float (*max)(const float *x, int64_t n);
 	double (*sum_exp)(const float *x, int64_t n, float shift, float *dst);
 	double (*sum_squares)(const float *x, int64_t n);
 	double (*sum_products)(const float *x, const float *y, int64_t n);
@@ -75,7 +76,7 @@ struct kernels {
 	/* y = silu(gate) * up, and the gradients of both. */
 	void (*swiglu)(const float *gate, const float *up, float *y, int64_t n);
 	void (*swiglu_backward)(const float *gate, const float *up, const float *dy, float *dgate,
-				float *dup, int64_t n);
+	                        float *dup, int64_t n);
 };
 
 extern const struct kernels kernels_generic, kernels_avx2, kernels_avx512, kernels_vnni,

@@ -40,20 +40,24 @@ static struct rt_tensor pad(const struct rt_tensor *t)
 }
 
 static int check_operand(const struct rt_tensor *t, int along, const char *name,
-			 struct rt_error *err)
+                         struct rt_error *err)
 {
 	const struct dtype *d = dtype_of(t->dtype);
 
 	if (!d || !d->info.to_float)
-		return rt_fail(err, RT_E_UNSUP, "matrix %s has storage type %u, which cannot be "
-			       "multiplied", name, (unsigned)t->dtype);
+		return rt_fail(err, RT_E_UNSUP,
+		               "matrix %s has storage type %u, which cannot be "
+		               "multiplied",
+		               name, (unsigned)t->dtype);
 	if (d->info.block == 1)
 		return 0;
 	if (t->stride[along] != 1 || t->dim[along] % d->info.block ||
 	    t->stride[5 - along] % d->info.block || t->stride[0] % d->info.block ||
 	    t->stride[1] % d->info.block)
-		return rt_fail(err, RT_E_SHAPE, "blocks of %s (%s) must lie along the sum and be "
-			       "whole", name, d->info.name);
+		return rt_fail(err, RT_E_SHAPE,
+		               "blocks of %s (%s) must lie along the sum and be "
+		               "whole",
+		               name, d->info.name);
 	return 0;
 }
 
@@ -64,18 +68,21 @@ static int check(const struct call *k, struct rt_error *err)
 
 	if (k->c.dtype != RT_F32)
 		return rt_fail(err, RT_E_UNSUP, "a product is f32, not of storage type %u",
-			       (unsigned)k->c.dtype);
+		               (unsigned)k->c.dtype);
 	if (a[3] != b[2] || c[2] != a[2] || c[3] != b[3])
-		return rt_fail(err, RT_E_SHAPE, "%lld x %lld times %lld x %lld does not give "
-			       "%lld x %lld", (long long)a[2], (long long)a[3], (long long)b[2],
-			       (long long)b[3], (long long)c[2], (long long)c[3]);
+		return rt_fail(err, RT_E_SHAPE,
+		               "%lld x %lld times %lld x %lld does not give "
+		               "%lld x %lld",
+		               (long long)a[2], (long long)a[3], (long long)b[2], (long long)b[3],
+		               (long long)c[2], (long long)c[3]);
 	for (int i = 0; i < 2; i++)
 		if ((a[i] != c[i] && a[i] != 1) || (b[i] != c[i] && b[i] != 1))
-			return rt_fail(err, RT_E_SHAPE, "batches of %lld and %lld matrices do not "
-				       "give %lld", (long long)a[i], (long long)b[i],
-				       (long long)c[i]);
+			return rt_fail(err, RT_E_SHAPE,
+			               "batches of %lld and %lld matrices do not "
+			               "give %lld",
+			               (long long)a[i], (long long)b[i], (long long)c[i]);
 	if (k->o.bias && (k->o.bias->dtype != RT_F32 || k->o.bias->ndim != 1 ||
-			  k->o.bias->dim[0] != c[3] || k->o.bias->stride[0] != 1))
+	                  k->o.bias->dim[0] != c[3] || k->o.bias->stride[0] != 1))
 		return rt_fail(err, RT_E_SHAPE, "a bias is f32 [%lld]", (long long)c[3]);
 	r = check_operand(&k->a, 3, "a", err);
 	return r ? r : check_operand(&k->b, 2, "b", err);
@@ -147,20 +154,25 @@ static int check_finite(const struct product *p, struct rt_error *err)
 	for (int64_t i = 0; i < p->m; i++)
 		for (int64_t j = 0; j < p->n; j++)
 			if (!isfinite(p->c[i * p->ldc + j]))
-				return rt_fail(err, RT_E_NUMERIC, "element (%lld, %lld) of a product "
-					       "is %g", (long long)i, (long long)j,
-					       (double)p->c[i * p->ldc + j]);
+				return rt_fail(err, RT_E_NUMERIC,
+				               "element (%lld, %lld) of a product "
+				               "is %g",
+				               (long long)i, (long long)j,
+				               (double)p->c[i * p->ldc + j]);
 	return 0;
 }
 
 static int one(struct call *k, int64_t index, struct rt_error *err)
 {
-	const int64_t    x = index / k->c.dim[1], y = index % k->c.dim[1];
-	const int64_t    column = k->c.dim[3] == 1 ? 1 : k->c.stride[3];
-	const int64_t   *as = k->a.stride, *bs = k->b.stride, *cs = k->c.stride;
-	struct product   p = { .m = k->c.dim[2], .n = k->c.dim[3], .k = k->a.dim[3],
-			       .ldc = cs[2], .alpha = k->o.alpha };
-	int              r;
+	const int64_t  x = index / k->c.dim[1], y = index % k->c.dim[1];
+	const int64_t  column = k->c.dim[3] == 1 ? 1 : k->c.stride[3];
+	const int64_t *as = k->a.stride, *bs = k->b.stride, *cs = k->c.stride;
+	struct product p = { .m = k->c.dim[2],
+		             .n = k->c.dim[3],
+		             .k = k->a.dim[3],
+		             .ldc = cs[2],
+		             .alpha = k->o.alpha };
+	int            r;
 
 	p.a = (struct operand){ rt_at(&k->a, x * as[0] + y * as[1]), k->a.dtype, as[2], as[3] };
 	p.b = (struct operand){ rt_at(&k->b, x * bs[0] + y * bs[1]), k->b.dtype, bs[3], bs[2] };
@@ -188,10 +200,12 @@ static void batch_piece(void *arg, int64_t first, int64_t last)
 }
 
 int rt_matmul(const struct rt_tensor *a, const struct rt_tensor *b, const struct rt_tensor *c,
-	      const struct rt_matmul_options *options, struct rt_error *err)
+              const struct rt_matmul_options *options, struct rt_error *err)
 {
 	static const struct rt_matmul_options standard = RT_MATMUL_DEFAULT;
-	struct call k = { .a = pad(a), .b = pad(b), .c = pad(c), .o = options ? *options : standard };
+	struct call                           k = {
+					  .a = pad(a), .b = pad(b), .c = pad(c), .o = options ? *options : standard
+	};
 	const int64_t batch = k.c.dim[0] * k.c.dim[1];
 	int           r = check(&k, err);
 

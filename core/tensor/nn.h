@@ -35,19 +35,19 @@ void nn_bias_backward(struct nn_heads dy, float *dbias);
  * y may be either of them, as may dgate and dup. */
 void nn_swiglu(struct nn_heads gate, struct nn_heads up, struct nn_heads y);
 void nn_swiglu_backward(struct nn_heads gate, struct nn_heads up, struct nn_heads dy,
-			struct nn_heads dgate, struct nn_heads dup);
+                        struct nn_heads dgate, struct nn_heads dup);
 
 /* ---- norm and positions ----------------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x^2) + eps) * weight over each head of n (Zhang and Sennrich 2019).  y may
  * be x.  ret_scale[rows * heads] gets 1 / sqrt(...), for backward; or NULL. */
 void nn_rmsnorm(struct nn_heads x, const float *weight, double eps, struct nn_heads y,
-		float *ret_scale);
+                float *ret_scale);
 
 /* x is what forward got.  dx is written, or added to with `add`; it may be dy, or have data
  * NULL.  dweight may be NULL. */
 void nn_rmsnorm_backward(struct nn_heads x, const float *weight, const float *scale,
-			 struct nn_heads dy, struct nn_heads dx, bool add, float *dweight);
+                         struct nn_heads dy, struct nn_heads dx, bool add, float *dweight);
 
 /* Rotary positions (Su 2021), in place, the two halves of the first `dim` elements of a head
  * forming the pairs, as Hugging Face lays them out.  cos and sin are [rows, dim / 2]: those of
@@ -79,29 +79,28 @@ struct nn_attention {
  * span become 0.  ret_lse[q.rows * q.heads] gets the logarithms of the softmax's sums, for
  * backward; or NULL.  RT_E_SHAPE, RT_E_NOMEM. */
 int nn_attention(const struct nn_attention *o, struct nn_heads q, struct nn_heads k,
-		 struct nn_heads v, struct nn_heads out, float *ret_lse, struct rt_error *err);
+                 struct nn_heads v, struct nn_heads out, float *ret_lse, struct rt_error *err);
 
 /* dq, dk, dv are written, rows in no span as 0.  No key row is in two spans. */
 int nn_attention_backward(const struct nn_attention *o, struct nn_heads q, struct nn_heads k,
-			  struct nn_heads v, struct nn_heads out, const float *lse,
-			  struct nn_heads dout, struct nn_heads dq, struct nn_heads dk,
-			  struct nn_heads dv, struct rt_error *err);
+                          struct nn_heads v, struct nn_heads out, const float *lse,
+                          struct nn_heads dout, struct nn_heads dq, struct nn_heads dk,
+                          struct nn_heads dv, struct rt_error *err);
 
 /* ---- tokens ----------------------------------------------------------------------------- */
 
 /* y[r] = table[id[r]] for a table [entries, n] of any type.  RT_E_RANGE for an id outside. */
 int nn_embedding(const struct rt_tensor *table, const int32_t *id, struct nn_heads y,
-		 struct rt_error *err);
+                 struct rt_error *err);
 
 /* dtable[id[r]] += dy[r], in the order of rows. */
 void nn_embedding_backward(const int32_t *id, struct nn_heads dy, float *dtable);
 
 /* Over the last dimension of [rows, n]; y may be x.  With check, RT_E_NUMERIC for a row with
  * NaN or +infinity, or with -infinity alone. */
-int nn_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check,
-	       struct rt_error *err);
+int nn_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check, struct rt_error *err);
 int nn_log_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check,
-		   struct rt_error *err);
+                   struct rt_error *err);
 
 enum { NN_IGNORE = -100 }; /* a label that does not count */
 
@@ -109,8 +108,8 @@ enum { NN_IGNORE = -100 }; /* a label that does not count */
  * holding more than `max_bytes` of logits.  One pass computes them and, where coef is given,
  * the gradients of sum coef[r] * logp[r]. */
 struct nn_head {
-	const struct rt_tensor *weight; /* [vocabulary, n] of any type */
-	float                   scale;  /* 1, or 1 / temperature */
+	const struct rt_tensor *weight;    /* [vocabulary, n] of any type */
+	float                   scale;     /* 1, or 1 / temperature */
 	int64_t                 max_bytes; /* 0: 128 MiB */
 	bool                    check;
 };
@@ -123,13 +122,13 @@ struct nn_head {
  *                       dhidden.  Ignored rows have gradient 0.
  * RT_E_RANGE for a label outside, RT_E_NUMERIC with check, RT_E_NOMEM. */
 int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
-	     const float *coef, float *ret_logp, float *ret_entropy, float *dhidden,
-	     float *dweight, struct rt_error *err);
+             const float *coef, float *ret_logp, float *ret_entropy, float *dhidden, float *dweight,
+             struct rt_error *err);
 
 /* Mean of -log p(label) over the labels that count, and its gradients times `weight`:
  * nn_logps() with coef = -weight / count.  No counted label gives loss 0 and no gradient. */
 int nn_cross_entropy(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
-		     float weight, double *ret_loss, int64_t *ret_count, float *dhidden,
-		     float *dweight, struct rt_error *err);
+                     float weight, double *ret_loss, int64_t *ret_count, float *dhidden,
+                     float *dweight, struct rt_error *err);
 
 #endif

@@ -36,7 +36,8 @@ static void forward(void *arg, int64_t first, int64_t last)
 		for (int64_t h = 0; h < j->x.heads; h++) {
 			const float *x = head(j->x, r, h);
 			float       *y = head(j->y, r, h);
-			const float  s = (float)(1.0 / sqrt(kn->sum_squares(x, n) / (double)n + j->eps));
+			const float  s =
+				(float)(1.0 / sqrt(kn->sum_squares(x, n) / (double)n + j->eps));
 
 			for (int64_t i = 0; i < n; i++)
 				y[i] = x[i] * s * j->weight[i];
@@ -46,7 +47,7 @@ static void forward(void *arg, int64_t first, int64_t last)
 }
 
 void nn_rmsnorm(struct nn_heads x, const float *weight, double eps, struct nn_heads y,
-		float *ret_scale)
+                float *ret_scale)
 {
 	struct job j = { .x = x, .y = y, .weight = weight, .eps = eps, .ret_scale = ret_scale };
 
@@ -96,10 +97,15 @@ static void backward_weight(void *arg, int64_t first, int64_t last)
 }
 
 void nn_rmsnorm_backward(struct nn_heads x, const float *weight, const float *scale,
-			 struct nn_heads dy, struct nn_heads dx, bool add, float *dweight)
+                         struct nn_heads dy, struct nn_heads dx, bool add, float *dweight)
 {
-	struct job j = { .x = x, .y = dy, .dx = dx, .weight = weight, .scale = scale,
-			 .dweight = dweight, .add = add };
+	struct job j = { .x = x,
+		         .y = dy,
+		         .dx = dx,
+		         .weight = weight,
+		         .scale = scale,
+		         .dweight = dweight,
+		         .add = add };
 
 	/* First, because dx may be dy. */
 	if (dweight)
@@ -140,8 +146,9 @@ static void turn(void *arg, int64_t first, int64_t last)
 
 void nn_rotary(struct nn_heads x, const float *cos, const float *sin, int64_t dim, bool backward)
 {
-	struct turn t = { .x = x, .cos = cos, .sin = sin, .half = dim / 2,
-			  .sign = backward ? -1.0f : 1.0f };
+	struct turn t = {
+		.x = x, .cos = cos, .sin = sin, .half = dim / 2, .sign = backward ? -1.0f : 1.0f
+	};
 
 	rt_parallel(x.rows, rows_of(x), turn, &t);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 const int8_t block_iq4_levels[16] = { -127, -104, -83, -65, -49, -35, -22, -10,
-				      1,    13,   25,  38,  53,  69,  89,  113 };
+	                              1,    13,   25,  38,  53,  69,  89,  113 };
 
 static void put16(uint8_t *p, uint16_t x)
 {
@@ -27,7 +27,7 @@ static void put_nibbles(const struct fit *f, uint8_t *p)
 	for (int b = 0; b < 4; b++)
 		for (int i = 0; i < 32; i++)
 			p[32 * b + i] = (uint8_t)((f->q[64 * b + i] & 15) |
-						  (f->q[64 * b + 32 + i] & 15) << 4);
+			                          (f->q[64 * b + 32 + i] & 15) << 4);
 }
 
 static void put_q2_k(const struct fit *f, uint8_t *p)
@@ -96,7 +96,7 @@ static void put_q6_k(const struct fit *f, uint8_t *p)
 			p[64 * half + i] = (uint8_t)((a & 15) | (c & 15) << 4);
 			p[64 * half + 32 + i] = (uint8_t)((b & 15) | (d & 15) << 4);
 			p[128 + 32 * half + i] =
-			        (uint8_t)(a >> 4 | b >> 4 << 2 | c >> 4 << 4 | d >> 4 << 6);
+				(uint8_t)(a >> 4 | b >> 4 << 2 | c >> 4 << 4 | d >> 4 << 6);
 		}
 	for (int j = 0; j < 16; j++)
 		p[192 + j] = (uint8_t)f->scale[j];
@@ -157,7 +157,7 @@ static const struct fit_affine levels_q5_k = { 31, 32, 63 };
 			struct fit f = { 0 };                                                      \
 			float      w[FIT_N];                                                       \
                                                                                                    \
-			weights(importance, b * (block), block, w);                                \
+			weights(importance, b *(block), block, w);                                 \
 			fit_##form(&levels_##type, src + b * (block), w, block, &f);               \
 			put_##type(&f, (uint8_t *)dst + b * (bytes));                              \
 		}                                                                                  \

@@ -50,7 +50,7 @@ static int run(struct job *j, int64_t rows, bool check, struct rt_error *err)
 	rt_parallel(rows, 1 + 16384 / (j->n + 1), softmax_rows, j);
 	if (check && atomic_load(&j->bad))
 		return rt_fail(err, RT_E_NUMERIC, "logits of row %lld are not finite",
-			       (long long)atomic_load(&j->bad) - 1);
+		               (long long)atomic_load(&j->bad) - 1);
 	return 0;
 }
 
@@ -62,7 +62,7 @@ int nn_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check, st
 }
 
 int nn_log_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check,
-		   struct rt_error *err)
+                   struct rt_error *err)
 {
 	struct job j = { .x = x, .y = y, .n = n, .logarithm = true };
 
@@ -125,8 +125,8 @@ static void finish_rows(void *arg, int64_t first, int64_t last)
 
 /* dhidden and dweight out of the gradient of the logits of some rows. */
 static int products_back(const struct nn_head *head, const struct rt_tensor *dlogits,
-			 struct nn_heads hidden, float *dhidden, float *dweight,
-			 struct rt_error *err)
+                         struct nn_heads hidden, float *dhidden, float *dweight,
+                         struct rt_error *err)
 {
 	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 	struct rt_tensor         h = rt_matrix(hidden.data, hidden.rows, hidden.n);
@@ -150,7 +150,7 @@ static int products_back(const struct nn_head *head, const struct rt_tensor *dlo
 }
 
 static int one_chunk(const struct nn_head *head, struct chunk *c, struct nn_heads hidden,
-		     float *dhidden, float *dweight, struct rt_error *err)
+                     float *dhidden, float *dweight, struct rt_error *err)
 {
 	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 	struct rt_tensor         h = rt_matrix(hidden.data, hidden.rows, hidden.n);
@@ -170,24 +170,25 @@ static int one_chunk(const struct nn_head *head, struct chunk *c, struct nn_head
 }
 
 static int check_labels(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
-			struct rt_error *err)
+                        struct rt_error *err)
 {
 	const struct rt_tensor *w = head->weight;
 
 	if (w->ndim != 2 || w->dim[1] != hidden.n || hidden.heads != 1)
 		return rt_fail(err, RT_E_SHAPE, "a head of %lld columns does not take rows of %lld",
-			       (long long)w->dim[1], (long long)hidden.n);
+		               (long long)w->dim[1], (long long)hidden.n);
 	for (int64_t r = 0; r < hidden.rows; r++)
 		if (label[r] != NN_IGNORE && (label[r] < 0 || label[r] >= w->dim[0]))
-			return rt_fail(err, RT_E_RANGE, "label %ld at position %lld is outside the "
-				       "vocabulary of %lld", (long)label[r], (long long)r,
-				       (long long)w->dim[0]);
+			return rt_fail(err, RT_E_RANGE,
+			               "label %ld at position %lld is outside the "
+			               "vocabulary of %lld",
+			               (long)label[r], (long long)r, (long long)w->dim[0]);
 	return 0;
 }
 
 int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
-	     const float *coef, float *ret_logp, float *ret_entropy, float *dhidden,
-	     float *dweight, struct rt_error *err)
+             const float *coef, float *ret_logp, float *ret_entropy, float *dhidden, float *dweight,
+             struct rt_error *err)
 {
 	const int64_t vocabulary = head->weight->dim[0], rows = hidden.rows;
 	const int64_t budget = head->max_bytes > 0 ? head->max_bytes : MAX_BYTES;
@@ -203,25 +204,28 @@ int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *
 		return rt_fail_nomem(err, "logits");
 	for (int64_t i = 0; i < rows && r == 0; i += step) {
 		struct nn_heads part = hidden;
-		struct chunk    c = { .logits = logits, .vocabulary = vocabulary,
-				      .label = label + i, .coef = coef ? coef + i : NULL,
-				      .logp = ret_logp ? ret_logp + i : NULL,
-				      .entropy = ret_entropy ? ret_entropy + i : NULL };
+		struct chunk    c = { .logits = logits,
+			              .vocabulary = vocabulary,
+			              .label = label + i,
+			              .coef = coef ? coef + i : NULL,
+			              .logp = ret_logp ? ret_logp + i : NULL,
+			              .entropy = ret_entropy ? ret_entropy + i : NULL };
 
 		part.data += i * hidden.ld;
 		part.rows = rows - i < step ? rows - i : step;
-		r = one_chunk(head, &c, part, dhidden ? dhidden + i * hidden.n : NULL, dweight, err);
+		r = one_chunk(head, &c, part, dhidden ? dhidden + i * hidden.n : NULL, dweight,
+		              err);
 		if (r == RT_E_NUMERIC)
 			r = rt_within(err, r, "rows %lld to %lld", (long long)i,
-				      (long long)(i + part.rows - 1));
+			              (long long)(i + part.rows - 1));
 	}
 	rt_free(logits);
 	return r;
 }
 
 int nn_cross_entropy(const struct nn_head *head, struct nn_heads hidden, const int32_t *label,
-		     float weight, double *ret_loss, int64_t *ret_count, float *dhidden,
-		     float *dweight, struct rt_error *err)
+                     float weight, double *ret_loss, int64_t *ret_count, float *dhidden,
+                     float *dweight, struct rt_error *err)
 {
 	const bool gradient = dhidden || dweight;
 	float     *coef, *logp = rt_alloc((size_t)hidden.rows * 2, sizeof *logp);
@@ -236,7 +240,8 @@ int nn_cross_entropy(const struct nn_head *head, struct nn_heads hidden, const i
 		count += label[i] != NN_IGNORE;
 	for (int64_t i = 0; i < hidden.rows; i++)
 		coef[i] = count ? -weight / (float)count : 0.0f;
-	r = nn_logps(head, hidden, label, gradient ? coef : NULL, logp, NULL, dhidden, dweight, err);
+	r = nn_logps(head, hidden, label, gradient ? coef : NULL, logp, NULL, dhidden, dweight,
+	             err);
 	for (int64_t i = 0; i < hidden.rows; i++)
 		sum -= logp[i];
 	rt_free(logp);

@@ -28,25 +28,29 @@ struct rt_tensor rt_matrix(const float *data, int64_t rows, int64_t columns)
 }
 
 int rt_tensor_init(struct rt_tensor *t, int64_t dtype, int ndim, const int64_t *dim, void *data,
-		   struct rt_error *err)
+                   struct rt_error *err)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(dtype);
 	int64_t                     n;
 
 	if (!info)
 		return rt_fail(err, RT_E_UNSUP, "storage type %lld is not supported",
-			       (long long)dtype);
+		               (long long)dtype);
 	if (ndim < 1 || ndim > RT_MAX_DIM)
 		return rt_fail(err, RT_E_SHAPE, "%d dimensions; 1 to %d are supported", ndim,
-			       RT_MAX_DIM);
+		               RT_MAX_DIM);
 	n = info->bytes;
 	for (int i = 0; i < ndim; i++)
 		if (dim[i] < 0 || __builtin_mul_overflow(n, dim[i] ? dim[i] : 1, &n))
-			return rt_fail(err, RT_E_SHAPE, "dimension %d of size %lld: below 0, or "
-				       "more bytes than can be counted", i, (long long)dim[i]);
+			return rt_fail(err, RT_E_SHAPE,
+			               "dimension %d of size %lld: below 0, or "
+			               "more bytes than can be counted",
+			               i, (long long)dim[i]);
 	if (dim[ndim - 1] % info->block)
-		return rt_fail(err, RT_E_SHAPE, "rows of %lld elements are no whole blocks of %lld "
-			       "(%s)", (long long)dim[ndim - 1], (long long)info->block, info->name);
+		return rt_fail(err, RT_E_SHAPE,
+		               "rows of %lld elements are no whole blocks of %lld "
+		               "(%s)",
+		               (long long)dim[ndim - 1], (long long)info->block, info->name);
 	*t = rt_tensor(data, (enum rt_dtype)dtype, ndim, dim);
 	return 0;
 }

@@ -9,9 +9,9 @@ enum { KEPT = 64 };
 
 /* A slot is taken by exchanging its state; its memory belongs to who took it. */
 static struct slot {
-	atomic_int     taken;
-	void *_Atomic  data; /* others look at it to find their own */
-	size_t         bytes;
+	atomic_int    taken;
+	void *_Atomic data; /* others look at it to find their own */
+	size_t        bytes;
 } slots[KEPT];
 
 void *workspace_take(size_t bytes)
@@ -22,7 +22,8 @@ void *workspace_take(size_t bytes)
 		if (atomic_exchange(&s->taken, 1))
 			continue;
 		if (s->bytes < bytes) {
-			void *old = atomic_exchange(&s->data, NULL); /* else its address may turn up twice */
+			void *old = atomic_exchange(&s->data,
+			                            NULL); /* else its address may turn up twice */
 
 			rt_free(old);
 			s->data = rt_alloc_aligned(bytes, 1);

@@ -40,10 +40,14 @@ static const struct {
 	const char *name;
 	unsigned    types; /* bits 1 << enum rt_json_type */
 } types[] = {
-	{ "object", 1 << RT_JSON_OBJECT },  { "dict", 1 << RT_JSON_OBJECT },
-	{ "array", 1 << RT_JSON_ARRAY },    { "tuple", 1 << RT_JSON_ARRAY },
-	{ "string", 1 << RT_JSON_STRING },  { "integer", 1 << RT_JSON_INT },
-	{ "boolean", 1 << RT_JSON_BOOL },   { "null", 1 << RT_JSON_NULL },
+	{ "object", 1 << RT_JSON_OBJECT },
+	{ "dict", 1 << RT_JSON_OBJECT },
+	{ "array", 1 << RT_JSON_ARRAY },
+	{ "tuple", 1 << RT_JSON_ARRAY },
+	{ "string", 1 << RT_JSON_STRING },
+	{ "integer", 1 << RT_JSON_INT },
+	{ "boolean", 1 << RT_JSON_BOOL },
+	{ "null", 1 << RT_JSON_NULL },
 	{ "number", 1 << RT_JSON_INT | 1 << RT_JSON_REAL },
 	{ "float", 1 << RT_JSON_INT | 1 << RT_JSON_REAL },
 	{ "any", ~0u },
@@ -78,7 +82,8 @@ static int check_type(struct match *m, const struct rt_json *want, const struct 
 		r = type_bits(m, want, &bits);
 	if (r < 0 || bits & 1u << rt_json_type(value))
 		return r;
-	if (rt_json_is(value, RT_JSON_REAL) && bits & 1u << RT_JSON_INT && whole(rt_json_real(value, 0.5)))
+	if (rt_json_is(value, RT_JSON_REAL) && bits & 1u << RT_JSON_INT &&
+	    whole(rt_json_real(value, 0.5)))
 		return 1; /* 3.0 is an integer (draft 6 on) */
 	return no(m, "is %s, not %s", rt_json_type_name(value),
 	          rt_json_string(want) ? rt_json_string(want) : "of a type that is allowed");
@@ -136,7 +141,8 @@ static int inside(struct match *m, const struct rt_json *schema, const struct rt
 	return r;
 }
 
-static int check_properties(struct match *m, const struct rt_json *want, const struct rt_json *value)
+static int check_properties(struct match *m, const struct rt_json *want,
+                            const struct rt_json *value)
 {
 	int r = 1;
 
@@ -153,7 +159,8 @@ static int check_items(struct match *m, const struct rt_json *want, const struct
 {
 	int r = 1;
 
-	for (size_t i = 0; r == 1 && rt_json_is(value, RT_JSON_ARRAY) && i < rt_json_length(value); i++)
+	for (size_t i = 0; r == 1 && rt_json_is(value, RT_JSON_ARRAY) && i < rt_json_length(value);
+	     i++)
 		r = inside(m, want, rt_json_at(value, i), NULL, i);
 	return r;
 }
@@ -218,10 +225,11 @@ static int check_length(struct match *m, double limit, enum rt_json_type type, i
 	if (!rt_json_is(value, type))
 		return 1;
 	n = type == RT_JSON_STRING ? characters(value) : (int64_t)rt_json_length(value);
-	return sign * ((double)n - limit) >= 0 ? 1
-					       : no(m, "has %lld %s, %s %g", (long long)n,
-	                                            type == RT_JSON_STRING ? "characters" : "items",
-	                                            sign > 0 ? "needs at least" : "may have", limit);
+	return sign * ((double)n - limit) >= 0
+	               ? 1
+	               : no(m, "has %lld %s, %s %g", (long long)n,
+	                    type == RT_JSON_STRING ? "characters" : "items",
+	                    sign > 0 ? "needs at least" : "may have", limit);
 }
 
 static int check_min_length(struct match *m, const struct rt_json *w, const struct rt_json *v)
@@ -246,7 +254,8 @@ static int check_max_items(struct match *m, const struct rt_json *w, const struc
 
 static int check_unique(struct match *m, const struct rt_json *w, const struct rt_json *v)
 {
-	for (size_t i = 0; rt_json_bool(w, false) && rt_json_is(v, RT_JSON_ARRAY) && i < rt_json_length(v); i++)
+	for (size_t i = 0;
+	     rt_json_bool(w, false) && rt_json_is(v, RT_JSON_ARRAY) && i < rt_json_length(v); i++)
 		for (size_t k = 0; k < i; k++)
 			if (equal(rt_json_at(v, i), rt_json_at(v, k)))
 				return no(m, "has the same item twice");
@@ -290,7 +299,9 @@ static int check_multiple(struct match *m, const struct rt_json *w, const struct
 {
 	const double step = rt_json_real(w, 1), x = rt_json_real(v, 0);
 
-	return !is_number(v) || step <= 0 || whole(x / step) ? 1 : no(m, "%g is no multiple of %g", x, step);
+	return !is_number(v) || step <= 0 || whole(x / step)
+	               ? 1
+	               : no(m, "%g is no multiple of %g", x, step);
 }
 
 /* "#/$defs/x": a step for each name between slashes. */
@@ -301,14 +312,16 @@ static int check_ref(struct match *m, const struct rt_json *want, const struct r
 	char                  part[128];
 
 	if (!s || s[0] != '#')
-		return rt_fail(m->err, RT_E_UNSUP, "the schema refers to '%s'; only references into itself (#/...)",
+		return rt_fail(m->err, RT_E_UNSUP,
+		               "the schema refers to '%s'; only references into itself (#/...)",
 		               s ? s : "?");
 	for (s++; at && *s == '/'; s += strcspn(s + 1, "/") + 1) {
 		snprintf(part, sizeof part, "%.*s", (int)strcspn(s + 1, "/"), s + 1);
 		at = rt_json_get(at, part);
 	}
 	if (!at)
-		return rt_fail(m->err, RT_E_FORMAT, "the schema refers to '%s', which it does not have",
+		return rt_fail(m->err, RT_E_FORMAT,
+		               "the schema refers to '%s', which it does not have",
 		               rt_json_string(want));
 	return fits(m, at, value);
 }
@@ -371,7 +384,9 @@ static int check_others(struct match *m, const struct rt_json *schema, const str
 		if (rt_json_get(known, i.key))
 			continue;
 		if (rt_json_is(others, RT_JSON_BOOL))
-			r = rt_json_bool(others, true) ? 1 : no(m, "'%s' is not among its properties", i.key);
+			r = rt_json_bool(others, true)
+			            ? 1
+			            : no(m, "'%s' is not among its properties", i.key);
 		else
 			r = inside(m, others, i.value, i.key, 0);
 	}
@@ -392,10 +407,12 @@ static int fits(struct match *m, const struct rt_json *schema, const struct rt_j
 	for (struct rt_json_iter i = rt_json_first(schema); r == 1 && i.key; rt_json_next(&i)) {
 		size_t k = 0;
 
-		while (k < sizeof keywords / sizeof *keywords && strcmp(keywords[k].name, i.key) != 0)
+		while (k < sizeof keywords / sizeof *keywords &&
+		       strcmp(keywords[k].name, i.key) != 0)
 			k++;
 		if (k == sizeof keywords / sizeof *keywords)
-			r = rt_fail(m->err, RT_E_UNSUP, "the schema keyword '%s' is not supported", i.key);
+			r = rt_fail(m->err, RT_E_UNSUP, "the schema keyword '%s' is not supported",
+			            i.key);
 		else if (keywords[k].check)
 			r = keywords[k].check(m, i.value, value);
 	}
@@ -410,7 +427,7 @@ int rt_schema_fits(const struct rt_json *schema, const struct rt_json *value, ch
 {
 	struct match m = { .root = schema, .why = n > 0 ? why : NULL, .why_size = n, .err = err };
 
-	int          r;
+	int r;
 
 	if (n > 0)
 		why[0] = '\0';
@@ -433,7 +450,8 @@ static int check_held(char holds, const struct rt_json *value, int depth, struct
 		for (size_t i = 0; r == 0 && i < rt_json_length(value); i++)
 			r = check_schema(rt_json_at(value, i), depth + 1, err);
 	if (holds == 'm')
-		for (struct rt_json_iter i = rt_json_first(value); r == 0 && i.key; rt_json_next(&i)) {
+		for (struct rt_json_iter i = rt_json_first(value); r == 0 && i.key;
+		     rt_json_next(&i)) {
 			r = check_schema(i.value, depth + 1, err);
 			if (r < 0)
 				return rt_within(err, r, "%s", i.key);
@@ -450,16 +468,19 @@ static int check_schema(const struct rt_json *schema, int depth, struct rt_error
 	if (rt_json_is(schema, RT_JSON_BOOL))
 		return 0;
 	if (!rt_json_is(schema, RT_JSON_OBJECT))
-		return rt_fail(err, RT_E_FORMAT, "a schema must be an object, this is %s", rt_json_type_name(schema));
+		return rt_fail(err, RT_E_FORMAT, "a schema must be an object, this is %s",
+		               rt_json_type_name(schema));
 	if (depth > MAX_DEPTH)
 		return rt_fail(err, RT_E_FORMAT, "the schema nests deeper than %d", MAX_DEPTH);
 	for (struct rt_json_iter i = rt_json_first(schema); r == 0 && i.key; rt_json_next(&i)) {
 		size_t k = 0;
 
-		while (k < sizeof keywords / sizeof *keywords && strcmp(keywords[k].name, i.key) != 0)
+		while (k < sizeof keywords / sizeof *keywords &&
+		       strcmp(keywords[k].name, i.key) != 0)
 			k++;
 		if (k == sizeof keywords / sizeof *keywords)
-			return rt_fail(err, RT_E_UNSUP, "the schema keyword '%s' is not supported", i.key);
+			return rt_fail(err, RT_E_UNSUP, "the schema keyword '%s' is not supported",
+			               i.key);
 		if (strcmp(i.key, "type") == 0 && rt_json_is(i.value, RT_JSON_STRING))
 			r = type_bits(&m, i.value, &bits) < 0 ? RT_E_FORMAT : 0;
 		else

@@ -35,11 +35,13 @@ static int vote(const struct state *st, const struct rt_group *g, struct rt_text
 		int64_t same = 0;
 
 		for (int64_t k = 0; k < g->n; k++)
-			same += texts[i].len == texts[k].len && memcmp(texts[i].data, texts[k].data, texts[i].len) == 0;
+			same += texts[i].len == texts[k].len &&
+			        memcmp(texts[i].data, texts[k].data, texts[i].len) == 0;
 		verdicts[i] = (struct rt_verdict){ .score = (double)same / (double)g->n };
 		if (g->n < st->least) {
 			verdicts[i].score = 0;
-			snprintf(verdicts[i].reason, sizeof verdicts[i].reason, "too few candidates to agree");
+			snprintf(verdicts[i].reason, sizeof verdicts[i].reason,
+			         "too few candidates to agree");
 		} else if (same < g->n) {
 			snprintf(verdicts[i].reason, sizeof verdicts[i].reason, "%s",
 			         2 * same > g->n ? "not all agree" : "no majority");
@@ -78,8 +80,8 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };
 
-RT_PLUGIN(judge_agree, JUDGE,
-	.name = "agree", .version = "1.0", .license = "Apache-2.0",
-	.summary = "The share of a row's candidates that give the same answer (self-consistency, Wang 2022).",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .ops.judge = &ops);
+RT_PLUGIN(judge_agree, JUDGE, .name = "agree", .version = "1.0", .license = "Apache-2.0",
+          .summary = "The share of a row's candidates that give the same answer (self-consistency, "
+                     "Wang 2022).",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .open = open_, .ops.judge = &ops);

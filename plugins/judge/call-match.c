@@ -24,7 +24,8 @@ struct word {
 
 static bool in_word(unsigned char c)
 {
-	return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	       (c >= 'A' && c <= 'Z');
 }
 
 static size_t split(const char *s, struct word *words)
@@ -134,7 +135,8 @@ static double call_similarity(struct state *st, const struct rt_json *p, const s
 	return either == 0 ? 1 : sum / (double)either;
 }
 
-static double calls_score(struct state *st, const struct rt_json *candidate, const struct rt_json *reference)
+static double calls_score(struct state *st, const struct rt_json *candidate,
+                          const struct rt_json *reference)
 {
 	const size_t n = rt_call_count(candidate), m = rt_call_count(reference);
 	bool         taken[MAX_CALLS] = { false };
@@ -149,13 +151,15 @@ static double calls_score(struct state *st, const struct rt_json *candidate, con
 				continue;
 			taken[k] = true;
 			matched++;
-			sum += call_similarity(st, rt_call_arguments(candidate, i), rt_call_arguments(reference, k));
+			sum += call_similarity(st, rt_call_arguments(candidate, i),
+			                       rt_call_arguments(reference, k));
 			break;
 		}
 	return n + m - matched == 0 ? 1 : sum / (double)(n + m - matched);
 }
 
-static double score(struct state *st, const struct rt_json *candidate, const struct rt_json *reference)
+static double score(struct state *st, const struct rt_json *candidate,
+                    const struct rt_json *reference)
 {
 	const char *x = rt_json_string(rt_json_get(candidate, "content"));
 	const char *y = rt_json_string(rt_json_get(reference, "content"));
@@ -180,12 +184,15 @@ static int judge_one(struct state *st, const struct rt_json *row, const struct r
 	if (best < 0) {
 		const char *id = rt_json_string(rt_json_get(row, "id"));
 
-		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with", id ? id : "?");
+		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with",
+		               id ? id : "?");
 	}
 	*v = (struct rt_verdict){ .score = best };
 	if (best < 1)
 		snprintf(v->reason, sizeof v->reason, "%s",
-		         best == 0 ? "nothing matches" : best < 0.5 ? "less than half matches" : "a part differs");
+		         best == 0    ? "nothing matches"
+		         : best < 0.5 ? "less than half matches"
+		                      : "a part differs");
 	return 0;
 }
 
@@ -194,7 +201,8 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 {
 	for (int64_t g = 0; g < n; g++)
 		for (int64_t i = 0; i < groups[g].n; i++) {
-			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++, err);
+			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++,
+			                  err);
 
 			if (r < 0)
 				return r;
@@ -204,7 +212,7 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };
 
-RT_PLUGIN(judge_call_match, JUDGE,
-	.name = "call-match", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Graded similarity of calls and text to the nearest reference (STAR, Ni 2026, eq. 7 and 8).",
-	.state_size = sizeof(struct state), .ops.judge = &ops);
+RT_PLUGIN(judge_call_match, JUDGE, .name = "call-match", .version = "1.0", .license = "Apache-2.0",
+          .summary = "Graded similarity of calls and text to the nearest reference (STAR, Ni 2026, "
+                     "eq. 7 and 8).",
+          .state_size = sizeof(struct state), .ops.judge = &ops);

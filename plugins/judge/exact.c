@@ -27,8 +27,8 @@ static const char *difference(const struct rt_json *candidate, const struct rt_j
 	return "other arguments";
 }
 
-static int judge_one(const struct rt_json *row, const struct rt_json *candidate, struct rt_verdict *v,
-                     struct rt_error *err)
+static int judge_one(const struct rt_json *row, const struct rt_json *candidate,
+                     struct rt_verdict *v, struct rt_error *err)
 {
 	const struct rt_json *reference;
 	struct rt_text        have = RT_TEXT_INIT, want = RT_TEXT_INIT;
@@ -37,7 +37,8 @@ static int judge_one(const struct rt_json *row, const struct rt_json *candidate,
 	if (!rt_row_reference(row, 0)) {
 		const char *id = rt_json_string(rt_json_get(row, "id"));
 
-		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with", id ? id : "?");
+		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with",
+		               id ? id : "?");
 	}
 	rt_answer_text(candidate, &have);
 	for (size_t i = 0; !equal && (reference = rt_row_reference(row, i)); i++) {
@@ -48,7 +49,8 @@ static int judge_one(const struct rt_json *row, const struct rt_json *candidate,
 	}
 	*v = (struct rt_verdict){ .score = equal };
 	if (!equal)
-		snprintf(v->reason, sizeof v->reason, "%s", difference(candidate, rt_row_reference(row, 0)));
+		snprintf(v->reason, sizeof v->reason, "%s",
+		         difference(candidate, rt_row_reference(row, 0)));
 	equal = have.failed || want.failed;
 	rt_text_free(&have);
 	rt_text_free(&want);
@@ -71,7 +73,7 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };
 
-RT_PLUGIN(judge_exact, JUDGE,
-	.name = "exact", .version = "1.0", .license = "Apache-2.0",
-	.summary = "1 when the answer equals a reference: the same calls with equal arguments, or the same text.",
-	.ops.judge = &ops);
+RT_PLUGIN(judge_exact, JUDGE, .name = "exact", .version = "1.0", .license = "Apache-2.0",
+          .summary = "1 when the answer equals a reference: the same calls with equal arguments, "
+                     "or the same text.",
+          .ops.judge = &ops);

@@ -20,7 +20,8 @@ struct state {
 static const struct rt_param params[] = {
 	RT_PARAM_PATH(struct config, tools, NULL,
 	              "JSON list of tools; without it, each row's own `tools` count."),
-	RT_PARAM_BOOL(struct config, call_required, true, "Whether an answer without any call is wrong."),
+	RT_PARAM_BOOL(struct config, call_required, true,
+	              "Whether an answer without any call is wrong."),
 	RT_PARAM_END
 };
 
@@ -56,8 +57,8 @@ static int check_call(const struct rt_json *tools, const struct rt_json *candida
 	return r < 0 ? rt_within(err, r, "tool %s", name) : r;
 }
 
-static int judge_one(const struct state *st, const struct rt_json *row, const struct rt_json *candidate,
-                     struct rt_verdict *v, struct rt_error *err)
+static int judge_one(const struct state *st, const struct rt_json *row,
+                     const struct rt_json *candidate, struct rt_verdict *v, struct rt_error *err)
 {
 	const struct rt_json *tools = st->tools ? st->tools : rt_json_get(row, "tools");
 	const size_t          n = rt_call_count(candidate);
@@ -67,7 +68,8 @@ static int judge_one(const struct state *st, const struct rt_json *row, const st
 	if (!tools) {
 		const char *id = rt_json_string(rt_json_get(row, "id"));
 
-		return rt_fail(err, RT_E_FORMAT, "row '%s' has no tools; name a file with tools = \"...\"",
+		return rt_fail(err, RT_E_FORMAT,
+		               "row '%s' has no tools; name a file with tools = \"...\"",
 		               id ? id : "?");
 	}
 	if (n == 0 && st->call_required)
@@ -82,7 +84,8 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 {
 	for (int64_t g = 0; g < n; g++)
 		for (int64_t i = 0; i < groups[g].n; i++) {
-			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++, err);
+			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++,
+			                  err);
 
 			if (r < 0)
 				return r;
@@ -96,7 +99,8 @@ static int check_tools(const struct rt_json *tools, const char *path, struct rt_
 		return rt_fail(err, RT_E_FORMAT, "%s: tools are a list [ ... ], this is %s", path,
 		               rt_json_type_name(tools));
 	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *tool = rt_json_at(tools, i), *f = rt_json_get(tool, "function");
+		const struct rt_json *tool = rt_json_at(tools, i),
+				     *f = rt_json_get(tool, "function");
 		const char           *name = rt_json_string(rt_json_get(f ? f : tool, "name"));
 		const struct rt_json *p = rt_json_get(f ? f : tool, "parameters");
 		int                   r = p ? rt_schema_check(p, err) : 0;
@@ -130,8 +134,7 @@ static void close_(void *state)
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };
 
-RT_PLUGIN(judge_schema, JUDGE,
-	.name = "schema", .version = "1.0", .license = "Apache-2.0",
-	.summary = "1 when every call names a tool and its arguments fit the tool's JSON Schema.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .close = close_, .ops.judge = &ops);
+RT_PLUGIN(judge_schema, JUDGE, .name = "schema", .version = "1.0", .license = "Apache-2.0",
+          .summary = "1 when every call names a tool and its arguments fit the tool's JSON Schema.",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .open = open_, .close = close_, .ops.judge = &ops);

@@ -15,7 +15,8 @@ struct config {
 };
 
 static const struct rt_param params[] = {
-	RT_PARAM_INT(struct config, count, 1, 1, 1000, "candidates", "How many of a row stay at most."),
+	RT_PARAM_INT(struct config, count, 1, 1, 1000, "candidates",
+	             "How many of a row stay at most."),
 	RT_PARAM_REAL(struct config, threshold, 0, 0, 1, NULL, "The lowest score that may stay."),
 	RT_PARAM_BOOL(struct config, distinct, true, "Whether equal answers count as one."),
 	RT_PARAM_END
@@ -27,8 +28,8 @@ static bool equal(const struct rt_text *a, const struct rt_text *b)
 }
 
 /* The best candidate that may still be taken, the first of equals; -1: none. */
-static int64_t best(const struct config *c, const struct rt_group *g, const double *scores, const bool *keep,
-                    const struct rt_text *texts)
+static int64_t best(const struct config *c, const struct rt_group *g, const double *scores,
+                    const bool *keep, const struct rt_text *texts)
 {
 	int64_t at = -1;
 
@@ -80,8 +81,8 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static const struct rt_rejector_ops ops = { .size = sizeof ops, .select = select_ };
 
-RT_PLUGIN(rejector_best_of, REJECTOR,
-	.name = "best-of", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Keep the best few different candidates of each row (RAFT, Dong 2023; RFT, Yuan 2023).",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct config),
-	.open = open_, .ops.rejector = &ops);
+RT_PLUGIN(rejector_best_of, REJECTOR, .name = "best-of", .version = "1.0", .license = "Apache-2.0",
+          .summary = "Keep the best few different candidates of each row (RAFT, Dong 2023; RFT, "
+                     "Yuan 2023).",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct config), .open = open_, .ops.rejector = &ops);

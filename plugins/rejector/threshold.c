@@ -9,10 +9,9 @@ struct state {
 	double least;
 };
 
-static const struct rt_param params[] = {
-	RT_PARAM_REAL(struct config, least, 1, 0, 1, NULL, "The lowest score that stays."),
-	RT_PARAM_END
-};
+static const struct rt_param params[] = { RT_PARAM_REAL(struct config, least, 1, 0, 1, NULL,
+	                                                "The lowest score that stays."),
+	                                  RT_PARAM_END };
 
 static int select_(void *state, const struct rt_group *group, const double *scores, bool *keep,
                    struct rt_error *err)
@@ -32,8 +31,7 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static const struct rt_rejector_ops ops = { .size = sizeof ops, .select = select_ };
 
-RT_PLUGIN(rejector_threshold, REJECTOR,
-	.name = "threshold", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Keep every candidate that scores at least so much.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .ops.rejector = &ops);
+RT_PLUGIN(rejector_threshold, REJECTOR, .name = "threshold", .version = "1.0",
+          .license = "Apache-2.0", .summary = "Keep every candidate that scores at least so much.",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .open = open_, .ops.rejector = &ops);

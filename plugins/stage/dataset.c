@@ -31,11 +31,15 @@ struct state {
 
 static const struct rt_param params[] = {
 	RT_PARAM_PATHS(struct config, paths, 1, 1000, "JSON Lines files, read one after another."),
-	RT_PARAM_PATH(struct config, tools, NULL, "JSON list of tools to put into rows that have none."),
-	RT_PARAM_INPUTS(struct config, exclude, DATASET, 0, 100,
-	                "Rows whose prompt stands in one of these are dropped: keep the test set out."),
-	RT_PARAM_BOOL(struct config, unique, true, "Whether a prompt and answer that came before are dropped."),
-	RT_PARAM_BOOL(struct config, answers, true, "Whether answers are kept; false leaves bare prompts."),
+	RT_PARAM_PATH(struct config, tools, NULL,
+	              "JSON list of tools to put into rows that have none."),
+	RT_PARAM_INPUTS(
+		struct config, exclude, DATASET, 0, 100,
+		"Rows whose prompt stands in one of these are dropped: keep the test set out."),
+	RT_PARAM_BOOL(struct config, unique, true,
+	              "Whether a prompt and answer that came before are dropped."),
+	RT_PARAM_BOOL(struct config, answers, true,
+	              "Whether answers are kept; false leaves bare prompts."),
 	RT_PARAM_BOOL(struct config, shuffle, false, "Whether the order is made random."),
 	RT_PARAM_INT(struct config, limit, 0, 0, INT64_MAX, "rows", "At most so many; 0: all."),
 	RT_PARAM_REAL(struct config, rest, 0, 0, 1, NULL,
@@ -111,7 +115,8 @@ static int bare_prompt(struct rt_json *row)
 	int             r = messages ? 0 : RT_E_NOMEM;
 
 	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r |= rt_json_append(messages, rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
+		r |= rt_json_append(messages,
+		                    rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
 	if (r < 0) {
 		rt_json_free(messages);
 		return r;
@@ -122,8 +127,8 @@ static int bare_prompt(struct rt_json *row)
 }
 
 /* An id of its own for each row: what it has, else a part of the hash of its messages. */
-static int give_id(struct job *j, struct rt_json *row, const char *hash, const char *path, int64_t line,
-                   struct rt_error *err)
+static int give_id(struct job *j, struct rt_json *row, const char *hash, const char *path,
+                   int64_t line, struct rt_error *err)
 {
 	const char *id = rt_json_string(rt_json_get(row, "id"));
 	char        own[20];
@@ -136,7 +141,8 @@ static int give_id(struct job *j, struct rt_json *row, const char *hash, const c
 		id = own;
 	}
 	if (rt_json_get(j->ids, id))
-		return rt_fail(err, RT_E_FORMAT, "%s:%lld: the id '%s' stands in an earlier row, too", path,
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s:%lld: the id '%s' stands in an earlier row, too", path,
 		               (long long)line, id);
 	return rt_json_set(j->ids, id, rt_json_new_bool(true)) < 0 ? rt_fail_nomem(err, "ids") : 0;
 }
@@ -156,7 +162,8 @@ static int keep(struct job *j, struct rt_json *row)
 	return 0;
 }
 
-static int take(struct job *j, struct rt_json *row, const char *path, int64_t line, struct rt_error *err)
+static int take(struct job *j, struct rt_json *row, const char *path, int64_t line,
+                struct rt_error *err)
 {
 	char all[RT_HASH_HEX], prompt[RT_HASH_HEX];
 	int  r = 0;
@@ -178,7 +185,8 @@ static int take(struct job *j, struct rt_json *row, const char *path, int64_t li
 	r = give_id(j, row, all, path, line, err);
 	if (r < 0)
 		return r;
-	if (j->tools && !rt_json_get(row, "tools") && rt_json_set(row, "tools", rt_json_ref(j->tools)) < 0)
+	if (j->tools && !rt_json_get(row, "tools") &&
+	    rt_json_set(row, "tools", rt_json_ref(j->tools)) < 0)
 		return rt_fail_nomem(err, "tools");
 	return keep(j, row) < 0 ? rt_fail_nomem(err, "rows") : 0;
 }
@@ -221,12 +229,12 @@ static int64_t *make_order(const struct job *j)
 	return order;
 }
 
-static int write_rows(const struct job *j, const int64_t *order, int64_t first, int64_t last, const char *dir,
-                      struct rt_error *err)
+static int write_rows(const struct job *j, const int64_t *order, int64_t first, int64_t last,
+                      const char *dir, struct rt_error *err)
 {
 	char               *path = rt_path_join(dir, "rows.jsonl");
 	struct rt_rows_out *out;
-	int                 r = path ? rt_rows_create(&out, path, err) : rt_fail_nomem(err, "a path");
+	int r = path ? rt_rows_create(&out, path, err) : rt_fail_nomem(err, "a path");
 
 	rt_free(path);
 	if (r < 0)
@@ -240,7 +248,8 @@ static int write_rows(const struct job *j, const int64_t *order, int64_t first, 
 	return rt_rows_finish(out, err);
 }
 
-static int write_report(const struct job *j, int64_t kept, int64_t rest, const char *dir, struct rt_error *err)
+static int write_report(const struct job *j, int64_t kept, int64_t rest, const char *dir,
+                        struct rt_error *err)
 {
 	struct rt_json *m = rt_json_new_object();
 	int             r = m ? 0 : RT_E_NOMEM;
@@ -254,7 +263,8 @@ static int write_report(const struct job *j, int64_t kept, int64_t rest, const c
 	for (struct rt_json_iter i = rt_json_first(j->dropped); r == 0 && i.key; rt_json_next(&i)) {
 		char *name = rt_asprintf("dropped, %s", i.key);
 
-		r = name ? rt_metric(m, name, (double)rt_json_int(i.value, 0), j->read) : RT_E_NOMEM;
+		r = name ? rt_metric(m, name, (double)rt_json_int(i.value, 0), j->read)
+		         : RT_E_NOMEM;
 		rt_free(name);
 	}
 	r = r < 0 ? rt_fail_nomem(err, "the report") : rt_metrics_write(m, dir, err);
@@ -337,7 +347,8 @@ static int estimate(const void *config, struct rt_estimate *ret, struct rt_error
 		if (r < 0)
 			return r;
 		bytes += (double)map.size;
-		for (const char *p = map.data, *end = p + map.size; p && (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		for (const char *p = map.data, *end = p + map.size;
+		     p && (p = memchr(p, '\n', (size_t)(end - p))); p++)
 			rows++;
 		rt_file_unmap(&map);
 	}
@@ -355,8 +366,9 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_dataset, STAGE,
-	.name = "dataset", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Read rows in common shapes, drop doubles and test rows, shuffle, limit and split.",
+RT_PLUGIN(
+	stage_dataset, STAGE, .name = "dataset", .version = "1.0", .license = "Apache-2.0",
+	.summary =
+		"Read rows in common shapes, drop doubles and test rows, shuffle, limit and split.",
 	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
 	.open = open_, .ops.stage = &ops);

@@ -25,10 +25,12 @@ struct state {
 };
 
 static const struct rt_param params[] = {
-	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.", .flags = RT_P_REQUIRED),
+	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.",
+	               .flags = RT_P_REQUIRED),
 	RT_PARAM_COMPONENTS(struct config, judges, JUDGE, 1, MAX_JUDGES, "What is measured."),
 	RT_PARAM_REAL(struct config, gate, 0, 0, 1, NULL,
-	              "The lower bound of the first judge's share must not be below this; else exit status 3."),
+	              "The lower bound of the first judge's share must not be below this; else "
+	              "exit status 3."),
 	RT_PARAM_END
 };
 
@@ -66,7 +68,8 @@ static int set_score(struct rt_json *scores, const char *name, const struct rt_v
 	return rt_json_set(scores, name, o);
 }
 
-static int judge_row(struct job *j, const struct rt_group *g, struct rt_json *scores, struct rt_error *err)
+static int judge_row(struct job *j, const struct rt_group *g, struct rt_json *scores,
+                     struct rt_error *err)
 {
 	for (int64_t k = 0; k < j->cfg->judges.n; k++) {
 		const struct rt_component *judge = j->cfg->judges.at[k];
@@ -92,7 +95,7 @@ static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
 	const struct rt_json *first = rt_json_at(rt_json_get(row, "candidates"), 0);
 	const struct rt_group g = { row, &first, first != NULL };
 	struct rt_json       *scores = rt_json_new_object();
-	int                   r = scores ? judge_row(j, &g, scores, err) : rt_fail_nomem(err, "scores");
+	int r = scores ? judge_row(j, &g, scores, err) : rt_fail_nomem(err, "scores");
 
 	j->rows++;
 	j->missing += !first;
@@ -149,16 +152,17 @@ static int check_gate(const struct job *j, struct rt_error *err)
 	if (low >= j->cfg->gate)
 		return 0;
 	return rt_fail(err, RT_E_GATE, "%s is %.4f, surely at least %.4f; the gate asks for %.4f",
-	               j->cfg->judges.at[0]->plugin->name, (double)j->of[0].right / (double)j->rows, low,
-	               j->cfg->gate);
+	               j->cfg->judges.at[0]->plugin->name, (double)j->of[0].right / (double)j->rows,
+	               low, j->cfg->gate);
 }
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job      j = { .cfg = ((struct state *)state)->cfg };
-	char           *in = rt_path_join(j.cfg->data->path, "rows.jsonl"), *to = rt_path_join(out[1], "rows.jsonl");
+	struct job j = { .cfg = ((struct state *)state)->cfg };
+	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
+	     *to = rt_path_join(out[1], "rows.jsonl");
 	struct rt_rows *rows = NULL;
-	int             r = in && to ? rt_rows_open(&rows, in, 0, err) : rt_fail_nomem(err, "a path");
+	int r = in && to ? rt_rows_open(&rows, in, 0, err) : rt_fail_nomem(err, "a path");
 
 	if (r == 0)
 		r = rt_rows_create(&j.out, to, err);
@@ -169,7 +173,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		j.out = NULL;
 	}
 	if (r == 0 && j.rows == 0)
-		r = rt_fail(err, RT_E_FORMAT, "there is nothing to evaluate: %s has no rows", j.cfg->data->name);
+		r = rt_fail(err, RT_E_FORMAT, "there is nothing to evaluate: %s has no rows",
+		            j.cfg->data->name);
 	if (r == 0)
 		r = write_metrics(&j, out[0], err);
 	if (r == 0)
@@ -201,8 +206,8 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_evaluate, STAGE,
-	.name = "evaluate", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(
+	stage_evaluate, STAGE, .name = "evaluate", .version = "1.0", .license = "Apache-2.0",
 	.summary = "Measure answers by judges, with 95 % intervals, and hold them against a gate.",
 	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
 	.open = open_, .ops.stage = &ops);

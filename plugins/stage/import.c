@@ -17,9 +17,11 @@ static struct rt_json *message(const char *role, const char *content)
 	return o;
 }
 
-static int add(struct rt_json *messages, const char *role, const char *content, struct rt_error *err)
+static int add(struct rt_json *messages, const char *role, const char *content,
+               struct rt_error *err)
 {
-	return rt_json_append(messages, message(role, content)) < 0 ? rt_fail_nomem(err, "messages") : 0;
+	return rt_json_append(messages, message(role, content)) < 0 ? rt_fail_nomem(err, "messages")
+	                                                            : 0;
 }
 
 static const char *text_of(const struct rt_json *row, const char *key)
@@ -34,7 +36,8 @@ static int add_call(struct rt_json *messages, const char *text, struct rt_error 
 	struct rt_json *tool = rt_json_new_object();
 	int             r = rt_json_parse(text, strlen(text), "function_call", 1, &call, err);
 
-	if (r == 0 && (!o || !list || !tool || rt_json_set(tool, "type", rt_json_new_string("function")) < 0))
+	if (r == 0 &&
+	    (!o || !list || !tool || rt_json_set(tool, "type", rt_json_new_string("function")) < 0))
 		r = rt_fail_nomem(err, "a call");
 	if (r < 0) {
 		rt_json_free(o);
@@ -52,25 +55,29 @@ static int add_call(struct rt_json *messages, const char *text, struct rt_error 
 static int from_sharegpt(const struct rt_json *row, struct rt_json *messages, struct rt_error *err)
 {
 	static const char *const roles[][2] = {
-		{ "human", "user" }, { "user", "user" }, { "gpt", "assistant" }, { "assistant", "assistant" },
-		{ "observation", "tool" }, { "tool", "tool" }, { "system", "system" },
+		{ "human", "user" },          { "user", "user" },        { "gpt", "assistant" },
+		{ "assistant", "assistant" }, { "observation", "tool" }, { "tool", "tool" },
+		{ "system", "system" },
 	};
 	const struct rt_json *list = rt_json_get(row, "conversations");
 	int                   r = 0;
 
 	for (size_t i = 0; r == 0 && i < rt_json_length(list); i++) {
-		const char *from = text_of(rt_json_at(list, i), "from"), *value = text_of(rt_json_at(list, i), "value");
+		const char *from = text_of(rt_json_at(list, i), "from"),
+			   *value = text_of(rt_json_at(list, i), "value");
 		const char *role = NULL;
 
 		for (size_t k = 0; from && k < sizeof roles / sizeof *roles; k++)
 			if (strcmp(roles[k][0], from) == 0)
 				role = roles[k][1];
 		if (!value)
-			r = rt_fail(err, RT_E_FORMAT, "conversations[%zu] has no text in `value`", i);
+			r = rt_fail(err, RT_E_FORMAT, "conversations[%zu] has no text in `value`",
+			            i);
 		else if (from && strcmp(from, "function_call") == 0)
 			r = add_call(messages, value, err);
 		else if (!role)
-			r = rt_fail(err, RT_E_FORMAT, "conversations[%zu] is from '%s', who is nobody", i,
+			r = rt_fail(err, RT_E_FORMAT,
+			            "conversations[%zu] is from '%s', who is nobody", i,
 			            from ? from : "?");
 		else
 			r = add(messages, role, value, err);
@@ -89,15 +96,18 @@ static int from_alpaca(const struct rt_json *row, struct rt_json *messages, stru
 		rt_text_printf(&t, "\n%s", input);
 	r = t.failed ? rt_fail_nomem(err, "a prompt") : add(messages, "user", t.data, err);
 	rt_text_free(&t);
-	return r < 0 || !text_of(row, "output") ? r : add(messages, "assistant", text_of(row, "output"), err);
+	return r < 0 || !text_of(row, "output")
+	               ? r
+	               : add(messages, "assistant", text_of(row, "output"), err);
 }
 
 static int from_pair(const struct rt_json *row, struct rt_json *messages, struct rt_error *err)
 {
 	int r = add(messages, "user", text_of(row, "prompt"), err);
 
-	return r < 0 || !text_of(row, "completion") ? r
-						    : add(messages, "assistant", text_of(row, "completion"), err);
+	return r < 0 || !text_of(row, "completion")
+	               ? r
+	               : add(messages, "assistant", text_of(row, "completion"), err);
 }
 
 /* Messages for a row that has none. */
@@ -118,7 +128,8 @@ static int convert(struct rt_json *row, struct rt_error *err)
 		r = from_pair(row, messages, err);
 	else
 		r = rt_fail(err, RT_E_FORMAT,
-		            "has none of `messages`, `conversations`, `instruction`, `prompt` in a form that is known");
+		            "has none of `messages`, `conversations`, `instruction`, `prompt` in a "
+		            "form that is known");
 	if (r < 0) {
 		rt_json_free(messages);
 		return r;
@@ -158,7 +169,8 @@ int import_row(struct rt_json *row, struct rt_error *err)
 	int r = 0;
 
 	if (!rt_json_is(row, RT_JSON_OBJECT))
-		return rt_fail(err, RT_E_FORMAT, "a row must be an object, this is %s", rt_json_type_name(row));
+		return rt_fail(err, RT_E_FORMAT, "a row must be an object, this is %s",
+		               rt_json_type_name(row));
 	if (!rt_json_is(rt_json_get(row, "messages"), RT_JSON_ARRAY))
 		r = convert(row, err);
 	if (r == 0)

@@ -29,7 +29,8 @@ struct state {
 };
 
 static const struct rt_param params[] = {
-	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.", .flags = RT_P_REQUIRED),
+	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.",
+	               .flags = RT_P_REQUIRED),
 	RT_PARAM_COMPONENTS(struct config, judges, JUDGE, 1, 16, "Who scores them."),
 	RT_PARAM_REALS(struct config, weights, 0, 1e6, 0, 16, NULL,
 	               "What each judge's score counts; one number a judge, all 1 without."),
@@ -45,16 +46,16 @@ static const struct rt_stage_output outputs[] = {
 
 /* One run. */
 struct job {
-	const struct config *cfg;
-	struct rt_rows_out  *out;
-	struct rt_json      *reasons; /* text -> count */
-	int64_t              rows, rows_kept, candidates, kept;
-	double               sum, squares;
-	struct rt_verdict    verdicts[MAX_CANDIDATES];
-	double               scores[MAX_CANDIDATES];
-	bool                 keep[MAX_CANDIDATES];
+	const struct config  *cfg;
+	struct rt_rows_out   *out;
+	struct rt_json       *reasons; /* text -> count */
+	int64_t               rows, rows_kept, candidates, kept;
+	double                sum, squares;
+	struct rt_verdict     verdicts[MAX_CANDIDATES];
+	double                scores[MAX_CANDIDATES];
+	bool                  keep[MAX_CANDIDATES];
 	const struct rt_json *at[MAX_CANDIDATES];
-	char                 why[MAX_CANDIDATES][160];
+	char                  why[MAX_CANDIDATES][160];
 };
 
 static double weight(const struct config *c, int64_t judge)
@@ -68,7 +69,8 @@ static int check(const void *config, struct rt_error *err)
 	double               sum = 0;
 
 	if (c->weights.n != 0 && c->weights.n != c->judges.n)
-		return rt_fail(err, RT_E_RANGE, "%lld weights for %lld judges; give each judge one, or none at all",
+		return rt_fail(err, RT_E_RANGE,
+		               "%lld weights for %lld judges; give each judge one, or none at all",
 		               (long long)c->weights.n, (long long)c->judges.n);
 	for (int64_t i = 0; i < c->judges.n; i++)
 		sum += weight(c, i);
@@ -96,11 +98,13 @@ static int score(struct job *j, const struct rt_group *g, struct rt_error *err)
 			const struct rt_verdict *v = &j->verdicts[i];
 
 			if (!(v->score >= 0 && v->score <= 1))
-				return rt_fail(err, RT_E_NUMERIC, "judge-%s gives %g, not a score in 0..1",
+				return rt_fail(err, RT_E_NUMERIC,
+				               "judge-%s gives %g, not a score in 0..1",
 				               judge->plugin->name, v->score);
 			j->scores[i] += weight(c, k) * v->score;
 			if (v->reason[0] && !j->why[i][0])
-				snprintf(j->why[i], sizeof j->why[i], "%s: %s", judge->plugin->name, v->reason);
+				snprintf(j->why[i], sizeof j->why[i], "%s: %s", judge->plugin->name,
+				         v->reason);
 		}
 	}
 	for (int64_t i = 0; i < g->n; i++)
@@ -117,8 +121,8 @@ static int count_reason(struct job *j, const char *why)
 }
 
 /* The row that answer number `nth` of `row` becomes. */
-static struct rt_json *accepted(const struct rt_json *row, const struct rt_json *answer, double score_,
-                                int64_t nth)
+static struct rt_json *accepted(const struct rt_json *row, const struct rt_json *answer,
+                                double score_, int64_t nth)
 {
 	struct rt_json *o = rt_json_new_object(), *messages = rt_json_new_array();
 	const char     *id = rt_json_string(rt_json_get(row, "id"));
@@ -128,7 +132,8 @@ static struct rt_json *accepted(const struct rt_json *row, const struct rt_json 
 	if (r == 0)
 		r |= rt_json_set(o, "id", rt_json_new_string(own));
 	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r |= rt_json_append(messages, rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
+		r |= rt_json_append(messages,
+		                    rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
 	if (r == 0)
 		r |= rt_json_append(messages, rt_json_ref(answer));
 	if (r == 0)
@@ -175,20 +180,22 @@ static int put_kept(struct job *j, const struct rt_group *g, struct rt_error *er
 
 static int do_row(struct job *j, const struct rt_json *row, struct rt_error *err)
 {
-	const struct rt_json *list = rt_json_get(row, "candidates");
-	struct rt_group       g = { row, j->at, (int64_t)rt_json_length(list) };
+	const struct rt_json      *list = rt_json_get(row, "candidates");
+	struct rt_group            g = { row, j->at, (int64_t)rt_json_length(list) };
 	const struct rt_component *keep = j->cfg->keep;
-	int                   r;
+	int                        r;
 
 	if (g.n > MAX_CANDIDATES)
-		return rt_fail(err, RT_E_RANGE, "row '%s' has %lld candidates, at most %d are allowed",
-		               rt_json_string(rt_json_get(row, "id")), (long long)g.n, MAX_CANDIDATES);
+		return rt_fail(
+			err, RT_E_RANGE, "row '%s' has %lld candidates, at most %d are allowed",
+			rt_json_string(rt_json_get(row, "id")), (long long)g.n, MAX_CANDIDATES);
 	for (int64_t i = 0; i < g.n; i++)
 		j->at[i] = rt_json_at(list, (size_t)i);
 	j->rows++;
 	j->candidates += g.n;
 	if (g.n == 0)
-		return count_reason(j, "row without candidates") < 0 ? rt_fail_nomem(err, "reasons") : 0;
+		return count_reason(j, "row without candidates") < 0 ? rt_fail_nomem(err, "reasons")
+		                                                     : 0;
 	r = score(j, &g, err);
 	if (r == 0)
 		r = keep->plugin->ops.rejector->select(keep->state, &g, j->scores, j->keep, err);
@@ -210,7 +217,8 @@ static int write_report(struct job *j, const char *dir, struct rt_error *err)
 	for (struct rt_json_iter i = rt_json_first(j->reasons); r == 0 && i.key; rt_json_next(&i)) {
 		char *name = rt_asprintf("rejected, %s", i.key);
 
-		r = name ? rt_metric(m, name, (double)rt_json_int(i.value, 0), j->candidates) : RT_E_NOMEM;
+		r = name ? rt_metric(m, name, (double)rt_json_int(i.value, 0), j->candidates)
+		         : RT_E_NOMEM;
 		rt_free(name);
 	}
 	r = r < 0 ? rt_fail_nomem(err, "the report") : rt_metrics_write(m, dir, err);
@@ -237,9 +245,10 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 {
 	const struct config *cfg = ((struct state *)state)->cfg;
 	struct job          *j = rt_alloc(1, sizeof *j);
-	char                *in = rt_path_join(cfg->data->path, "rows.jsonl"), *to = rt_path_join(out[0], "rows.jsonl");
-	struct rt_rows      *rows = NULL;
-	int                  r = j && in && to ? 0 : rt_fail_nomem(err, "a job");
+	char                *in = rt_path_join(cfg->data->path, "rows.jsonl"),
+	     *to = rt_path_join(out[0], "rows.jsonl");
+	struct rt_rows *rows = NULL;
+	int             r = j && in && to ? 0 : rt_fail_nomem(err, "a job");
 
 	if (r == 0) {
 		j->cfg = cfg;
@@ -288,8 +297,8 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_reject, STAGE,
-	.name = "reject", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Judges score candidates, a rejector keeps the good ones as rows to learn from (Yuan 2023).",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.check = check, .open = open_, .ops.stage = &ops);
+RT_PLUGIN(stage_reject, STAGE, .name = "reject", .version = "1.0", .license = "Apache-2.0",
+          .summary = "Judges score candidates, a rejector keeps the good ones as rows to learn "
+                     "from (Yuan 2023).",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);

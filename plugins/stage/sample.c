@@ -28,13 +28,16 @@ struct state {
 };
 
 static const struct rt_param params[] = {
-	RT_PARAM_INPUT(struct config, data, DATASET, "Rows whose prompts are answered.", .flags = RT_P_REQUIRED),
-	RT_PARAM_COMPONENT(struct config, teacher, TEACHER, NULL, "Who answers.", .flags = RT_P_REQUIRED),
+	RT_PARAM_INPUT(struct config, data, DATASET, "Rows whose prompts are answered.",
+	               .flags = RT_P_REQUIRED),
+	RT_PARAM_COMPONENT(struct config, teacher, TEACHER, NULL, "Who answers.",
+	                   .flags = RT_P_REQUIRED),
 	RT_PARAM_INT(struct config, n, 1, 1, 64, "candidates", "How many answers to each row."),
 	RT_PARAM_REAL(struct config, temperature, 1, 0, 2, NULL, "Of the teacher's sampling."),
 	RT_PARAM_REAL(struct config, top_p, 1, 0, 1, NULL, "Nucleus of the teacher's sampling."),
 	RT_PARAM_INT(struct config, max_tokens, 512, 1, 1 << 20, "tokens", "Longest answer."),
-	RT_PARAM_PATH(struct config, tools, NULL, "JSON list of tools for rows that have none of their own."),
+	RT_PARAM_PATH(struct config, tools, NULL,
+	              "JSON list of tools for rows that have none of their own."),
 	RT_PARAM_PATH(struct config, system, NULL,
 	              "Text file: the system message for rows that have none of their own."),
 	RT_PARAM_REAL(struct config, max_failed, .05, 0, 1, NULL,
@@ -81,7 +84,8 @@ static int recall(void *arg, const char *record, size_t n, struct rt_error *err)
 	return r;
 }
 
-static int remember(struct job *j, const char *id, const struct rt_json *reply, struct rt_error *err)
+static int remember(struct job *j, const char *id, const struct rt_json *reply,
+                    struct rt_error *err)
 {
 	struct rt_json *o = rt_json_new_object();
 	struct rt_text  t = RT_TEXT_INIT;
@@ -92,7 +96,8 @@ static int remember(struct job *j, const char *id, const struct rt_json *reply, 
 		r |= rt_json_set(o, "reply", rt_json_ref(reply));
 		rt_json_print(o, 0, &t);
 	}
-	r = r < 0 || t.failed ? rt_fail_nomem(err, "a reply") : rt_journal_add(j->journal, t.data, t.len, err);
+	r = r < 0 || t.failed ? rt_fail_nomem(err, "a reply")
+	                      : rt_journal_add(j->journal, t.data, t.len, err);
 	rt_text_free(&t);
 	rt_json_free(o);
 	return r;
@@ -125,9 +130,10 @@ static struct rt_json *request_body(const struct job *j, const struct rt_json *r
 {
 	const struct config  *c = j->cfg;
 	const struct rt_json *from = rt_json_get(row, "messages");
-	const struct rt_json *tools = rt_json_get(row, "tools") ? rt_json_get(row, "tools") : j->tools;
-	struct rt_json       *o = rt_json_new_object(), *messages = rt_json_new_array();
-	int                   r = o && messages ? 0 : RT_E_NOMEM;
+	const struct rt_json *tools =
+		rt_json_get(row, "tools") ? rt_json_get(row, "tools") : j->tools;
+	struct rt_json *o = rt_json_new_object(), *messages = rt_json_new_array();
+	int             r = o && messages ? 0 : RT_E_NOMEM;
 
 	if (r == 0 && c->system && !has_system(from))
 		r |= add_system(messages, j->system.data);
@@ -149,13 +155,15 @@ static struct rt_json *request_body(const struct job *j, const struct rt_json *r
 	return NULL;
 }
 
-static int on_reply(void *arg, int64_t index, const struct rt_json *reply, const char *why, struct rt_error *err)
+static int on_reply(void *arg, int64_t index, const struct rt_json *reply, const char *why,
+                    struct rt_error *err)
 {
 	struct job *j = arg;
 	const char *id = j->requests[index].id;
 
 	if (!reply) {
-		rt_log(j->context, RT_LOG_WARN, "row '%s' has no answer: %s", id, why ? why : "unknown");
+		rt_log(j->context, RT_LOG_WARN, "row '%s' has no answer: %s", id,
+		       why ? why : "unknown");
 		return 0;
 	}
 	if (remember(j, id, reply, err) < 0)
@@ -183,7 +191,8 @@ static int ask(struct job *j, struct rt_error *err)
 	if (rt_cancelled(j->context))
 		r = rt_fail(err, RT_E_CANCEL, "cancelled");
 	else if (j->filled > 0)
-		r = t->plugin->ops.teacher->chat(t->state, j->requests, j->filled, on_reply, j, err);
+		r = t->plugin->ops.teacher->chat(t->state, j->requests, j->filled, on_reply, j,
+		                                 err);
 	empty_batch(j);
 	return r < 0 && r != RT_E_CANCEL ? rt_within(err, r, "teacher-%s", t->plugin->name) : r;
 }
@@ -231,9 +240,10 @@ static int first_pass(struct job *j, const char *path, struct rt_error *err)
 /* The messages of a reply's choices. */
 static int set_candidates(struct job *j, struct rt_json *row, const struct rt_json *reply)
 {
-	const struct rt_json *choices = rt_json_get(reply, "choices"), *usage = rt_json_get(reply, "usage");
-	struct rt_json       *list = rt_json_new_array();
-	int                   r = list ? 0 : RT_E_NOMEM;
+	const struct rt_json *choices = rt_json_get(reply, "choices"),
+			     *usage = rt_json_get(reply, "usage");
+	struct rt_json *list = rt_json_new_array();
+	int             r = list ? 0 : RT_E_NOMEM;
 
 	for (size_t i = 0; r == 0 && i < rt_json_length(choices); i++) {
 		struct rt_json *message = rt_json_get(rt_json_at(choices, i), "message");
@@ -267,8 +277,9 @@ static int second_pass(struct job *j, const char *path, const char *to, struct r
 		const char *id = rt_json_string(rt_json_get(row, "id"));
 
 		j->seen++;
-		r = set_candidates(j, row, rt_json_get(j->done, id)) < 0 ? rt_fail_nomem(err, "candidates")
-									 : rt_rows_put(out, row, err);
+		r = set_candidates(j, row, rt_json_get(j->done, id)) < 0
+		            ? rt_fail_nomem(err, "candidates")
+		            : rt_rows_put(out, row, err);
 		rt_json_free(row);
 	}
 	rt_rows_close(rows);
@@ -299,7 +310,8 @@ static int check_failed(const struct job *j, struct rt_error *err)
 	if ((double)j->failed <= j->cfg->max_failed * (double)j->seen)
 		return 0;
 	return rt_fail(err, RT_E_FORMAT,
-	               "%lld of %lld rows have no answer, more than max_failed = %g allows; run again to ask "
+	               "%lld of %lld rows have no answer, more than max_failed = %g allows; run "
+	               "again to ask "
 	               "for these alone",
 	               (long long)j->failed, (long long)j->seen, j->cfg->max_failed);
 }
@@ -323,15 +335,19 @@ static int prepare(struct job *j, struct rt_error *err)
 		r = rt_journal_open(&j->journal, path, recall, j, err);
 	rt_free(path);
 	if (r == 0 && rt_json_length(j->done) > 0)
-		rt_log(j->context, RT_LOG_INFO, "%zu rows were answered before", rt_json_length(j->done));
+		rt_log(j->context, RT_LOG_INFO, "%zu rows were answered before",
+		       rt_json_length(j->done));
 	return r;
 }
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .context = c, .system = RT_TEXT_INIT };
-	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"), *to = rt_path_join(out[0], "rows.jsonl");
-	int        r = in && to ? prepare(&j, err) : rt_fail_nomem(err, "a path");
+	struct job j = { .cfg = ((struct state *)state)->cfg,
+		         .context = c,
+		         .system = RT_TEXT_INIT };
+	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
+	     *to = rt_path_join(out[0], "rows.jsonl");
+	int r = in && to ? prepare(&j, err) : rt_fail_nomem(err, "a path");
 
 	if (r == 0)
 		r = first_pass(&j, in, err);
@@ -364,8 +380,8 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 /* Tokens are not known before the teacher counts them. */
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
-	const struct config            *c = config;
-	const struct rt_teacher_ops    *ops = c->teacher->plugin->ops.teacher;
+	const struct config         *c = config;
+	const struct rt_teacher_ops *ops = c->teacher->plugin->ops.teacher;
 
 	(void)err;
 	ret->rows[0] = c->data->rows;
@@ -381,8 +397,8 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_sample, STAGE,
-	.name = "sample", .version = "1.0", .license = "Apache-2.0",
-	.summary = "A teacher gives candidates for every row; each reply is kept before it is used.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .ops.stage = &ops);
+RT_PLUGIN(stage_sample, STAGE, .name = "sample", .version = "1.0", .license = "Apache-2.0",
+          .summary =
+                  "A teacher gives candidates for every row; each reply is kept before it is used.",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);

@@ -39,10 +39,10 @@ struct state {
 	float             *idf; /* (BUCKETS) */
 };
 
-static const struct rt_param params[] = {
-	RT_PARAM_PATH(struct config, known, NULL, "JSON Lines of rows with answers.", .flags = RT_P_REQUIRED),
-	RT_PARAM_END
-};
+static const struct rt_param params[] = { RT_PARAM_PATH(struct config, known, NULL,
+	                                                "JSON Lines of rows with answers.",
+	                                                .flags = RT_P_REQUIRED),
+	                                  RT_PARAM_END };
 
 /* The text of the last message of the user. */
 static const char *question(const struct rt_json *messages)
@@ -159,14 +159,16 @@ static int read_known(struct state *st, const char *path, struct rt_error *err)
 	if (r < 0)
 		return r;
 	while ((r = rt_rows_next(rows, &row, err)) == 1) {
-		r = rt_row_normalize(row) < 0 ? rt_fail_nomem(err, "known rows") : add_known(st, row, err);
+		r = rt_row_normalize(row) < 0 ? rt_fail_nomem(err, "known rows")
+		                              : add_known(st, row, err);
 		rt_json_free(row);
 		if (r < 0)
 			break;
 	}
 	rt_rows_close(rows);
 	if (r == 0 && st->n == 0)
-		r = rt_fail(err, RT_E_FORMAT, "%s has no row with a user message and an answer", path);
+		r = rt_fail(err, RT_E_FORMAT, "%s has no row with a user message and an answer",
+		            path);
 	return r;
 }
 
@@ -178,7 +180,7 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 	st->context = c;
 	st->idf = rt_alloc_aligned(BUCKETS, sizeof *st->idf);
 	r = st->idf ? read_known(st, ((const struct config *)config)->known, err)
-		    : rt_fail_nomem(err, "weights");
+	            : rt_fail_nomem(err, "weights");
 	if (r < 0)
 		return r;
 	for (int64_t i = 0; i < st->n; i++)
@@ -297,8 +299,8 @@ static void answer(void *arg, int64_t first, int64_t last)
 	}
 }
 
-static int chat(void *state, const struct rt_teacher_request *requests, int64_t n, rt_reply_fn *reply,
-                void *arg, struct rt_error *err)
+static int chat(void *state, const struct rt_teacher_request *requests, int64_t n,
+                rt_reply_fn *reply, void *arg, struct rt_error *err)
 {
 	struct state *st = state;
 	struct batch  b = { st, requests, rt_alloc((size_t)n, sizeof *b.replies),
@@ -326,8 +328,8 @@ static double price(const void *config, double calls, double input_tokens, doubl
 
 static const struct rt_teacher_ops ops = { .size = sizeof ops, .chat = chat, .price = price };
 
-RT_PLUGIN(teacher_nearest, TEACHER,
-	.name = "nearest", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Answers as the most similar known rows were answered: a baseline without any model.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .close = close_, .ops.teacher = &ops);
+RT_PLUGIN(teacher_nearest, TEACHER, .name = "nearest", .version = "1.0", .license = "Apache-2.0",
+          .summary = "Answers as the most similar known rows were answered: a baseline without any "
+                     "model.",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .open = open_, .close = close_, .ops.teacher = &ops);

@@ -24,10 +24,10 @@ struct state {
 	FILE       *out;
 };
 
-static const struct rt_param params[] = {
-	RT_PARAM_STRING(struct config, file, "events.jsonl", "Name of the file in the run's logs folder."),
-	RT_PARAM_END
-};
+static const struct rt_param params[] = { RT_PARAM_STRING(
+						  struct config, file, "events.jsonl",
+						  "Name of the file in the run's logs folder."),
+	                                  RT_PARAM_END };
 
 static int check(const void *config, struct rt_error *err)
 {
@@ -50,7 +50,8 @@ static int end_torn_line(struct state *st, struct rt_error *err)
 	return 0;
 }
 
-static int begin(void *state, const char *dir, const char *pipeline, bool resumed, struct rt_error *err)
+static int begin(void *state, const char *dir, const char *pipeline, bool resumed,
+                 struct rt_error *err)
 {
 	struct state *st = state;
 	int           fd;
@@ -85,7 +86,8 @@ static int put(struct state *st, struct rt_json *line, struct rt_error *err)
 	return r;
 }
 
-static int scalar(void *state, double time, const char *tag, int64_t step, double value, struct rt_error *err)
+static int scalar(void *state, double time, const char *tag, int64_t step, double value,
+                  struct rt_error *err)
 {
 	struct rt_json *o = rt_json_new_object();
 	int             r = o ? 0 : RT_E_NOMEM;
@@ -101,8 +103,8 @@ static int scalar(void *state, double time, const char *tag, int64_t step, doubl
 	return r;
 }
 
-static int event(void *state, double time, const char *stage, const char *name, const struct rt_json *fields,
-                 struct rt_error *err)
+static int event(void *state, double time, const char *stage, const char *name,
+                 const struct rt_json *fields, struct rt_error *err)
 {
 	struct rt_json *o = rt_json_new_object();
 	int             r = o ? 0 : RT_E_NOMEM;
@@ -148,8 +150,8 @@ static const struct rt_tracker_ops ops = {
 	.size = sizeof ops, .begin = begin, .scalar = scalar, .event = event, .flush = flush
 };
 
-RT_PLUGIN(tracker_jsonl, TRACKER,
-	.name = "jsonl", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Scalars and events as JSON Lines in the run's logs folder.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.check = check, .open = open_, .close = close_, .ops.tracker = &ops);
+RT_PLUGIN(tracker_jsonl, TRACKER, .name = "jsonl", .version = "1.0", .license = "Apache-2.0",
+          .summary = "Scalars and events as JSON Lines in the run's logs folder.",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .check = check, .open = open_, .close = close_,
+          .ops.tracker = &ops);

@@ -115,8 +115,8 @@ static int create(struct state *st, const char *dir, double now, struct rt_error
 	gethostname(host, sizeof host - 1);
 	for (int i = 0; fd < 0 && i < 1000; i++) {
 		rt_free(st->path);
-		st->path = rt_asprintf("%s/events.out.tfevents.%010lld.%s.%ld.%d", dir, (long long)now, host,
-		                       (long)getpid(), i);
+		st->path = rt_asprintf("%s/events.out.tfevents.%010lld.%s.%ld.%d", dir,
+		                       (long long)now, host, (long)getpid(), i);
 		if (!st->path)
 			return rt_fail_nomem(err, "a path");
 		fd = open(st->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -133,7 +133,8 @@ static int create(struct state *st, const char *dir, double now, struct rt_error
 	return 0;
 }
 
-static int begin(void *state, const char *dir, const char *pipeline, bool resumed, struct rt_error *err)
+static int begin(void *state, const char *dir, const char *pipeline, bool resumed,
+                 struct rt_error *err)
 {
 	static const char version[] = "brain.Event:2";
 	struct rt_text    t = RT_TEXT_INIT;
@@ -171,7 +172,8 @@ static int put_value(struct state *st, double time, int64_t step, const struct r
 	return r;
 }
 
-static int scalar(void *state, double time, const char *tag, int64_t step, double value, struct rt_error *err)
+static int scalar(void *state, double time, const char *tag, int64_t step, double value,
+                  struct rt_error *err)
 {
 	struct rt_text v = RT_TEXT_INIT;
 	int            r;
@@ -183,11 +185,11 @@ static int scalar(void *state, double time, const char *tag, int64_t step, doubl
 	return r;
 }
 
-/* SummaryMetadata { PluginData plugin_data = 1 { string plugin_name = 1 } } says "text"; the text is
- * TensorProto { dtype = 1: DT_STRING (7); tensor_shape = 2: { dim = 2 { size = 1: 1 } };
+/* SummaryMetadata { PluginData plugin_data = 1 { string plugin_name = 1 } } says "text"; the text
+ * is TensorProto { dtype = 1: DT_STRING (7); tensor_shape = 2: { dim = 2 { size = 1: 1 } };
  * string_val = 8 }. */
-static int event(void *state, double time, const char *stage, const char *name, const struct rt_json *fields,
-                 struct rt_error *err)
+static int event(void *state, double time, const char *stage, const char *name,
+                 const struct rt_json *fields, struct rt_error *err)
 {
 	struct state  *st = state;
 	struct rt_text v = RT_TEXT_INIT, text = RT_TEXT_INIT, tensor = RT_TEXT_INIT;
@@ -233,7 +235,7 @@ static const struct rt_tracker_ops ops = {
 	.size = sizeof ops, .begin = begin, .scalar = scalar, .event = event, .flush = flush
 };
 
-RT_PLUGIN(tracker_tensorboard, TRACKER,
-	.name = "tensorboard", .version = "1.0", .license = "Apache-2.0",
-	.summary = "Scalars and events as TensorBoard event files in the run's logs folder.",
-	.state_size = sizeof(struct state), .close = close_, .ops.tracker = &ops);
+RT_PLUGIN(tracker_tensorboard, TRACKER, .name = "tensorboard", .version = "1.0",
+          .license = "Apache-2.0",
+          .summary = "Scalars and events as TensorBoard event files in the run's logs folder.",
+          .state_size = sizeof(struct state), .close = close_, .ops.tracker = &ops);

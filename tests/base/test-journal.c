@@ -52,111 +52,120 @@ static void expect(const char *want)
 }
 
 START_TEST(records_come_back_in_order)
-{
-	expect("");
-	add("one");
-	add("");
-	add("{\"three\": 3}");
-	expect("one||{\"three\": 3}|");
-	rt_journal_close(NULL);
-}
+	{
+		expect("");
+		add("one");
+		add("");
+		add("{\"three\": 3}");
+		expect("one||{\"three\": 3}|");
+		rt_journal_close(NULL);
+	}
 END_TEST
 
 START_TEST(a_tear_at_any_byte_costs_the_last_record_only)
-{
-	struct rt_text whole = RT_TEXT_INIT;
+	{
+		struct rt_text whole = RT_TEXT_INIT;
 
-	add("first");
-	add("second");
-	add("the third");
-	ck_assert_int_eq(rt_file_read(path(), 0, &whole, NULL), 0);
-	for (size_t n = 0; n <= whole.len; n++) {
-		temp_write("j", whole.data, n);
-		add("new");
-		expect(n < 15 ? "new|" : n < 31 ? "first|new|" : n < whole.len ? "first|second|new|"
-									      : "first|second|the third|new|");
+		add("first");
+		add("second");
+		add("the third");
+		ck_assert_int_eq(rt_file_read(path(), 0, &whole, NULL), 0);
+		for (size_t n = 0; n <= whole.len; n++) {
+			temp_write("j", whole.data, n);
+			add("new");
+			expect(n < 15          ? "new|"
+			       : n < 31        ? "first|new|"
+			       : n < whole.len ? "first|second|new|"
+			                       : "first|second|the third|new|");
+		}
+		rt_text_free(&whole);
 	}
-	rt_text_free(&whole);
-}
 END_TEST
 
 START_TEST(a_changed_byte_at_the_end_costs_the_last_record_only)
-{
-	struct rt_text whole = RT_TEXT_INIT;
+	{
+		struct rt_text whole = RT_TEXT_INIT;
 
-	add("first");
-	add("second");
-	ck_assert_int_eq(rt_file_read(path(), 0, &whole, NULL), 0);
-	for (size_t i = 15; i < whole.len; i++) {
-		whole.data[i] ^= 1;
-		temp_write("j", whole.data, whole.len);
-		whole.data[i] ^= 1;
-		expect("first|");
+		add("first");
+		add("second");
+		ck_assert_int_eq(rt_file_read(path(), 0, &whole, NULL), 0);
+		for (size_t i = 15; i < whole.len; i++) {
+			whole.data[i] ^= 1;
+			temp_write("j", whole.data, whole.len);
+			whole.data[i] ^= 1;
+			expect("first|");
+		}
+		rt_text_free(&whole);
 	}
-	rt_text_free(&whole);
-}
 END_TEST
 
 START_TEST(damage_in_the_middle_is_not_passed_over)
-{
-	struct rt_error    err = RT_ERROR_INIT;
-	struct rt_journal *j = NULL;
-	struct rt_text     whole = RT_TEXT_INIT;
+	{
+		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_journal *j = NULL;
+		struct rt_text     whole = RT_TEXT_INIT;
 
-	add("first");
-	add("second");
-	add("third");
-	ck_assert_int_eq(rt_file_read(path(), 0, &whole, NULL), 0);
-	whole.data[20] ^= 1;
-	temp_write("j", whole.data, whole.len);
-	ck_assert_int_eq(rt_journal_open(&j, path(), NULL, NULL, &err), RT_E_FORMAT);
-	ck_assert_str_eq(temp_strip(err.msg), "j:2: this record is damaged and good ones follow; check the disk, "
-					      "then delete the line to do its work again");
-	ck_assert_ptr_null(j);
-	rt_text_free(&whole);
-}
+		add("first");
+		add("second");
+		add("third");
+		ck_assert_int_eq(rt_file_read(path(), 0, &whole, NULL), 0);
+		whole.data[20] ^= 1;
+		temp_write("j", whole.data, whole.len);
+		ck_assert_int_eq(rt_journal_open(&j, path(), NULL, NULL, &err), RT_E_FORMAT);
+		ck_assert_str_eq(
+			temp_strip(err.msg),
+			"j:2: this record is damaged and good ones follow; check the disk, "
+			"then delete the line to do its work again");
+		ck_assert_ptr_null(j);
+		rt_text_free(&whole);
+	}
 END_TEST
 
 START_TEST(every_mistake_has_its_sentence)
-{
-	struct rt_error    err = RT_ERROR_INIT;
-	struct rt_text     t = RT_TEXT_INIT;
-	struct rt_journal *j = open_noting(&t), *again = NULL;
+	{
+		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_text     t = RT_TEXT_INIT;
+		struct rt_journal *j = open_noting(&t), *again = NULL;
 
-	ck_assert_int_eq(rt_journal_open(&again, path(), NULL, NULL, &err), RT_E_BUSY);
-	ck_assert_str_eq(temp_strip(err.msg), "j is in use by another process; wait for it to end, or stop it");
-	ck_assert_int_eq(rt_journal_add(j, "a\nb", 3, &err), RT_E_INVAL);
-	ck_assert_str_eq(temp_strip(err.msg), "j: a record holds no newline");
-	ck_assert_int_eq(rt_journal_add(j, "good", 4, &err), 0);
-	ck_assert_int_eq(rt_journal_add(j, "stop", 4, &err), 0);
-	rt_journal_close(j);
-	ck_assert_int_eq(rt_journal_open(&again, path(), note, &t, &err), RT_E_FORMAT);
-	ck_assert_str_eq(temp_strip(err.msg), "j:2: a record that nobody wants");
-	ck_assert_int_eq(rt_journal_open(&again, "/dev/null", note, &t, &err), RT_E_INVAL);
-	ck_assert_str_eq(err.msg, "/dev/null is not a regular file");
-	ck_assert_int_eq(rt_journal_open(&again, temp_path("no/j"), note, &t, &err), RT_E_NOENT);
-	ck_assert_str_eq(temp_strip(err.msg), "cannot open no/j: No such file or directory");
-	ck_assert_ptr_null(again);
-	rt_text_free(&t);
-}
+		ck_assert_int_eq(rt_journal_open(&again, path(), NULL, NULL, &err), RT_E_BUSY);
+		ck_assert_str_eq(temp_strip(err.msg),
+		                 "j is in use by another process; wait for it to end, or stop it");
+		ck_assert_int_eq(rt_journal_add(j, "a\nb", 3, &err), RT_E_INVAL);
+		ck_assert_str_eq(temp_strip(err.msg), "j: a record holds no newline");
+		ck_assert_int_eq(rt_journal_add(j, "good", 4, &err), 0);
+		ck_assert_int_eq(rt_journal_add(j, "stop", 4, &err), 0);
+		rt_journal_close(j);
+		ck_assert_int_eq(rt_journal_open(&again, path(), note, &t, &err), RT_E_FORMAT);
+		ck_assert_str_eq(temp_strip(err.msg), "j:2: a record that nobody wants");
+		ck_assert_int_eq(rt_journal_open(&again, "/dev/null", note, &t, &err), RT_E_INVAL);
+		ck_assert_str_eq(err.msg, "/dev/null is not a regular file");
+		ck_assert_int_eq(rt_journal_open(&again, temp_path("no/j"), note, &t, &err),
+		                 RT_E_NOENT);
+		ck_assert_str_eq(temp_strip(err.msg),
+		                 "cannot open no/j: No such file or directory");
+		ck_assert_ptr_null(again);
+		rt_text_free(&t);
+	}
 END_TEST
 
 START_TEST(after_a_full_disk_it_goes_on)
-{
-	struct rt_error    err = RT_ERROR_INIT;
-	struct rt_text     t = RT_TEXT_INIT;
-	struct rt_journal *j = open_noting(&t);
+	{
+		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_text     t = RT_TEXT_INIT;
+		struct rt_journal *j = open_noting(&t);
 
-	fault_set("full:2", NULL); /* written, but not flushed */
-	ck_assert_int_eq(rt_journal_add(j, "lost", 4, &err), RT_E_IO);
-	ck_assert_str_eq(temp_strip(err.msg), "cannot write j: No space left on device; make room and run again, "
-					      "finished work is kept");
-	fault_set(NULL, NULL);
-	ck_assert_int_eq(rt_journal_add(j, "kept", 4, &err), 0);
-	rt_journal_close(j);
-	rt_text_free(&t);
-	expect("kept|");
-}
+		fault_set("full:2", NULL); /* written, but not flushed */
+		ck_assert_int_eq(rt_journal_add(j, "lost", 4, &err), RT_E_IO);
+		ck_assert_str_eq(
+			temp_strip(err.msg),
+			"cannot write j: No space left on device; make room and run again, "
+			"finished work is kept");
+		fault_set(NULL, NULL);
+		ck_assert_int_eq(rt_journal_add(j, "kept", 4, &err), 0);
+		rt_journal_close(j);
+		rt_text_free(&t);
+		expect("kept|");
+	}
 END_TEST
 
 static int three(struct rt_error *err)
@@ -173,10 +182,10 @@ static int three(struct rt_error *err)
 }
 
 START_TEST(any_allocation_and_any_write_may_fail)
-{
-	ck_assert_int_ge(torture("alloc", three, RT_E_NOMEM), 3);
-	ck_assert_int_ge(torture("full", three, RT_E_IO), 7);
-}
+	{
+		ck_assert_int_ge(torture("alloc", three, RT_E_NOMEM), 3);
+		ck_assert_int_ge(torture("full", three, RT_E_IO), 7);
+	}
 END_TEST
 
 /* What a child had been told is added is there: it tells through the number of records. */
@@ -191,9 +200,9 @@ static void whole_records(void)
 }
 
 START_TEST(a_kill_leaves_whole_records)
-{
-	ck_assert_int_ge(torture_kill(three, whole_records), 7);
-}
+	{
+		ck_assert_int_ge(torture_kill(three, whole_records), 7);
+	}
 END_TEST
 
 static void *add_many(void *j)
@@ -204,20 +213,20 @@ static void *add_many(void *j)
 }
 
 START_TEST(threads_share_a_journal)
-{
-	struct rt_text     t = RT_TEXT_INIT;
-	struct rt_journal *j = open_noting(&t);
-	pthread_t          ids[4];
+	{
+		struct rt_text     t = RT_TEXT_INIT;
+		struct rt_journal *j = open_noting(&t);
+		pthread_t          ids[4];
 
-	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(pthread_create(&ids[i], NULL, add_many, j), 0);
-	for (int i = 0; i < 4; i++)
-		pthread_join(ids[i], NULL);
-	rt_journal_close(j);
-	rt_journal_close(open_noting(&t));
-	ck_assert_uint_eq(t.len, 4 * 20 * 2);
-	rt_text_free(&t);
-}
+		for (int i = 0; i < 4; i++)
+			ck_assert_int_eq(pthread_create(&ids[i], NULL, add_many, j), 0);
+		for (int i = 0; i < 4; i++)
+			pthread_join(ids[i], NULL);
+		rt_journal_close(j);
+		rt_journal_close(open_noting(&t));
+		ck_assert_uint_eq(t.len, 4 * 20 * 2);
+		rt_text_free(&t);
+	}
 END_TEST
 
 RUNNER("journal", 120, {

@@ -15,20 +15,23 @@ static void mark(void *arg, int64_t first, int64_t last)
 		atomic_fetch_add(&seen[i], 1);
 }
 
-static const struct { int64_t n, grain; } cuts[] = {
-	{ 0, 1 }, { 1, 1 }, { 10000, 1 }, { 10000, 7 }, { 9999, 5000 }, { 5, 100 }, { -3, 4 }, { 10, 1 },
+static const struct {
+	int64_t n, grain;
+} cuts[] = {
+	{ 0, 1 },       { 1, 1 },   { 10000, 1 }, { 10000, 7 },
+	{ 9999, 5000 }, { 5, 100 }, { -3, 4 },    { 10, 1 },
 };
 
 START_TEST(every_index_is_visited_exactly_once)
-{
-	int64_t grain = cuts[_i].grain;
+	{
+		int64_t grain = cuts[_i].grain;
 
-	for (int64_t i = 0; i < 10000; i++)
-		seen[i] = 0;
-	rt_parallel(cuts[_i].n, grain, mark, &grain);
-	for (int64_t i = 0; i < 10000; i++)
-		ck_assert_int_eq(seen[i], i < cuts[_i].n);
-}
+		for (int64_t i = 0; i < 10000; i++)
+			seen[i] = 0;
+		rt_parallel(cuts[_i].n, grain, mark, &grain);
+		for (int64_t i = 0; i < 10000; i++)
+			ck_assert_int_eq(seen[i], i < cuts[_i].n);
+	}
 END_TEST
 
 static void inner(void *arg, int64_t first, int64_t last)
@@ -43,12 +46,12 @@ static void outer(void *arg, int64_t first, int64_t last)
 }
 
 START_TEST(a_call_inside_a_piece_finishes)
-{
-	atomic_int sum = 0;
+	{
+		atomic_int sum = 0;
 
-	rt_parallel(50, 1, outer, &sum);
-	ck_assert_int_eq(sum, 5000);
-}
+		rt_parallel(50, 1, outer, &sum);
+		ck_assert_int_eq(sum, 5000);
+	}
 END_TEST
 
 static void *caller(void *sum)
@@ -59,16 +62,16 @@ static void *caller(void *sum)
 }
 
 START_TEST(several_threads_may_call_at_once)
-{
-	pthread_t  id[8];
-	atomic_int sum = 0;
+	{
+		pthread_t  id[8];
+		atomic_int sum = 0;
 
-	for (int i = 0; i < 8; i++)
-		ck_assert_int_eq(pthread_create(&id[i], NULL, caller, &sum), 0);
-	for (int i = 0; i < 8; i++)
-		pthread_join(id[i], NULL);
-	ck_assert_int_eq(sum, 8 * 20 * 5 * 100);
-}
+		for (int i = 0; i < 8; i++)
+			ck_assert_int_eq(pthread_create(&id[i], NULL, caller, &sum), 0);
+		for (int i = 0; i < 8; i++)
+			pthread_join(id[i], NULL);
+		ck_assert_int_eq(sum, 8 * 20 * 5 * 100);
+	}
 END_TEST
 
 RUNNER("parallel", 60, {

@@ -24,97 +24,108 @@ static const struct {
 	{ "{\"type\":\"integer\"}", "3.0", "" },
 	{ "{\"type\":\"integer\"}", "3.5", "is a real number, not integer" },
 	{ "{\"type\":[\"string\",\"null\"]}", "null", "" },
-	{ "{\"type\":\"dict\",\"properties\":{\"a\":{\"type\":\"float\"}}}", "{\"a\":\"x\"}", "a: is a string, not float" },
+	{ "{\"type\":\"dict\",\"properties\":{\"a\":{\"type\":\"float\"}}}", "{\"a\":\"x\"}",
+	  "a: is a string, not float" },
 	{ "{\"required\":[\"a\"]}", "{}", "'a' is missing" },
-	{ "{\"properties\":{},\"additionalProperties\":false}", "{\"b\":1}", "'b' is not among its properties" },
+	{ "{\"properties\":{},\"additionalProperties\":false}", "{\"b\":1}",
+	  "'b' is not among its properties" },
 	{ "{\"enum\":[1,\"x\"]}", "1.0", "" },
 	{ "{\"enum\":[1,\"x\"]}", "\"y\"", "is not one of the values that are allowed" },
 	{ "{\"items\":{\"minimum\":2}}", "[2,3,1]", "[2]: 1 is less than 2" },
 	{ "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"array\"}]}", "[]", "" },
-	{ "{\"oneOf\":[{\"minimum\":1},{\"minimum\":2}]}", "3", "fits 2 of the forms, exactly one is allowed" },
+	{ "{\"oneOf\":[{\"minimum\":1},{\"minimum\":2}]}", "3",
+	  "fits 2 of the forms, exactly one is allowed" },
 	{ "{\"maxLength\":2}", "\"\\u00e9\\u00e9\"", "" },
-	{ "{\"$ref\":\"#/$defs/s\",\"$defs\":{\"s\":{\"type\":\"string\"}}}", "1", "is an integer, not string" },
+	{ "{\"$ref\":\"#/$defs/s\",\"$defs\":{\"s\":{\"type\":\"string\"}}}", "1",
+	  "is an integer, not string" },
 };
 
 START_TEST(a_value_fits_its_schema_or_the_reason_is_told)
-{
-	struct rt_json *schema = parse(fits[_i].schema), *value;
-	char            text[64], why[120];
+	{
+		struct rt_json *schema = parse(fits[_i].schema), *value;
+		char            text[64], why[120];
 
-	snprintf(text, sizeof text, "[%s]", fits[_i].value);
-	value = parse(text);
-	ck_assert_int_eq(rt_schema_fits(schema, rt_json_at(value, 0), why, sizeof why, NULL), !*fits[_i].why);
-	ck_assert_str_eq(why, fits[_i].why);
-	rt_json_free(schema);
-	rt_json_free(value);
-}
+		snprintf(text, sizeof text, "[%s]", fits[_i].value);
+		value = parse(text);
+		ck_assert_int_eq(
+			rt_schema_fits(schema, rt_json_at(value, 0), why, sizeof why, NULL),
+			!*fits[_i].why);
+		ck_assert_str_eq(why, fits[_i].why);
+		rt_json_free(schema);
+		rt_json_free(value);
+	}
 END_TEST
 
 START_TEST(an_unknown_keyword_is_an_error_and_not_ignored)
-{
-	struct rt_json *schema = parse("{\"properties\":{\"a\":{\"patern\":\"x\"}}}");
-	struct rt_error err = RT_ERROR_INIT;
+	{
+		struct rt_json *schema = parse("{\"properties\":{\"a\":{\"patern\":\"x\"}}}");
+		struct rt_error err = RT_ERROR_INIT;
 
-	ck_assert_int_eq(rt_schema_check(schema, &err), RT_E_UNSUP);
-	ck_assert_str_eq(err.msg, "a: the schema keyword 'patern' is not supported");
-	rt_json_free(schema);
-}
+		ck_assert_int_eq(rt_schema_check(schema, &err), RT_E_UNSUP);
+		ck_assert_str_eq(err.msg, "a: the schema keyword 'patern' is not supported");
+		rt_json_free(schema);
+	}
 END_TEST
 
 START_TEST(a_schema_that_refers_to_itself_ends)
-{
-	struct rt_json *schema = parse("{\"$ref\":\"#\"}");
+	{
+		struct rt_json *schema = parse("{\"$ref\":\"#\"}");
 
-	ck_assert_int_lt(rt_schema_fits(schema, schema, NULL, 0, NULL), 0);
-	rt_json_free(schema);
-}
+		ck_assert_int_lt(rt_schema_fits(schema, schema, NULL, 0, NULL), 0);
+		rt_json_free(schema);
+	}
 END_TEST
 
 START_TEST(prompt_and_references_are_told_apart)
-{
-	struct rt_json *row = parse("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":"
-				    "\"b\"},{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":\" d \"}],"
-				    "\"accepted\":[{\"role\":\"assistant\",\"content\":\"e\"}]}");
-	struct rt_text  t = RT_TEXT_INIT;
+	{
+		struct rt_json *row =
+			parse("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":"
+		              "\"assistant\",\"content\":"
+		              "\"b\"},{\"role\":\"user\",\"content\":\"c\"},{\"role\":"
+		              "\"assistant\",\"content\":\" d \"}],"
+		              "\"accepted\":[{\"role\":\"assistant\",\"content\":\"e\"}]}");
+		struct rt_text t = RT_TEXT_INIT;
 
-	ck_assert_uint_eq(rt_row_prompt(row), 3);
-	rt_answer_text(rt_row_reference(row, 0), &t);
-	rt_answer_text(rt_row_reference(row, 1), &t);
-	ck_assert_str_eq(t.data, "de");
-	ck_assert_ptr_null(rt_row_reference(row, 2));
-	rt_text_free(&t);
-	rt_json_free(row);
-}
+		ck_assert_uint_eq(rt_row_prompt(row), 3);
+		rt_answer_text(rt_row_reference(row, 0), &t);
+		rt_answer_text(rt_row_reference(row, 1), &t);
+		ck_assert_str_eq(t.data, "de");
+		ck_assert_ptr_null(rt_row_reference(row, 2));
+		rt_text_free(&t);
+		rt_json_free(row);
+	}
 END_TEST
 
 START_TEST(equal_calls_are_equal_bytes_whatever_the_order_of_keys)
-{
-	struct rt_json *a = parse("{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1,\"y\":2}}}]}");
-	struct rt_json *b = parse("{\"tool_calls\":[{\"function\":{\"arguments\":{\"y\":2,\"x\":1},\"name\":\"f\"}}]}");
-	struct rt_text  s = RT_TEXT_INIT, t = RT_TEXT_INIT;
+	{
+		struct rt_json *a = parse("{\"tool_calls\":[{\"function\":{\"name\":\"f\","
+		                          "\"arguments\":{\"x\":1,\"y\":2}}}]}");
+		struct rt_json *b = parse("{\"tool_calls\":[{\"function\":{\"arguments\":{\"y\":2,"
+		                          "\"x\":1},\"name\":\"f\"}}]}");
+		struct rt_text  s = RT_TEXT_INIT, t = RT_TEXT_INIT;
 
-	rt_answer_text(a, &s);
-	rt_answer_text(b, &t);
-	ck_assert_str_eq(s.data, t.data);
-	rt_text_free(&s);
-	rt_text_free(&t);
-	rt_json_free(a);
-	rt_json_free(b);
-}
+		rt_answer_text(a, &s);
+		rt_answer_text(b, &t);
+		ck_assert_str_eq(s.data, t.data);
+		rt_text_free(&s);
+		rt_text_free(&t);
+		rt_json_free(a);
+		rt_json_free(b);
+	}
 END_TEST
 
 /* Wilson's interval by the textbook: 10 of 20 is [.299, .701], 0 of 10 ends at .278. */
 START_TEST(wilsons_interval_is_the_known_one)
-{
-	double low, high;
+	{
+		double low, high;
 
-	rt_wilson(10, 20, &low, &high);
-	ck_assert_double_eq_tol(low, 0.2993, 5e-5);
-	ck_assert_double_eq_tol(high, 0.7007, 5e-5);
-	rt_wilson(0, 10, &low, &high);
-	ck_assert_double_eq(low, 0);
-	ck_assert_double_eq_tol(high, 0.2775, 5e-5);
-}
+		rt_wilson(10, 20, &low, &high);
+		ck_assert_double_eq_tol(low, 0.2993, 5e-5);
+		ck_assert_double_eq_tol(high, 0.7007, 5e-5);
+		rt_wilson(0, 10, &low, &high);
+		ck_assert_double_eq(low, 0);
+		ck_assert_double_eq_tol(high, 0.2775, 5e-5);
+	}
 END_TEST
 
 RUNNER("row", 60, {

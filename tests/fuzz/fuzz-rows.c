@@ -31,7 +31,8 @@ static void look(struct rt_json *row)
 	}
 	rt_text_free(&t);
 	if (rt_schema_check(rt_json_get(row, "schema"), NULL) == 0)
-		rt_schema_fits(rt_json_get(row, "schema"), rt_json_get(row, "value"), why, sizeof why, NULL);
+		rt_schema_fits(rt_json_get(row, "schema"), rt_json_get(row, "value"), why,
+		               sizeof why, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

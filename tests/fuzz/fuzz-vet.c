@@ -62,7 +62,8 @@ static void row(struct input *in, struct rt_param *p, const char *const *choices
 		p->dflt.i = (int64_t)number(in, 8);
 }
 
-static int judge(void *state, const struct rt_group *groups, int64_t n, struct rt_verdict *v, struct rt_error *err)
+static int judge(void *state, const struct rt_group *groups, int64_t n, struct rt_verdict *v,
+                 struct rt_error *err)
 {
 	(void)state, (void)groups, (void)n, (void)v, (void)err;
 	return 0;
@@ -70,13 +71,16 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 
 static void vet(struct input *in)
 {
-	const char          *choices[] = { "a", "b", NULL };
-	struct rt_param      rows[ROWS + 1] = { 0 };
-	struct rt_judge_ops  ops = { .size = sizeof ops, .judge = judge };
-	struct rt_plugin     p = { .magic = RT_MAGIC, .abi_major = RT_ABI_MAJOR, .size = sizeof p,
-		                   .kind = RT_KIND_JUDGE, .kind_abi = RT_JUDGE_ABI };
-	struct rt_error      err = RT_ERROR_INIT;
-	const uint64_t       spoil = number(in, 1);
+	const char         *choices[] = { "a", "b", NULL };
+	struct rt_param     rows[ROWS + 1] = { 0 };
+	struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };
+	struct rt_plugin    p = { .magic = RT_MAGIC,
+		                  .abi_major = RT_ABI_MAJOR,
+		                  .size = sizeof p,
+		                  .kind = RT_KIND_JUDGE,
+		                  .kind_abi = RT_JUDGE_ABI };
+	struct rt_error     err = RT_ERROR_INIT;
+	const uint64_t      spoil = number(in, 1);
 
 	if (spoil & 1)
 		p.magic = (uint32_t)number(in, 4);
@@ -107,7 +111,8 @@ static void vet(struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input    in = { data, size / 2, rt_strndup((const char *)data + size / 2, size - size / 2),
+	struct input    in = { data, size / 2,
+		               rt_strndup((const char *)data + size / 2, size - size / 2),
 		               size - size / 2 };
 	struct rt_error err = RT_ERROR_INIT;
 

@@ -1,7 +1,8 @@
 /* replay.c - the main() of a fuzz target in make check: every file of its corpus, and variants.
  *
- * [FOLDER], else the target's own in the source tree.  Each file as it is, cut at every place (up to 512), and changed at random
- * places by a generator that starts the same every time.  `make fuzz` looks for new ones. */
+ * [FOLDER], else the target's own in the source tree.  Each file as it is, cut at every place (up
+ * to 512), and changed at random places by a generator that starts the same every time.  `make
+ * fuzz` looks for new ones. */
 #include "fuzz.h"
 
 #include <retort/file.h>
@@ -87,7 +88,8 @@ int main(int argc, char **argv)
 	int             r = folder ? rt_list_dir(folder, replay_file, folder, &err) : RT_E_NOENT;
 
 	if (r < 0 || inputs == 0)
-		fprintf(stderr, "%s: %s\n", folder ? folder : "?", *err.msg ? err.msg : "no corpus");
+		fprintf(stderr, "%s: %s\n", folder ? folder : "?",
+		        *err.msg ? err.msg : "no corpus");
 	else
 		printf("ok - %lld inputs\n", (long long)inputs);
 	rt_free(folder);

@@ -42,8 +42,9 @@ static void same_value(const struct gguf *g, const char *key, const json_t *v)
 				ck_assert_mem_eq(t.data, json_string_value(item), t.n);
 			} else {
 				ck_assert(gguf_next_number(&i, &x));
-				ck_assert_double_eq(x, json_is_boolean(item) ? json_is_true(item)
-									     : json_number_value(item));
+				ck_assert_double_eq(x, json_is_boolean(item)
+				                               ? json_is_true(item)
+				                               : json_number_value(item));
 			}
 		}
 		ck_assert(!gguf_next_text(&i, &t) && !gguf_next_number(&i, &x));
@@ -70,7 +71,7 @@ static void same_tensor(const struct gguf *g, const json_t *want)
 	ck_assert_int_eq(rt_numel(&t->tensor), n);
 	ck_assert_int_eq(rt_bytes(&t->tensor), golden_int(want, "bytes"));
 	ck_assert_int_eq((const char *)t->tensor.data - (const char *)g->map.data,
-			 golden_int(want, "file_offset"));
+	                 golden_int(want, "file_offset"));
 	ck_assert_int_eq(rt_dequantize(t->tensor.dtype, t->tensor.data, n, x, NULL), 0);
 	for (int64_t i = 0; i < n && t->tensor.dtype != RT_F64; i++) {
 		sum += x[i];
@@ -88,9 +89,9 @@ static void same_tensor(const struct gguf *g, const json_t *want)
 		return;
 	}
 	ck_assert_double_eq_tol(squares, json_number_value(json_object_get(want, "sum_of_squares")),
-				1e-6 * squares);
+	                        1e-6 * squares);
 	ck_assert_double_eq_tol(sum, json_number_value(json_object_get(want, "sum")),
-				1e-6 * sqrt(squares * (double)n) + 1e-9);
+	                        1e-6 * sqrt(squares * (double)n) + 1e-9);
 	free(x);
 }
 
@@ -114,18 +115,17 @@ static void same_file(const char *name)
 	ck_assert_uint_eq(g.alignment, (uint64_t)golden_int(j, "alignment"));
 	json_array_foreach(json_object_get(j, "kv"), i, item)
 		same_value(&g, json_string_value(json_object_get(item, "key")),
-			   json_object_get(item, "value"));
-	json_array_foreach(json_object_get(j, "tensors"), i, item)
-		same_tensor(&g, item);
+	                   json_object_get(item, "value"));
+	json_array_foreach(json_object_get(j, "tensors"), i, item) same_tensor(&g, item);
 	gguf_close(&g);
 	json_decref(j);
 }
 
 START_TEST(metadata_and_tensors_are_those_that_gguf_py_reads)
-{
-	same_file("tiny-qwen2");
-	same_file("align64");
-}
+	{
+		same_file("tiny-qwen2");
+		same_file("align64");
+	}
 END_TEST
 
 /* ---- what transformers computes from it ---------------------------------------------------- */
@@ -154,46 +154,49 @@ static int64_t ids_of(const json_t *list, int32_t *ret)
 }
 
 START_TEST(a_mixed_file_computes_what_transformers_computes)
-{
-	json_t         *j = golden_json("gguf/tiny-qwen2.json");
-	const json_t   *f = json_object_get(j, "forward"), *want = json_object_get(f, "last_logits");
-	struct model    m;
-	struct rt_error err = RT_ERROR_INIT;
-	int32_t         id[64], next[64];
-	int64_t         n, n_next, vocabulary;
-	float          *logits;
+	{
+		json_t       *j = golden_json("gguf/tiny-qwen2.json");
+		const json_t *f = json_object_get(j, "forward"),
+			     *want = json_object_get(f, "last_logits");
+		struct model    m;
+		struct rt_error err = RT_ERROR_INIT;
+		int32_t         id[64], next[64];
+		int64_t         n, n_next, vocabulary;
+		float          *logits;
 
-	if (!j)
-		return;
-	ck_assert_msg(model_open(&m, golden_path("gguf/tiny-qwen2.gguf"), &err) == 0, "%s", err.msg);
-	vocabulary = m.config.vocabulary;
-	n = ids_of(json_object_get(f, "prompt_ids"), id);
-	n_next = ids_of(json_object_get(f, "greedy_ids"), next);
-	logits = malloc((size_t)(64 * vocabulary) * sizeof *logits);
-	logits_of(&m, id, n, logits);
-	for (int64_t v = 0; v < vocabulary; v++)
-		ck_assert_double_eq_tol(logits[(n - 1) * vocabulary + v],
-					json_number_value(json_array_get(want, (size_t)v)), 1e-4);
-	for (int64_t i = 0; i < n_next; i++) {
-		const float *x = logits + (n - 1) * vocabulary;
-		int64_t      best = 0;
-
-		for (int64_t v = 1; v < vocabulary; v++)
-			best = x[v] > x[best] ? v : best;
-		ck_assert_int_eq(best, next[i]);
-		id[n++] = next[i];
+		if (!j)
+			return;
+		ck_assert_msg(model_open(&m, golden_path("gguf/tiny-qwen2.gguf"), &err) == 0, "%s",
+		              err.msg);
+		vocabulary = m.config.vocabulary;
+		n = ids_of(json_object_get(f, "prompt_ids"), id);
+		n_next = ids_of(json_object_get(f, "greedy_ids"), next);
+		logits = malloc((size_t)(64 * vocabulary) * sizeof *logits);
 		logits_of(&m, id, n, logits);
+		for (int64_t v = 0; v < vocabulary; v++)
+			ck_assert_double_eq_tol(logits[(n - 1) * vocabulary + v],
+			                        json_number_value(json_array_get(want, (size_t)v)),
+			                        1e-4);
+		for (int64_t i = 0; i < n_next; i++) {
+			const float *x = logits + (n - 1) * vocabulary;
+			int64_t      best = 0;
+
+			for (int64_t v = 1; v < vocabulary; v++)
+				best = x[v] > x[best] ? v : best;
+			ck_assert_int_eq(best, next[i]);
+			id[n++] = next[i];
+			logits_of(&m, id, n, logits);
+		}
+		free(logits);
+		model_close(&m);
+		json_decref(j);
 	}
-	free(logits);
-	model_close(&m);
-	json_decref(j);
-}
 END_TEST
 
 /* ---- round trips --------------------------------------------------------------------------- */
 
 static const char *const folders[] = { "llama-tiny", "qwen2-tiny", "qwen3-tiny",
-				       "qwen2-bf16-sharded" };
+	                               "qwen2-bf16-sharded" };
 
 enum { N = 40 };
 
@@ -216,55 +219,60 @@ static float *logits_at(const char *path)
 /* To GGUF and back, or to a folder: f32 is a copy, so logits differ by nothing but the divisors
  * of rotary frequencies, which GGUF keeps in float (llama3 scaling). */
 START_TEST(a_model_written_in_f32_computes_the_same)
-{
-	struct model m;
-	float       *want, *gguf, *folder;
+	{
+		struct model m;
+		float       *want, *gguf, *folder;
 
-	if (model_open(&m, golden_path(folders[_i]), NULL) != 0)
-		return;
-	ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL), 0);
-	ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
-	ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
-	want = logits_at(golden_path(folders[_i]));
-	gguf = logits_at(temp_path("m.gguf"));
-	folder = logits_at(temp_path("m"));
-	for (int64_t i = 0; i < N * m.config.vocabulary; i++) {
-		ck_assert_float_eq_tol(gguf[i], want[i], 1e-5f);
-		/* Both are exact in f32; bf16 weights take the same product in another type. */
-		ck_assert_float_eq_tol(folder[i], want[i], 1e-5f);
+		if (model_open(&m, golden_path(folders[_i]), NULL) != 0)
+			return;
+		ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL),
+		                 0);
+		ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
+		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
+		want = logits_at(golden_path(folders[_i]));
+		gguf = logits_at(temp_path("m.gguf"));
+		folder = logits_at(temp_path("m"));
+		for (int64_t i = 0; i < N * m.config.vocabulary; i++) {
+			ck_assert_float_eq_tol(gguf[i], want[i], 1e-5f);
+			/* Both are exact in f32; bf16 weights take the same product in another
+			 * type. */
+			ck_assert_float_eq_tol(folder[i], want[i], 1e-5f);
+		}
+		free(want);
+		free(gguf);
+		free(folder);
+		model_close(&m);
 	}
-	free(want);
-	free(gguf);
-	free(folder);
-	model_close(&m);
-}
 END_TEST
 
 START_TEST(quantized_files_are_smaller_and_still_run)
-{
-	static const enum rt_dtype types[] = { RT_BF16, RT_Q8_0, RT_Q4_K, RT_IQ4_NL };
-	struct model m;
+	{
+		static const enum rt_dtype types[] = { RT_BF16, RT_Q8_0, RT_Q4_K, RT_IQ4_NL };
+		struct model               m;
 
-	if (model_open(&m, golden_path("gguf/tiny-qwen2.gguf"), NULL) != 0)
-		return;
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-		struct gguf g;
-		float      *logits;
+		if (model_open(&m, golden_path("gguf/tiny-qwen2.gguf"), NULL) != 0)
+			return;
+		for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+			struct gguf g;
+			float      *logits;
 
-		ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("q.gguf"), types[i],
-						       &m.checkpoint->gguf, NULL), 0);
-		logits = logits_at(temp_path("q.gguf"));
-		for (int64_t k = 0; k < N * m.config.vocabulary; k++)
-			ck_assert(isfinite(logits[k]));
-		free(logits);
-		ck_assert_int_eq(gguf_open(&g, temp_path("q.gguf"), NULL), 0);
-		ck_assert_int_eq(gguf_find_tensor(&g, "blk.1.ffn_up.weight")->tensor.dtype, types[i]);
-		ck_assert_int_eq(gguf_find_tensor(&g, "output_norm.weight")->tensor.dtype, RT_F32);
-		ck_assert_uint_eq(gguf_find(&g, "tokenizer.ggml.tokens")->count, 300);
-		gguf_close(&g);
+			ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("q.gguf"), types[i],
+			                                       &m.checkpoint->gguf, NULL),
+			                 0);
+			logits = logits_at(temp_path("q.gguf"));
+			for (int64_t k = 0; k < N * m.config.vocabulary; k++)
+				ck_assert(isfinite(logits[k]));
+			free(logits);
+			ck_assert_int_eq(gguf_open(&g, temp_path("q.gguf"), NULL), 0);
+			ck_assert_int_eq(gguf_find_tensor(&g, "blk.1.ffn_up.weight")->tensor.dtype,
+			                 types[i]);
+			ck_assert_int_eq(gguf_find_tensor(&g, "output_norm.weight")->tensor.dtype,
+			                 RT_F32);
+			ck_assert_uint_eq(gguf_find(&g, "tokenizer.ggml.tokens")->count, 300);
+			gguf_close(&g);
+		}
+		model_close(&m);
 	}
-	model_close(&m);
-}
 END_TEST
 
 /* ---- files that lie ------------------------------------------------------------------------ */
@@ -272,64 +280,71 @@ END_TEST
 /* Every truncation of a file, and every byte of its header set to 0, 0x7f and 0xff: an error or
  * a file that is still whole, never a crash. */
 START_TEST(truncated_and_damaged_files_are_refused_or_harmless)
-{
-	size_t      size;
-	char       *bytes = golden_read("gguf/align64.gguf", &size);
-	static const unsigned char values[] = { 0, 0x7f, 0xff };
-	struct gguf g;
+	{
+		size_t                     size;
+		char                      *bytes = golden_read("gguf/align64.gguf", &size);
+		static const unsigned char values[] = { 0, 0x7f, 0xff };
+		struct gguf                g;
 
-	if (!bytes)
-		return;
-	for (size_t n = 0; n < size - 64; n++) { /* the last tensor is padded */
-		struct rt_error err = RT_ERROR_INIT;
+		if (!bytes)
+			return;
+		for (size_t n = 0; n < size - 64; n++) { /* the last tensor is padded */
+			struct rt_error err = RT_ERROR_INIT;
 
-		ck_assert_int_lt(gguf_open(&g, temp_write("cut.gguf", bytes, n), &err), 0);
-		ck_assert_uint_gt(strlen(err.msg), 10);
-	}
-	for (size_t at = 0; at < 576; at++)
-		for (size_t v = 0; v < sizeof values; v++) {
-			const char keep = bytes[at];
-
-			bytes[at] = (char)values[v];
-			if (gguf_open(&g, temp_write("bad.gguf", bytes, size), NULL) == 0) {
-				for (int64_t i = 0; i < g.n_tensors; i++) {
-					const struct rt_tensor *t = &g.tensors[i].tensor;
-					const char *end = (const char *)t->data + rt_bytes(t);
-
-					ck_assert(end <= (const char *)g.map.data + g.map.size);
-				}
-				gguf_close(&g);
-			}
-			bytes[at] = keep;
+			ck_assert_int_lt(gguf_open(&g, temp_write("cut.gguf", bytes, n), &err), 0);
+			ck_assert_uint_gt(strlen(err.msg), 10);
 		}
-	free(bytes);
-}
+		for (size_t at = 0; at < 576; at++)
+			for (size_t v = 0; v < sizeof values; v++) {
+				const char keep = bytes[at];
+
+				bytes[at] = (char)values[v];
+				if (gguf_open(&g, temp_write("bad.gguf", bytes, size), NULL) == 0) {
+					for (int64_t i = 0; i < g.n_tensors; i++) {
+						const struct rt_tensor *t = &g.tensors[i].tensor;
+						const char             *end =
+							(const char *)t->data + rt_bytes(t);
+
+						ck_assert(end <=
+						          (const char *)g.map.data + g.map.size);
+					}
+					gguf_close(&g);
+				}
+				bytes[at] = keep;
+			}
+		free(bytes);
+	}
 END_TEST
 
 START_TEST(headers_that_lie_are_named)
-{
-	static const struct {
-		const char *bytes;
-		size_t      n;
-		const char *message;
-	} cases[] = {
+	{
+		static const struct {
+			const char *bytes;
+			size_t      n;
+			const char *message;
+		} cases[] = {
 #define LIE(text, message) { text, sizeof text - 1, message }
-		LIE("GGUX\3\0\0\0", "x.gguf: no GGUF file and no folder with a config.json"),
-		LIE("GGUF\1\0\0\0", "x.gguf: GGUF version 1; 2 and 3 are supported"),
-		LIE("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
-		    "x.gguf: 18446744073709551615 keys and 0 tensors in 24 bytes"),
-		LIE("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\x7fkey..",
-		    "x.gguf: a key of 9223372036854775807 bytes at 32 leaves the file of 37"),
-	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct rt_error err = RT_ERROR_INIT;
-		struct gguf     g;
+			LIE("GGUX\3\0\0\0",
+			    "x.gguf: no GGUF file and no folder with a config.json"),
+			LIE("GGUF\1\0\0\0", "x.gguf: GGUF version 1; 2 and 3 are supported"),
+			LIE("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
+			    "x.gguf: 18446744073709551615 keys and 0 tensors in 24 bytes"),
+			LIE("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff"
+			    "\xff\x7fkey..",
+			    "x.gguf: a key of 9223372036854775807 bytes at 32 leaves the file of "
+			    "37"),
+		};
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+			struct rt_error err = RT_ERROR_INIT;
+			struct gguf     g;
 
-		ck_assert_int_lt(gguf_open(&g, temp_write("x.gguf", cases[i].bytes, cases[i].n), &err),
-				 0);
-		ck_assert_str_eq(temp_strip(err.msg), cases[i].message);
+			ck_assert_int_lt(gguf_open(&g,
+			                           temp_write("x.gguf", cases[i].bytes, cases[i].n),
+			                           &err),
+			                 0);
+			ck_assert_str_eq(temp_strip(err.msg), cases[i].message);
+		}
 	}
-}
 END_TEST
 
 RUNNER("gguf", 300, {

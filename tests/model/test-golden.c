@@ -128,7 +128,7 @@ static struct model_batch batch_of(const struct subject *s)
 
 /* Largest difference, allowed up to bound (times the largest of `want` when relative). */
 static void near(const struct subject *s, const char *what, const float *got,
-		 const struct rt_tensor *want, double bound, bool relative)
+                 const struct rt_tensor *want, double bound, bool relative)
 {
 	const float  *w = want->data;
 	const int64_t n = rt_numel(want);
@@ -142,8 +142,8 @@ static void near(const struct subject *s, const char *what, const float *got,
 		worst = d > worst || isnan(d) ? d : worst;
 	}
 	if (!(worst <= bound))
-		ck_abort_msg("%s (%s): %s is off by %g, allowed %g", s->folder, kernels()->isa, what,
-			     worst, bound);
+		ck_abort_msg("%s (%s): %s is off by %g, allowed %g", s->folder, kernels()->isa,
+		             what, worst, bound);
 	if (getenv("RETORT_TEST_VERBOSE"))
 		printf("%s (%s): %s %g\n", s->folder, kernels()->isa, what, worst);
 }
@@ -174,20 +174,20 @@ static void check_forward(struct subject *s)
 }
 
 START_TEST(hidden_states_and_logits_are_those_of_transformers)
-{
-	for (int f = 0; f < n_folders; f++)
-		for (const struct isa *isa = isa_all; isa->kernels; isa++) {
-			struct subject s;
+	{
+		for (int f = 0; f < n_folders; f++)
+			for (const struct isa *isa = isa_all; isa->kernels; isa++) {
+				struct subject s;
 
-			if (!isa->usable())
-				continue;
-			kernels_set(isa->kernels);
-			open_subject(&s, folders[f]);
-			check_forward(&s);
-			close_subject(&s);
-		}
-	kernels_set(NULL);
-}
+				if (!isa->usable())
+					continue;
+				kernels_set(isa->kernels);
+				open_subject(&s, folders[f]);
+				check_forward(&s);
+				close_subject(&s);
+			}
+		kernels_set(NULL);
+	}
 END_TEST
 
 /* Loss and gradients, added to *g. */
@@ -196,12 +196,13 @@ static double step(struct subject *s, struct model_tape *tape, const struct weig
 	const struct model_batch b = batch_of(s);
 	const struct model_run   run = { .tape = tape };
 	const struct nn_head     head = model_head(&s->m);
-	const struct nn_heads    h = { s->hidden, s->rows, 1, s->m.config.hidden, s->m.config.hidden };
-	double                   loss;
+	const struct nn_heads h = { s->hidden, s->rows, 1, s->m.config.hidden, s->m.config.hidden };
+	double                loss;
 
 	ck_assert_int_eq(model_forward(&s->m, &b, &run, s->hidden, NULL), 0);
 	ck_assert_int_eq(nn_cross_entropy(&head, h, s->label, 1.0f, &loss, NULL, s->dhidden,
-					  g->t[W_HEAD].data, NULL), 0);
+	                                  g->t[W_HEAD].data, NULL),
+	                 0);
 	ck_assert_int_eq(model_backward(&s->m, &b, tape, s->dhidden, g, NULL), 0);
 	return loss;
 }
@@ -220,25 +221,26 @@ static void check_gradients(struct subject *s, const struct weights *g)
 }
 
 START_TEST(loss_and_gradients_are_those_of_transformers)
-{
-	for (int f = 0; f < n_folders; f++)
-		for (int recompute = 0; recompute < 2; recompute++) {
-			struct subject    s;
-			struct weights    g;
-			struct model_tape tape = { .recompute = recompute };
-			double            loss;
+	{
+		for (int f = 0; f < n_folders; f++)
+			for (int recompute = 0; recompute < 2; recompute++) {
+				struct subject    s;
+				struct weights    g;
+				struct model_tape tape = { .recompute = recompute };
+				double            loss;
 
-			open_subject(&s, folders[f]);
-			ck_assert_int_eq(weights_zeros(&g, &s.m.config, NULL), 0);
-			loss = step(&s, &tape, &g);
-			ck_assert_double_eq_tol(loss, *(const float *)golden_tensor(&s, "loss")->data,
-						1e-5);
-			check_gradients(&s, &g);
-			weights_free_zeros(&g);
-			model_tape_fini(&tape);
-			close_subject(&s);
-		}
-}
+				open_subject(&s, folders[f]);
+				ck_assert_int_eq(weights_zeros(&g, &s.m.config, NULL), 0);
+				loss = step(&s, &tape, &g);
+				ck_assert_double_eq_tol(
+					loss, *(const float *)golden_tensor(&s, "loss")->data,
+					1e-5);
+				check_gradients(&s, &g);
+				weights_free_zeros(&g);
+				model_tape_fini(&tape);
+				close_subject(&s);
+			}
+	}
 END_TEST
 
 /* ---- three steps of AdamW (Loshchilov and Hutter 2019), gradients clipped to norm 1 -------- */
@@ -252,13 +254,14 @@ static double norm_of(const struct weights *g, bool tied)
 	double sum = 0.0;
 
 	for (int64_t i = 0; i < g->n; i++)
-		for (int64_t k = 0; g->t[i].data && !(tied && i == W_HEAD) && k < rt_numel(&g->t[i]); k++)
+		for (int64_t k = 0;
+		     g->t[i].data && !(tied && i == W_HEAD) && k < rt_numel(&g->t[i]); k++)
 			sum += pow(((const float *)g->t[i].data)[k], 2.0);
 	return sqrt(sum);
 }
 
 static void update(const struct adamw *o, int t, double scale, int64_t n, float *w, float *g,
-		   float *m, float *v)
+                   float *m, float *v)
 {
 	for (int64_t k = 0; k < n; k++) {
 		const double d = g[k] * scale;
@@ -266,8 +269,8 @@ static void update(const struct adamw *o, int t, double scale, int64_t n, float 
 		m[k] = (float)(o->beta1 * m[k] + (1.0 - o->beta1) * d);
 		v[k] = (float)(o->beta2 * v[k] + (1.0 - o->beta2) * d * d);
 		w[k] = (float)(w[k] * (1.0 - o->lr * o->decay) -
-			       o->lr * (m[k] / (1.0 - pow(o->beta1, t))) /
-				       (sqrt(v[k] / (1.0 - pow(o->beta2, t))) + o->eps));
+		               o->lr * (m[k] / (1.0 - pow(o->beta1, t))) /
+		                       (sqrt(v[k] / (1.0 - pow(o->beta2, t))) + o->eps));
 		g[k] = 0.0f;
 	}
 }
@@ -277,11 +280,11 @@ static struct adamw settings(const json_t *j)
 	const json_t *betas = json_object_get(j, "betas");
 
 	return (struct adamw){ json_number_value(json_object_get(j, "lr")),
-			       json_number_value(json_array_get(betas, 0)),
-			       json_number_value(json_array_get(betas, 1)),
-			       json_number_value(json_object_get(j, "eps")),
-			       json_number_value(json_object_get(j, "weight_decay")),
-			       json_number_value(json_object_get(j, "clip_grad_norm")) };
+		               json_number_value(json_array_get(betas, 0)),
+		               json_number_value(json_array_get(betas, 1)),
+		               json_number_value(json_object_get(j, "eps")),
+		               json_number_value(json_object_get(j, "weight_decay")),
+		               json_number_value(json_object_get(j, "clip_grad_norm")) };
 }
 
 static json_t *description(const char *folder)
@@ -315,11 +318,14 @@ static void compare_stepped(const struct subject *s, int64_t index, double norm,
 
 		noise += rounding;
 		later += !rounding && d > 1e-4;
-		ck_assert_msg(d <= (rounding ? 6.0 * lr : later <= 1 + n / 2000 ? 1e-3 : 1e-4), "%s: %s[%lld] is %.7g, want %.7g",
-			      s->folder, name, (long long)i, (double)got[i], (double)want[i]);
+		ck_assert_msg(d <= (rounding                ? 6.0 * lr
+		                    : later <= 1 + n / 2000 ? 1e-3
+		                                            : 1e-4),
+		              "%s: %s[%lld] is %.7g, want %.7g", s->folder, name, (long long)i,
+		              (double)got[i], (double)want[i]);
 	}
 	ck_assert_msg(noise <= 32 + n / 200, "%s: %lld gradients of %s are nothing but rounding",
-		      s->folder, (long long)noise, name);
+	              s->folder, (long long)noise, name);
 }
 
 static void three_steps(struct subject *s, const json_t *j)
@@ -339,8 +345,8 @@ static void three_steps(struct subject *s, const json_t *j)
 		const double scale = norm > o.clip ? o.clip / (norm + 1e-6) : 1.0;
 
 		first_norm = t == 1 ? norm : first_norm;
-		ck_assert_double_eq_tol(loss, json_number_value(json_array_get(losses, (size_t)t - 1)),
-					2e-5);
+		ck_assert_double_eq_tol(
+			loss, json_number_value(json_array_get(losses, (size_t)t - 1)), 2e-5);
 		for (int64_t i = 0; i < g.n; i++)
 			if (g.t[i].data && !(i == W_HEAD && s->m.config.tied))
 				update(&o, t, scale, rt_numel(&g.t[i]), s->m.weights.t[i].data,
@@ -356,19 +362,19 @@ static void three_steps(struct subject *s, const json_t *j)
 }
 
 START_TEST(three_optimizer_steps_end_where_pytorch_ends)
-{
-	for (int f = 0; f < n_folders; f++) {
-		json_t        *j = description(folders[f]);
-		struct subject s;
+	{
+		for (int f = 0; f < n_folders; f++) {
+			json_t        *j = description(folders[f]);
+			struct subject s;
 
-		if (json_object_get(j, "adamw")) {
-			open_subject(&s, folders[f]);
-			three_steps(&s, json_object_get(j, "adamw"));
-			close_subject(&s);
+			if (json_object_get(j, "adamw")) {
+				open_subject(&s, folders[f]);
+				three_steps(&s, json_object_get(j, "adamw"));
+				close_subject(&s);
+			}
+			json_decref(j);
 		}
-		json_decref(j);
 	}
-}
 END_TEST
 
 /* ---- generation ---------------------------------------------------------------------------- */
@@ -399,7 +405,7 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 	ck_assert_int_eq(model_cache_init(&cache, &s->m, n, NULL), 0);
 	for (int64_t i = 0; i < n; i++) {
 		id[i] = (int32_t)json_integer_value(json_array_get(
-		        i < n_prompt ? prompt : tokens, (size_t)(i < n_prompt ? i : i - n_prompt)));
+			i < n_prompt ? prompt : tokens, (size_t)(i < n_prompt ? i : i - n_prompt)));
 		position[i] = (int32_t)i;
 	}
 	for (int64_t at = 0, count; at < n - 1; at += count) {
@@ -412,11 +418,12 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 		ck_assert_int_eq(model_forward(&s->m, &b, &run, hidden, NULL), 0);
 		if (at + count < n_prompt)
 			continue;
-		ck_assert_int_eq(model_logits(&s->m, hidden + (count - 1) * s->m.config.hidden, 1, 0,
-					      logits, NULL), 0);
+		ck_assert_int_eq(model_logits(&s->m, hidden + (count - 1) * s->m.config.hidden, 1,
+		                              0, logits, NULL),
+		                 0);
 		ck_assert_msg(best_of(logits, s->m.config.vocabulary) == id[at + count],
-			      "%s: token %lld is %ld, want %ld", s->folder, (long long)(at + count),
-			      (long)best_of(logits, s->m.config.vocabulary), (long)id[at + count]);
+		              "%s: token %lld is %ld, want %ld", s->folder, (long long)(at + count),
+		              (long)best_of(logits, s->m.config.vocabulary), (long)id[at + count]);
 	}
 	model_cache_fini(&cache);
 	free(logits);
@@ -424,23 +431,23 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 }
 
 START_TEST(greedy_continuations_are_those_of_transformers)
-{
-	for (int f = 0; f < n_folders; f++) {
-		json_t        *j = description(folders[f]);
-		struct subject s;
+	{
+		for (int f = 0; f < n_folders; f++) {
+			json_t        *j = description(folders[f]);
+			struct subject s;
 
-		open_subject(&s, folders[f]);
-		continue_greedily(&s, json_object_get(j, "greedy"));
-		close_subject(&s);
-		json_decref(j);
+			open_subject(&s, folders[f]);
+			continue_greedily(&s, json_object_get(j, "greedy"));
+			close_subject(&s);
+			json_decref(j);
+		}
 	}
-}
 END_TEST
 
 START_TEST(there_is_something_to_compare_with)
-{
-	ck_assert_int_ge(n_folders, 1);
-}
+	{
+		ck_assert_int_ge(n_folders, 1);
+	}
 END_TEST
 
 RUNNER("golden models", 600, {

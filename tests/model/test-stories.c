@@ -50,12 +50,13 @@ static void read_model(struct model *m)
 	char            text[512];
 	struct rt_json *j = NULL;
 
-	snprintf(text, sizeof text, "{\"model_type\":\"llama\",\"hidden_size\":%d,\"intermediate_size\":%d,"
-		 "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,"
-		 "\"vocab_size\":%d,\"max_position_embeddings\":%d,\"rms_norm_eps\":1e-5,"
-		 "\"tie_word_embeddings\":true,\"rope_theta\":10000.0}", (int)shape[DIM],
-		 (int)shape[FORWARD], (int)shape[LAYERS], (int)shape[HEADS], (int)shape[KV_HEADS],
-		 (int)shape[VOCABULARY], (int)shape[CONTEXT]);
+	snprintf(text, sizeof text,
+	         "{\"model_type\":\"llama\",\"hidden_size\":%d,\"intermediate_size\":%d,"
+	         "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,"
+	         "\"vocab_size\":%d,\"max_position_embeddings\":%d,\"rms_norm_eps\":1e-5,"
+	         "\"tie_word_embeddings\":true,\"rope_theta\":10000.0}",
+	         (int)shape[DIM], (int)shape[FORWARD], (int)shape[LAYERS], (int)shape[HEADS],
+	         (int)shape[KV_HEADS], (int)shape[VOCABULARY], (int)shape[CONTEXT]);
 	*m = (struct model){ .thawed = true };
 	ck_assert_int_eq(rt_json_parse(text, strlen(text), "stories", 1, &j, NULL), 0);
 	ck_assert_int_eq(model_config_init(&m->config, j, "stories", NULL), 0);
@@ -138,35 +139,36 @@ static void tell(const char *path, struct rt_text *story)
 }
 
 START_TEST(the_story_comes_out_word_for_word)
-{
-	struct model   m;
-	struct rt_text folder = RT_TEXT_INIT, gguf = RT_TEXT_INIT;
-	const char    *want;
+	{
+		struct model   m;
+		struct rt_text folder = RT_TEXT_INIT, gguf = RT_TEXT_INIT;
+		const char    *want;
 
-	weights_bin = golden_read("stories260K/stories260K.bin", NULL);
-	words_bin = golden_read("stories260K/tok512.bin", NULL);
-	page = golden_read("stories260K/stories260K.md", NULL);
-	if (!weights_bin || !words_bin || !page)
-		return;
-	memcpy(shape, weights_bin, sizeof shape);
-	read_model(&m);
-	ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
-	ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
-	ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL), 0);
-	model_close(&m);
-	tell(temp_path("m"), &folder);
-	tell(temp_path("m.gguf"), &gguf);
-	want = strstr(page, "Once upon a time");
-	ck_assert_ptr_nonnull(want);
-	ck_assert_uint_gt(folder.len, 400);
-	ck_assert_msg(strncmp(folder.data, want, folder.len) == 0, "%s", folder.data);
-	ck_assert_str_eq(gguf.data, folder.data);
-	rt_text_free(&folder);
-	rt_text_free(&gguf);
-	free(weights_bin);
-	free(words_bin);
-	free(page);
-}
+		weights_bin = golden_read("stories260K/stories260K.bin", NULL);
+		words_bin = golden_read("stories260K/tok512.bin", NULL);
+		page = golden_read("stories260K/stories260K.md", NULL);
+		if (!weights_bin || !words_bin || !page)
+			return;
+		memcpy(shape, weights_bin, sizeof shape);
+		read_model(&m);
+		ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
+		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
+		ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL),
+		                 0);
+		model_close(&m);
+		tell(temp_path("m"), &folder);
+		tell(temp_path("m.gguf"), &gguf);
+		want = strstr(page, "Once upon a time");
+		ck_assert_ptr_nonnull(want);
+		ck_assert_uint_gt(folder.len, 400);
+		ck_assert_msg(strncmp(folder.data, want, folder.len) == 0, "%s", folder.data);
+		ck_assert_str_eq(gguf.data, folder.data);
+		rt_text_free(&folder);
+		rt_text_free(&gguf);
+		free(weights_bin);
+		free(words_bin);
+		free(page);
+	}
 END_TEST
 
 RUNNER("stories", 120, {

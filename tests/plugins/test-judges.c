@@ -10,7 +10,7 @@
 extern const struct rt_plugin retort_plugin_judge_call_match, retort_plugin_judge_exact;
 
 #define CALL(name, arguments) "{\"function\":{\"name\":\"" name "\",\"arguments\":" arguments "}}"
-#define GOLD CALL("play", "{\"song\":\"hey jude\",\"vol\":30}")
+#define GOLD                  CALL("play", "{\"song\":\"hey jude\",\"vol\":30}")
 
 /* Candidate's calls against the reference play{song:"hey jude",vol:30} (STAR, Ni 2026, eq. 7). */
 static const struct {
@@ -38,9 +38,10 @@ static struct rt_json *parse(const char *text)
 
 static struct rt_verdict verdict_of(const struct rt_plugin *p, const char *calls)
 {
-	struct rt_text        t = RT_TEXT_INIT;
-	struct rt_json       *row = parse("{\"id\":\"1\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},"
-					  "{\"role\":\"assistant\",\"tool_calls\":[" GOLD "]}]}");
+	struct rt_text  t = RT_TEXT_INIT;
+	struct rt_json *row =
+		parse("{\"id\":\"1\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"},"
+	              "{\"role\":\"assistant\",\"tool_calls\":[" GOLD "]}]}");
 	struct rt_json       *answer;
 	const struct rt_json *list[1];
 	struct rt_group       g = { row, list, 1 };
@@ -58,36 +59,39 @@ static struct rt_verdict verdict_of(const struct rt_plugin *p, const char *calls
 }
 
 START_TEST(call_match_gives_the_published_values)
-{
-	/* six decimals are what is published */
-	ck_assert_double_eq_tol(verdict_of(&retort_plugin_judge_call_match, cases[_i].calls).score, cases[_i].match,
-	                        5e-7);
-}
+	{
+		/* six decimals are what is published */
+		ck_assert_double_eq_tol(
+			verdict_of(&retort_plugin_judge_call_match, cases[_i].calls).score,
+			cases[_i].match, 5e-7);
+	}
 END_TEST
 
 START_TEST(exact_is_one_or_says_why_not)
-{
-	const struct rt_verdict v = verdict_of(&retort_plugin_judge_exact, cases[_i].calls);
+	{
+		const struct rt_verdict v = verdict_of(&retort_plugin_judge_exact, cases[_i].calls);
 
-	ck_assert_str_eq(v.reason, cases[_i].exact);
-	ck_assert_double_eq(v.score, !*cases[_i].exact);
-}
+		ck_assert_str_eq(v.reason, cases[_i].exact);
+		ck_assert_double_eq(v.score, !*cases[_i].exact);
+	}
 END_TEST
 
 START_TEST(a_row_without_a_reference_is_an_error_that_names_it)
-{
-	struct rt_json       *row = parse("{\"id\":\"r7\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}");
-	struct rt_json       *answer = parse("{\"role\":\"assistant\",\"content\":\"a\"}");
-	const struct rt_json *list[1] = { answer };
-	struct rt_group       g = { row, list, 1 };
-	struct rt_error       err = RT_ERROR_INIT;
-	struct rt_verdict     v;
+	{
+		struct rt_json *row = parse(
+			"{\"id\":\"r7\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}");
+		struct rt_json       *answer = parse("{\"role\":\"assistant\",\"content\":\"a\"}");
+		const struct rt_json *list[1] = { answer };
+		struct rt_group       g = { row, list, 1 };
+		struct rt_error       err = RT_ERROR_INIT;
+		struct rt_verdict     v;
 
-	ck_assert_int_eq(retort_plugin_judge_exact.ops.judge->judge(NULL, &g, 1, &v, &err), RT_E_FORMAT);
-	ck_assert_str_eq(err.msg, "row 'r7' has no reference answer to compare with");
-	rt_json_free(row);
-	rt_json_free(answer);
-}
+		ck_assert_int_eq(retort_plugin_judge_exact.ops.judge->judge(NULL, &g, 1, &v, &err),
+		                 RT_E_FORMAT);
+		ck_assert_str_eq(err.msg, "row 'r7' has no reference answer to compare with");
+		rt_json_free(row);
+		rt_json_free(answer);
+	}
 END_TEST
 
 RUNNER("judges", 60, {

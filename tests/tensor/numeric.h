@@ -32,7 +32,7 @@ static inline float *random_floats(int64_t n, uint32_t seed)
 
 /* |got - want| <= tolerance * largest |want|: errors relative to the tensor's size. */
 static inline void close_to(const char *what, const float *got, const double *want, int64_t n,
-			    double tolerance)
+                            double tolerance)
 {
 	double largest = 0.0;
 
@@ -40,8 +40,8 @@ static inline void close_to(const char *what, const float *got, const double *wa
 		largest = fmax(largest, fabs(want[i]));
 	for (int64_t i = 0; i < n; i++)
 		if (!(fabs(got[i] - want[i]) <= tolerance * largest + 1e-30))
-			ck_abort_msg("%s (%s): element %lld is %.9g, want %.9g", what, kernels()->isa,
-				     (long long)i, (double)got[i], want[i]);
+			ck_abort_msg("%s (%s): element %lld is %.9g, want %.9g", what,
+			             kernels()->isa, (long long)i, (double)got[i], want[i]);
 }
 
 /* d loss / d x by central differences of a loss in double.  With h = 1e-4 the truncation is

@@ -12,21 +12,21 @@
 #define BACKWARD 2e-5
 
 struct shape {
-	int64_t heads, kv, n, rows, keys, window;
-	int64_t n_spans;
+	int64_t        heads, kv, n, rows, keys, window;
+	int64_t        n_spans;
 	struct nn_span spans[4];
 };
 
 static const struct shape shapes[] = {
 	{ 1, 1, 4, 3, 3, 0, 1, { { 0, 3, 0, 3 } } },
 	{ 4, 2, 8, 9, 9, 0, 1, { { 0, 9, 0, 9 } } },
-	{ 6, 3, 5, 11, 11, 4, 1, { { 0, 11, 0, 11 } } },                 /* sliding window */
+	{ 6, 3, 5, 11, 11, 4, 1, { { 0, 11, 0, 11 } } }, /* sliding window */
 	{ 4, 1, 8, 12, 12, 0, 3, { { 0, 5, 0, 5 }, { 5, 1, 5, 1 }, { 6, 6, 6, 6 } } }, /* packed */
-	{ 2, 2, 6, 10, 10, 0, 2, { { 0, 3, 0, 3 }, { 7, 3, 7, 3 } } },   /* padding in between */
-	{ 4, 2, 8, 3, 20, 0, 2, { { 0, 1, 1, 7 }, { 1, 2, 9, 11 } } },   /* caches */
-	{ 3, 1, 8, 2, 30, 7, 1, { { 0, 2, 2, 25 } } },                   /* cache and window */
-	{ 14, 2, 16, 70, 70, 0, 1, { { 0, 70, 0, 70 } } },               /* several tiles */
-	{ 2, 1, 16, 150, 290, 0, 1, { { 0, 150, 0, 290 } } },            /* tiles of keys */
+	{ 2, 2, 6, 10, 10, 0, 2, { { 0, 3, 0, 3 }, { 7, 3, 7, 3 } } }, /* padding in between */
+	{ 4, 2, 8, 3, 20, 0, 2, { { 0, 1, 1, 7 }, { 1, 2, 9, 11 } } }, /* caches */
+	{ 3, 1, 8, 2, 30, 7, 1, { { 0, 2, 2, 25 } } },                 /* cache and window */
+	{ 14, 2, 16, 70, 70, 0, 1, { { 0, 70, 0, 70 } } },             /* several tiles */
+	{ 2, 1, 16, 150, 290, 0, 1, { { 0, 150, 0, 290 } } },          /* tiles of keys */
 	{ 2, 1, 8, 200, 200, 33, 1, { { 0, 200, 0, 200 } } },
 };
 
@@ -93,10 +93,11 @@ static struct nn_heads of(float *x, int64_t rows, int64_t heads, int64_t n)
 static struct run run_shape(const struct shape *s)
 {
 	const int64_t       nq = s->rows * s->heads * s->n, nk = s->keys * s->kv * s->n;
-	struct run          t = { random_floats(nq, 1), random_floats(nk, 2), random_floats(nk, 3),
-				  random_floats(nq, 4), random_floats(nq, 5),
-				  random_floats(s->rows * s->heads, 6), random_floats(nq, 7),
-				  random_floats(nk, 8), random_floats(nk, 9) };
+	struct run          t = { random_floats(nq, 1), random_floats(nk, 2),
+		                  random_floats(nk, 3), random_floats(nq, 4),
+		                  random_floats(nq, 5), random_floats(s->rows * s->heads, 6),
+		                  random_floats(nq, 7), random_floats(nk, 8),
+		                  random_floats(nk, 9) };
 	struct nn_attention o = { s->spans, s->n_spans, s->window, 0.7f };
 	struct nn_heads     q, k, v, out;
 
@@ -107,11 +108,11 @@ static struct run run_shape(const struct shape *s)
 	v = of(t.v, s->keys, s->kv, s->n);
 	out = of(t.out, s->rows, s->heads, s->n);
 	ck_assert_int_eq(nn_attention(&o, q, k, v, out, t.lse, NULL), 0);
-	ck_assert_int_eq(nn_attention_backward(&o, q, k, v, out, t.lse,
-					       of(t.r, s->rows, s->heads, s->n),
-					       of(t.dq, s->rows, s->heads, s->n),
-					       of(t.dk, s->keys, s->kv, s->n),
-					       of(t.dv, s->keys, s->kv, s->n), NULL), 0);
+	ck_assert_int_eq(nn_attention_backward(
+				 &o, q, k, v, out, t.lse, of(t.r, s->rows, s->heads, s->n),
+				 of(t.dq, s->rows, s->heads, s->n), of(t.dk, s->keys, s->kv, s->n),
+				 of(t.dv, s->keys, s->kv, s->n), NULL),
+	                 0);
 	return t;
 }
 
@@ -129,8 +130,13 @@ static void check_shape(const struct shape *s)
 {
 	const int64_t nq = s->rows * s->heads * s->n, nk = s->keys * s->kv * s->n;
 	struct run    t = run_shape(s);
-	struct naive  c = { s, doubles(t.q, nq), doubles(t.k, nk), doubles(t.v, nk),
-			    doubles(t.r, nq), doubles(NULL, nq), (double)0.7f };
+	struct naive  c = { s,
+		            doubles(t.q, nq),
+		            doubles(t.k, nk),
+		            doubles(t.v, nk),
+		            doubles(t.r, nq),
+		            doubles(NULL, nq),
+		            (double)0.7f };
 
 	naive_loss(&c);
 	close_to("out", t.out, c.out, nq, FORWARD);
@@ -142,174 +148,190 @@ static void check_shape(const struct shape *s)
 }
 
 START_TEST(attention_and_its_gradients_agree_with_a_naive_one)
-{
-	for (const struct isa *isa = isa_all; isa->kernels; isa++)
-		if (isa->usable()) {
-			kernels_set(isa->kernels);
-			check_shape(&shapes[_i]);
-		}
-	kernels_set(NULL);
-}
+	{
+		for (const struct isa *isa = isa_all; isa->kernels; isa++)
+			if (isa->usable()) {
+				kernels_set(isa->kernels);
+				check_shape(&shapes[_i]);
+			}
+		kernels_set(NULL);
+	}
 END_TEST
 
 /* Gradients of long sequences, where differences take too long: by the closed form. */
 START_TEST(gradients_over_many_tiles_agree_with_the_closed_form)
-{
-	const struct shape *s = &shapes[8];
-	const int64_t       nq = s->rows * s->heads * s->n, nk = s->keys * s->kv * s->n, n = s->n;
-	struct run          t = run_shape(s);
-	double             *dq = doubles(NULL, nq), *dk = doubles(NULL, nk), *dv = doubles(NULL, nk);
+	{
+		const struct shape *s = &shapes[8];
+		const int64_t nq = s->rows * s->heads * s->n, nk = s->keys * s->kv * s->n, n = s->n;
+		struct run    t = run_shape(s);
+		double *dq = doubles(NULL, nq), *dk = doubles(NULL, nk), *dv = doubles(NULL, nk);
 
-	for (int64_t i = 0; i < s->rows * s->heads; i++) {
-		const int64_t r = i / s->heads, last = s->keys - s->rows + r;
-		const int64_t g = i % s->heads / (s->heads / s->kv);
-		double        p[300], dp[300], sum = 0.0, mean = 0.0;
+		for (int64_t i = 0; i < s->rows * s->heads; i++) {
+			const int64_t r = i / s->heads, last = s->keys - s->rows + r;
+			const int64_t g = i % s->heads / (s->heads / s->kv);
+			double        p[300], dp[300], sum = 0.0, mean = 0.0;
 
-		for (int64_t j = 0; j <= last; j++) {
-			double score = 0.0, d = 0.0;
+			for (int64_t j = 0; j <= last; j++) {
+				double score = 0.0, d = 0.0;
 
-			for (int64_t c = 0; c < n; c++) {
-				score += (double)t.q[i * n + c] * t.k[(j * s->kv + g) * n + c];
-				d += (double)t.r[i * n + c] * t.v[(j * s->kv + g) * n + c];
+				for (int64_t c = 0; c < n; c++) {
+					score += (double)t.q[i * n + c] *
+					         t.k[(j * s->kv + g) * n + c];
+					d += (double)t.r[i * n + c] * t.v[(j * s->kv + g) * n + c];
+				}
+				p[j] = exp((double)0.7f * score);
+				dp[j] = d;
+				sum += p[j];
+				mean += p[j] * d;
 			}
-			p[j] = exp((double)0.7f * score);
-			dp[j] = d;
-			sum += p[j];
-			mean += p[j] * d;
+			mean /= sum;
+			for (int64_t j = 0; j <= last; j++)
+				for (int64_t c = 0; c < n; c++) {
+					const double ds =
+						(double)0.7f * p[j] / sum * (dp[j] - mean);
+					const int64_t at = (j * s->kv + g) * n + c;
+
+					dq[i * n + c] += ds * t.k[at];
+					dk[at] += ds * t.q[i * n + c];
+					dv[at] += p[j] / sum * t.r[i * n + c];
+				}
 		}
-		mean /= sum;
-		for (int64_t j = 0; j <= last; j++)
-			for (int64_t c = 0; c < n; c++) {
-				const double ds = (double)0.7f * p[j] / sum * (dp[j] - mean);
-				const int64_t at = (j * s->kv + g) * n + c;
-
-				dq[i * n + c] += ds * t.k[at];
-				dk[at] += ds * t.q[i * n + c];
-				dv[at] += p[j] / sum * t.r[i * n + c];
-			}
+		close_to("dq", t.dq, dq, nq, BACKWARD);
+		close_to("dk", t.dk, dk, nk, BACKWARD);
+		close_to("dv", t.dv, dv, nk, BACKWARD);
 	}
-	close_to("dq", t.dq, dq, nq, BACKWARD);
-	close_to("dk", t.dk, dk, nk, BACKWARD);
-	close_to("dv", t.dv, dv, nk, BACKWARD);
-}
 END_TEST
 
 /* Three sequences one after another, packed into one call; the same bits. */
 START_TEST(packed_sequences_equal_separate_ones)
-{
-	enum { H = 4, KV = 2, D = 16, ROWS = 200 };
-	static const struct nn_span spans[] = { { 0, 70, 0, 70 }, { 70, 1, 70, 1 },
-						{ 71, 129, 71, 129 } };
-	float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
-	float *v = random_floats(ROWS * KV * D, 3), packed[ROWS * H * D], single[ROWS * H * D];
-	struct nn_attention o = { spans, 3, 0, 0.25f };
+	{
+		enum { H = 4, KV = 2, D = 16, ROWS = 200 };
+		static const struct nn_span spans[] = { { 0, 70, 0, 70 },
+			                                { 70, 1, 70, 1 },
+			                                { 71, 129, 71, 129 } };
+		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
+		float *v = random_floats(ROWS * KV * D, 3), packed[ROWS * H * D],
+		      single[ROWS * H * D];
+		struct nn_attention o = { spans, 3, 0, 0.25f };
 
-	ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, KV, D), of(v, ROWS, KV, D),
-				      of(packed, ROWS, H, D), NULL, NULL), 0);
-	for (int i = 0; i < 3; i++) {
-		const int64_t  at = spans[i].q, n = spans[i].count;
-		struct nn_span one = { 0, n, 0, n };
+		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, KV, D),
+		                              of(v, ROWS, KV, D), of(packed, ROWS, H, D), NULL,
+		                              NULL),
+		                 0);
+		for (int i = 0; i < 3; i++) {
+			const int64_t  at = spans[i].q, n = spans[i].count;
+			struct nn_span one = { 0, n, 0, n };
 
-		o = (struct nn_attention){ &one, 1, 0, 0.25f };
-		ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
-					      of(k + at * KV * D, n, KV, D),
-					      of(v + at * KV * D, n, KV, D),
-					      of(single + at * H * D, n, H, D), NULL, NULL), 0);
+			o = (struct nn_attention){ &one, 1, 0, 0.25f };
+			ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
+			                              of(k + at * KV * D, n, KV, D),
+			                              of(v + at * KV * D, n, KV, D),
+			                              of(single + at * H * D, n, H, D), NULL, NULL),
+			                 0);
+		}
+		ck_assert_mem_eq(packed, single, sizeof packed);
 	}
-	ck_assert_mem_eq(packed, single, sizeof packed);
-}
 END_TEST
 
 /* Token by token with a cache, and in chunks, against all at once.  Not the same bits: a lone
  * query takes another product. */
 START_TEST(cached_steps_equal_one_pass)
-{
-	enum { H = 6, KV = 2, D = 8, ROWS = 150 };
-	float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
-	float *v = random_floats(ROWS * KV * D, 3), once[ROWS * H * D], steps[ROWS * H * D];
-	double                want[ROWS * H * D];
-	const struct nn_span  all = { 0, ROWS, 0, ROWS };
-	struct nn_attention   o = { &all, 1, 40, 0.3f };
+	{
+		enum { H = 6, KV = 2, D = 8, ROWS = 150 };
+		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
+		float *v = random_floats(ROWS * KV * D, 3), once[ROWS * H * D], steps[ROWS * H * D];
+		double want[ROWS * H * D];
+		const struct nn_span all = { 0, ROWS, 0, ROWS };
+		struct nn_attention  o = { &all, 1, 40, 0.3f };
 
-	ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, KV, D), of(v, ROWS, KV, D),
-				      of(once, ROWS, H, D), NULL, NULL), 0);
-	for (int at = 0, n = 1; at < ROWS; at += n) {
-		struct nn_span span;
+		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, KV, D),
+		                              of(v, ROWS, KV, D), of(once, ROWS, H, D), NULL, NULL),
+		                 0);
+		for (int at = 0, n = 1; at < ROWS; at += n) {
+			struct nn_span span;
 
-		n = at < 30 ? 1 : 29;
-		n = n < ROWS - at ? n : ROWS - at;
-		span = (struct nn_span){ 0, n, 0, at + n };
-		o = (struct nn_attention){ &span, 1, 40, 0.3f };
-		ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D), of(k, ROWS, KV, D),
-					      of(v, ROWS, KV, D), of(steps + at * H * D, n, H, D),
-					      NULL, NULL), 0);
+			n = at < 30 ? 1 : 29;
+			n = n < ROWS - at ? n : ROWS - at;
+			span = (struct nn_span){ 0, n, 0, at + n };
+			o = (struct nn_attention){ &span, 1, 40, 0.3f };
+			ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
+			                              of(k, ROWS, KV, D), of(v, ROWS, KV, D),
+			                              of(steps + at * H * D, n, H, D), NULL, NULL),
+			                 0);
+		}
+		for (int i = 0; i < ROWS * H * D; i++)
+			want[i] = once[i];
+		close_to("steps", steps, want, ROWS * H * D, FORWARD);
 	}
-	for (int i = 0; i < ROWS * H * D; i++)
-		want[i] = once[i];
-	close_to("steps", steps, want, ROWS * H * D, FORWARD);
-}
 END_TEST
 
 /* Padding on either side holds NaN; nothing of it is seen, and its rows come out as 0. */
 START_TEST(padding_is_never_read)
-{
-	enum { H = 2, D = 4, ROWS = 20, FIRST = 6, COUNT = 9 };
-	const struct nn_span span = { FIRST, COUNT, FIRST, COUNT }, alone = { 0, COUNT, 0, COUNT };
-	float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * H * D, 2);
-	float *v = random_floats(ROWS * H * D, 3), out[ROWS * H * D], want[COUNT * H * D];
-	struct nn_attention o = { &alone, 1, 0, 1.0f };
-	const int64_t       skip = FIRST * H * D;
+	{
+		enum { H = 2, D = 4, ROWS = 20, FIRST = 6, COUNT = 9 };
+		const struct nn_span span = { FIRST, COUNT, FIRST, COUNT },
+				     alone = { 0, COUNT, 0, COUNT };
+		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * H * D, 2);
+		float *v = random_floats(ROWS * H * D, 3), out[ROWS * H * D], want[COUNT * H * D];
+		struct nn_attention o = { &alone, 1, 0, 1.0f };
+		const int64_t       skip = FIRST * H * D;
 
-	ck_assert_int_eq(nn_attention(&o, of(q + skip, COUNT, H, D), of(k + skip, COUNT, H, D),
-				      of(v + skip, COUNT, H, D), of(want, COUNT, H, D), NULL, NULL),
-			 0);
-	for (int i = 0; i < ROWS * H * D; i++)
-		if (i < skip || i >= skip + COUNT * H * D)
-			q[i] = k[i] = v[i] = NAN;
-	o.spans = &span;
-	ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, H, D), of(v, ROWS, H, D),
-				      of(out, ROWS, H, D), NULL, NULL), 0);
-	ck_assert_mem_eq(out + skip, want, sizeof want);
-	for (int i = 0; i < skip; i++)
-		ck_assert_float_eq(out[i], 0.0f);
-	ck_assert_float_eq(out[ROWS * H * D - 1], 0.0f);
-}
+		ck_assert_int_eq(nn_attention(&o, of(q + skip, COUNT, H, D),
+		                              of(k + skip, COUNT, H, D), of(v + skip, COUNT, H, D),
+		                              of(want, COUNT, H, D), NULL, NULL),
+		                 0);
+		for (int i = 0; i < ROWS * H * D; i++)
+			if (i < skip || i >= skip + COUNT * H * D)
+				q[i] = k[i] = v[i] = NAN;
+		o.spans = &span;
+		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, H, D),
+		                              of(v, ROWS, H, D), of(out, ROWS, H, D), NULL, NULL),
+		                 0);
+		ck_assert_mem_eq(out + skip, want, sizeof want);
+		for (int i = 0; i < skip; i++)
+			ck_assert_float_eq(out[i], 0.0f);
+		ck_assert_float_eq(out[ROWS * H * D - 1], 0.0f);
+	}
 END_TEST
 
 START_TEST(large_scores_and_nan_are_neither_hidden_nor_overflow)
-{
-	enum { D = 4, ROWS = 3 };
-	const struct nn_span span = { 0, ROWS, 0, ROWS };
-	float *q = random_floats(ROWS * D, 1), *k = random_floats(ROWS * D, 2);
-	float *v = random_floats(ROWS * D, 3), out[ROWS * D];
-	struct nn_attention o = { &span, 1, 0, 1e6f };
+	{
+		enum { D = 4, ROWS = 3 };
+		const struct nn_span span = { 0, ROWS, 0, ROWS };
+		float              *q = random_floats(ROWS * D, 1), *k = random_floats(ROWS * D, 2);
+		float              *v = random_floats(ROWS * D, 3), out[ROWS * D];
+		struct nn_attention o = { &span, 1, 0, 1e6f };
 
-	ck_assert_int_eq(nn_attention(&o, of(q, ROWS, 1, D), of(k, ROWS, 1, D), of(v, ROWS, 1, D),
-				      of(out, ROWS, 1, D), NULL, NULL), 0);
-	for (int i = 0; i < ROWS * D; i++)
-		ck_assert(isfinite(out[i]));
-	k[D] = NAN; /* key 1: seen by rows 1 and 2 */
-	ck_assert_int_eq(nn_attention(&o, of(q, ROWS, 1, D), of(k, ROWS, 1, D), of(v, ROWS, 1, D),
-				      of(out, ROWS, 1, D), NULL, NULL), 0);
-	ck_assert(isfinite(out[0]) && isnan(out[D]) && isnan(out[2 * D]));
-}
+		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, 1, D), of(k, ROWS, 1, D),
+		                              of(v, ROWS, 1, D), of(out, ROWS, 1, D), NULL, NULL),
+		                 0);
+		for (int i = 0; i < ROWS * D; i++)
+			ck_assert(isfinite(out[i]));
+		k[D] = NAN; /* key 1: seen by rows 1 and 2 */
+		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, 1, D), of(k, ROWS, 1, D),
+		                              of(v, ROWS, 1, D), of(out, ROWS, 1, D), NULL, NULL),
+		                 0);
+		ck_assert(isfinite(out[0]) && isnan(out[D]) && isnan(out[2 * D]));
+	}
 END_TEST
 
 START_TEST(spans_outside_the_rows_are_refused)
-{
-	float               x[16] = { 0 };
-	struct nn_span      span = { 0, 3, 0, 2 };
-	struct nn_attention o = { &span, 1, 0, 1.0f };
-	struct nn_heads     h = of(x, 4, 1, 4);
-	struct rt_error     err = RT_ERROR_INIT;
+	{
+		float               x[16] = { 0 };
+		struct nn_span      span = { 0, 3, 0, 2 };
+		struct nn_attention o = { &span, 1, 0, 1.0f };
+		struct nn_heads     h = of(x, 4, 1, 4);
+		struct rt_error     err = RT_ERROR_INIT;
 
-	ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
-	span = (struct nn_span){ 2, 3, 0, 4 };
-	ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
-	ck_assert_str_eq(err.msg, "span 0 (3 queries from 2, 4 keys from 0) leaves 4 rows and 4 keys");
-	ck_assert_int_eq(nn_attention(&o, of(x, 1, 3, 4), of(x, 1, 2, 4), h, h, NULL, &err),
-			 RT_E_SHAPE);
-}
+		ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
+		span = (struct nn_span){ 2, 3, 0, 4 };
+		ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
+		ck_assert_str_eq(
+			err.msg,
+			"span 0 (3 queries from 2, 4 keys from 0) leaves 4 rows and 4 keys");
+		ck_assert_int_eq(nn_attention(&o, of(x, 1, 3, 4), of(x, 1, 2, 4), h, h, NULL, &err),
+		                 RT_E_SHAPE);
+	}
 END_TEST
 
 RUNNER("attention", 300, {

@@ -18,8 +18,8 @@ static struct region region(const char *bin, const json_t *type, const char *key
 	const json_t *r = json_object_get(type, key), *shape = json_object_get(r, "shape");
 
 	return (struct region){ bin + golden_int(r, "offset"), golden_int(r, "bytes"),
-				json_integer_value(json_array_get(shape, 0)),
-				json_integer_value(json_array_get(shape, 1)) };
+		                json_integer_value(json_array_get(shape, 0)),
+		                json_integer_value(json_array_get(shape, 1)) };
 }
 
 /* NaN may differ in its payload, nothing else may. */
@@ -29,14 +29,14 @@ static void same_floats(const char *type, const float *got, const float *want, i
 		if (memcmp(&got[i], &want[i], sizeof *got) != 0 &&
 		    !(isnan(got[i]) && isnan(want[i])))
 			ck_abort_msg("%s, %s: element %lld is %a, want %a", kernels()->isa, type,
-				     (long long)i, (double)got[i], (double)want[i]);
+			             (long long)i, (double)got[i], (double)want[i]);
 }
 
 static void check_dequantized(const char *name, int64_t dtype, struct region bytes,
-			      struct region floats)
+                              struct region floats)
 {
 	const int64_t n = floats.rows * floats.columns;
-	float        *want = malloc((size_t)n * sizeof *want), *got = malloc((size_t)n * sizeof *got);
+	float *want = malloc((size_t)n * sizeof *want), *got = malloc((size_t)n * sizeof *got);
 
 	memcpy(want, floats.at, (size_t)n * sizeof *want);
 	ck_assert_int_eq(floats.bytes, n * (int64_t)sizeof *want);
@@ -61,7 +61,7 @@ static void check_quantized(const char *name, int64_t dtype, struct region x, st
 	for (int64_t i = 0; i < bytes.bytes; i++)
 		if (got[i] != (unsigned char)bytes.at[i])
 			ck_abort_msg("%s: byte %lld is %02x, want %02x", name, (long long)i, got[i],
-				     (unsigned char)bytes.at[i]);
+			             (unsigned char)bytes.at[i]);
 	free(in);
 	free(got);
 }
@@ -77,7 +77,8 @@ static int run_vectors(const char *json, const char *bin, bool quantize)
 
 	if (!j || !data)
 		return -1;
-	json_array_foreach(json_object_get(j, "types"), i, type) {
+	json_array_foreach(json_object_get(j, "types"), i, type)
+	{
 		const char   *name = json_string_value(json_object_get(type, "type"));
 		const int64_t dtype = golden_int(type, "ggml_type");
 
@@ -86,15 +87,14 @@ static int run_vectors(const char *json, const char *bin, bool quantize)
 		known++;
 		ck_assert_int_eq(rt_dtype_find(name), dtype);
 		ck_assert_int_eq(rt_dtype_info(dtype)->bytes, golden_int(type, "block_bytes"));
-		check_dequantized(name, dtype,
-				  region(data, type, quantize ? "quantized" : "bytes"),
-				  region(data, type, "dequantized"));
+		check_dequantized(name, dtype, region(data, type, quantize ? "quantized" : "bytes"),
+		                  region(data, type, "dequantized"));
 		if (quantize) {
 			const json_t *in = json_object_get(j, "input");
 			json_t       *wrap = json_pack("{s:O}", "input", in);
 
 			check_quantized(name, dtype, region(data, wrap, "input"),
-					region(data, type, "quantized"));
+			                region(data, type, "quantized"));
 			json_decref(wrap);
 		}
 	}
@@ -104,15 +104,16 @@ static int run_vectors(const char *json, const char *bin, bool quantize)
 }
 
 START_TEST(simple_types_quantize_to_the_bits_of_the_reference)
-{
-	ck_assert_int_ge(run_vectors("gguf/quantize.json", "gguf/quantize.bin", true), 7);
-}
+	{
+		ck_assert_int_ge(run_vectors("gguf/quantize.json", "gguf/quantize.bin", true), 7);
+	}
 END_TEST
 
 START_TEST(all_types_dequantize_to_the_bits_of_the_reference)
-{
-	ck_assert_int_ge(run_vectors("gguf/dequantize.json", "gguf/dequantize.bin", false), 14);
-}
+	{
+		ck_assert_int_ge(run_vectors("gguf/dequantize.json", "gguf/dequantize.bin", false),
+		                 14);
+	}
 END_TEST
 
 RUNNER("blocks", 120, {

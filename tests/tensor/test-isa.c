@@ -58,79 +58,84 @@ static void every_bit_equal(const struct kernels *k)
 }
 
 START_TEST(functions_without_fused_products_agree_to_the_last_bit)
-{
-	for (const struct isa *isa = isa_all; isa->kernels; isa++)
-		if (isa->usable())
-			every_bit_equal(isa->kernels);
-}
+	{
+		for (const struct isa *isa = isa_all; isa->kernels; isa++)
+			if (isa->usable())
+				every_bit_equal(isa->kernels);
+	}
 END_TEST
 
 /* The bound of retort/tensor.h for two ways to add K products: K 2^-23 sum |a||b|. */
 START_TEST(products_agree_within_the_stated_bound)
-{
-	enum { M = 37, N = 53, K = 777 };
-	float           *x = random_floats(M * K, 1), *w = random_floats(N * K, 2);
-	static float     want[M * N], got[M * N];
-	struct rt_tensor a = rt_matrix(x, M, K), b = rt_transpose(rt_matrix(w, N, K), 0, 1);
-	struct rt_tensor c = rt_matrix(want, M, N), d = rt_matrix(got, M, N);
+	{
+		enum { M = 37, N = 53, K = 777 };
+		float           *x = random_floats(M * K, 1), *w = random_floats(N * K, 2);
+		static float     want[M * N], got[M * N];
+		struct rt_tensor a = rt_matrix(x, M, K), b = rt_transpose(rt_matrix(w, N, K), 0, 1);
+		struct rt_tensor c = rt_matrix(want, M, N), d = rt_matrix(got, M, N);
 
-	kernels_set(&kernels_generic);
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
-	for (const struct isa *isa = isa_all; isa->kernels; isa++) {
-		if (!isa->usable())
-			continue;
-		kernels_set(isa->kernels);
-		ck_assert_int_eq(rt_matmul(&a, &b, &d, NULL, NULL), 0);
-		for (int i = 0; i < M * N; i++) {
-			double size = 0.0;
+		kernels_set(&kernels_generic);
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
+		for (const struct isa *isa = isa_all; isa->kernels; isa++) {
+			if (!isa->usable())
+				continue;
+			kernels_set(isa->kernels);
+			ck_assert_int_eq(rt_matmul(&a, &b, &d, NULL, NULL), 0);
+			for (int i = 0; i < M * N; i++) {
+				double size = 0.0;
 
-			for (int k = 0; k < K; k++)
-				size += fabs((double)x[i / N * K + k] * w[i % N * K + k]);
-			ck_assert(fabs((double)want[i] - got[i]) <= K * ldexp(1.0, -23) * size);
+				for (int k = 0; k < K; k++)
+					size += fabs((double)x[i / N * K + k] * w[i % N * K + k]);
+				ck_assert(fabs((double)want[i] - got[i]) <=
+				          K * ldexp(1.0, -23) * size);
+			}
 		}
+		kernels_set(NULL);
 	}
-	kernels_set(NULL);
-}
 END_TEST
 
 /* Integers are exact, and their scaled sums are added in one order: the same bits, too, except
  * where scales are multiplied in vectors. */
 START_TEST(eight_bit_products_agree_within_rounding)
-{
-	enum { ROWS = 5, N = AFFINE };
-	float         *x = random_floats(ROWS * N, 1), scale[ROWS * N / 32];
-	int8_t         q[ROWS * N];
-	int16_t        sums[ROWS * N / 16];
-	struct affine  w;
-	uint32_t       seed = 9;
+	{
+		enum { ROWS = 5, N = AFFINE };
+		float        *x = random_floats(ROWS * N, 1), scale[ROWS * N / 32];
+		int8_t        q[ROWS * N];
+		int16_t       sums[ROWS * N / 16];
+		struct affine w;
+		uint32_t      seed = 9;
 
-	for (int i = 0; i < N; i++)
-		w.q[i] = (int8_t)(127.0f * random_next(&seed));
-	w.q[0] = -128;
-	for (int g = 0; g < N / 16; g++) {
-		w.scale[g] = random_next(&seed);
-		w.min[g] = random_next(&seed);
-	}
-	for (const struct isa *isa = isa_all; isa->kernels; isa++)
-		for (int64_t n = 32; n <= N && isa->usable(); n += 32)
-			for (int min = 0; min < 2; min++) {
-				float a[ROWS] = { 1.0f }, b[ROWS] = { 1.0f };
-				int8_t same[ROWS * N];
+		for (int i = 0; i < N; i++)
+			w.q[i] = (int8_t)(127.0f * random_next(&seed));
+		w.q[0] = -128;
+		for (int g = 0; g < N / 16; g++) {
+			w.scale[g] = random_next(&seed);
+			w.min[g] = random_next(&seed);
+		}
+		for (const struct isa *isa = isa_all; isa->kernels; isa++)
+			for (int64_t n = 32; n <= N && isa->usable(); n += 32)
+				for (int min = 0; min < 2; min++) {
+					float  a[ROWS] = { 1.0f }, b[ROWS] = { 1.0f };
+					int8_t same[ROWS * N];
 
-				for (int r = 0; r < ROWS; r++) {
-					kernels_generic.int8_row(x + r * N, N, q + r * N,
-								 scale + r * N / 32, sums + r * N / 16);
-					isa->kernels->int8_row(x + r * N, N, same + r * N,
-							       scale + r * N / 32,
-							       sums + r * N / 16);
+					for (int r = 0; r < ROWS; r++) {
+						kernels_generic.int8_row(x + r * N, N, q + r * N,
+						                         scale + r * N / 32,
+						                         sums + r * N / 16);
+						isa->kernels->int8_row(x + r * N, N, same + r * N,
+						                       scale + r * N / 32,
+						                       sums + r * N / 16);
+					}
+					ck_assert_mem_eq(q, same, sizeof q);
+					kernels_generic.int8_dots(&w, min, n, q, scale, sums, N,
+					                          ROWS, a);
+					isa->kernels->int8_dots(&w, min, n, q, scale, sums, N, ROWS,
+					                        b);
+					for (int r = 0; r < ROWS; r++)
+						ck_assert_float_eq_tol(a[r], b[r],
+						                       1e-6f * 127.0f * N);
 				}
-				ck_assert_mem_eq(q, same, sizeof q);
-				kernels_generic.int8_dots(&w, min, n, q, scale, sums, N, ROWS, a);
-				isa->kernels->int8_dots(&w, min, n, q, scale, sums, N, ROWS, b);
-				for (int r = 0; r < ROWS; r++)
-					ck_assert_float_eq_tol(a[r], b[r], 1e-6f * 127.0f * N);
-			}
-}
+	}
 END_TEST
 
 /* ---- threads ------------------------------------------------------------------------------ */
@@ -140,24 +145,25 @@ enum { T = 150, V = 1000, D = 96, OUT = T * D * 4 + V * D };
 /* A bit of everything that adds, on enough rows for several pieces. */
 static void compute(float *out)
 {
-	float           *x = random_floats(T * D, 1), *w = random_floats(V * D, 2);
-	float           *lse = random_floats(T * 6, 3), *norm = random_floats(D, 4);
-	int32_t          label[T];
-	struct rt_tensor weight = rt_matrix(w, V, D);
-	struct nn_head   head = { &weight, 1.0f, 60 * 4 * V, true };
-	struct nn_span   span = { 0, T, 0, T };
+	float              *x = random_floats(T * D, 1), *w = random_floats(V * D, 2);
+	float              *lse = random_floats(T * 6, 3), *norm = random_floats(D, 4);
+	int32_t             label[T];
+	struct rt_tensor    weight = rt_matrix(w, V, D);
+	struct nn_head      head = { &weight, 1.0f, 60 * 4 * V, true };
+	struct nn_span      span = { 0, T, 0, T };
 	struct nn_attention o = { &span, 1, 0, 0.25f };
-	struct nn_heads  h = { x, T, 6, 16, D }, kv = { x, T, 2, 16, D }, y = { out, T, 6, 16, D };
-	struct nn_heads  dq = { out + T * D, T, 6, 16, D }, dk = { out + 2 * T * D, T, 2, 16, D };
-	struct nn_heads  dv = { out + 2 * T * D + 32, T, 2, 16, D }, rows = { x, T, 1, D, D };
-	double           loss;
+	struct nn_heads h = { x, T, 6, 16, D }, kv = { x, T, 2, 16, D }, y = { out, T, 6, 16, D };
+	struct nn_heads dq = { out + T * D, T, 6, 16, D }, dk = { out + 2 * T * D, T, 2, 16, D };
+	struct nn_heads dv = { out + 2 * T * D + 32, T, 2, 16, D }, rows = { x, T, 1, D, D };
+	double          loss;
 
 	for (int i = 0; i < T; i++)
 		label[i] = i * 7 % V;
 	ck_assert_int_eq(nn_attention(&o, h, kv, kv, y, lse, NULL), 0);
 	ck_assert_int_eq(nn_attention_backward(&o, h, kv, kv, y, lse, h, dq, dk, dv, NULL), 0);
 	ck_assert_int_eq(nn_cross_entropy(&head, rows, label, 1.0f, &loss, NULL, out + 3 * T * D,
-					  out + 4 * T * D, NULL), 0);
+	                                  out + 4 * T * D, NULL),
+	                 0);
 	nn_embedding_backward(label, rows, out + 4 * T * D);
 	nn_rmsnorm(rows, norm, 1e-6, rows, lse);
 	nn_rmsnorm_backward(rows, norm, lse, rows, rows, false, out + 4 * T * D);
@@ -165,64 +171,67 @@ static void compute(float *out)
 }
 
 START_TEST(any_number_of_threads_gives_the_same_bits)
-{
-	static const char *const threads[] = { "1", "2", "5" };
-	const size_t             bytes = 3 * OUT * sizeof(float);
-	float *all = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	{
+		static const char *const threads[] = { "1", "2", "5" };
+		const size_t             bytes = 3 * OUT * sizeof(float);
+		float *all = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		                  -1, 0);
 
-	ck_assert(all != MAP_FAILED);
-	for (int i = 0; i < 3; i++) { /* the pool is started once in a process */
-		const pid_t child = fork();
-		int         status;
+		ck_assert(all != MAP_FAILED);
+		for (int i = 0; i < 3; i++) { /* the pool is started once in a process */
+			const pid_t child = fork();
+			int         status;
 
-		if (child == 0) {
-			setenv("RETORT_THREADS", threads[i], 1);
-			compute(all + i * OUT);
-			_exit(0);
+			if (child == 0) {
+				setenv("RETORT_THREADS", threads[i], 1);
+				compute(all + i * OUT);
+				_exit(0);
+			}
+			ck_assert_int_eq(waitpid(child, &status, 0), child);
+			ck_assert_int_eq(status, 0);
 		}
-		ck_assert_int_eq(waitpid(child, &status, 0), child);
-		ck_assert_int_eq(status, 0);
+		ck_assert(all[0] != 0.0f && all[OUT - 1] != 0.0f);
+		ck_assert(memcmp(all, all + OUT, OUT * sizeof *all) == 0);
+		ck_assert(memcmp(all, all + 2 * OUT, OUT * sizeof *all) == 0);
+		munmap(all, bytes);
 	}
-	ck_assert(all[0] != 0.0f && all[OUT - 1] != 0.0f);
-	ck_assert(memcmp(all, all + OUT, OUT * sizeof *all) == 0);
-	ck_assert(memcmp(all, all + 2 * OUT, OUT * sizeof *all) == 0);
-	munmap(all, bytes);
-}
 END_TEST
 
 /* ---- the choice --------------------------------------------------------------------------- */
 
 START_TEST(a_wish_is_met_or_refused_with_a_sentence)
-{
-	struct rt_error err = RT_ERROR_INIT;
-	bool            lacking = false;
+	{
+		struct rt_error err = RT_ERROR_INIT;
+		bool            lacking = false;
 
-	setenv("RETORT_ISA", "generic", 1);
-	ck_assert_int_eq(rt_isa_init(&err), 0);
-	ck_assert_str_eq(rt_isa(), "generic");
-	setenv("RETORT_ISA", "avx3", 1);
-	ck_assert_int_eq(rt_isa_init(&err), RT_E_USAGE);
-	ck_assert_str_eq(err.msg, "RETORT_ISA=avx3 is unknown; use generic, avx2, avx512 or neon");
-#if defined(__x86_64__)
-	setenv("RETORT_ISA", "neon", 1);
-	lacking = true;
-#elif defined(__aarch64__)
-	setenv("RETORT_ISA", "avx2", 1);
-	lacking = true;
-#endif
-	if (lacking) {
+		setenv("RETORT_ISA", "generic", 1);
+		ck_assert_int_eq(rt_isa_init(&err), 0);
+		ck_assert_str_eq(rt_isa(), "generic");
+		setenv("RETORT_ISA", "avx3", 1);
 		ck_assert_int_eq(rt_isa_init(&err), RT_E_USAGE);
-		ck_assert_ptr_nonnull(strstr(err.msg, "this processor or this build lacks it"));
-	}
-	setenv("RETORT_ISA", "", 1);
-	ck_assert_int_eq(rt_isa_init(&err), 0);
-	for (const struct isa *isa = isa_all; isa->kernels; isa++)
-		if (isa->usable()) {
-			ck_assert_str_eq(rt_isa(), isa->kernels->isa);
-			break;
+		ck_assert_str_eq(err.msg,
+		                 "RETORT_ISA=avx3 is unknown; use generic, avx2, avx512 or neon");
+#if defined(__x86_64__)
+		setenv("RETORT_ISA", "neon", 1);
+		lacking = true;
+#elif defined(__aarch64__)
+		setenv("RETORT_ISA", "avx2", 1);
+		lacking = true;
+#endif
+		if (lacking) {
+			ck_assert_int_eq(rt_isa_init(&err), RT_E_USAGE);
+			ck_assert_ptr_nonnull(
+				strstr(err.msg, "this processor or this build lacks it"));
 		}
-	ck_assert_uint_gt(strlen(rt_blas()), 5);
-}
+		setenv("RETORT_ISA", "", 1);
+		ck_assert_int_eq(rt_isa_init(&err), 0);
+		for (const struct isa *isa = isa_all; isa->kernels; isa++)
+			if (isa->usable()) {
+				ck_assert_str_eq(rt_isa(), isa->kernels->isa);
+				break;
+			}
+		ck_assert_uint_gt(strlen(rt_blas()), 5);
+	}
 END_TEST
 
 RUNNER("isa", 120, {

@@ -35,9 +35,10 @@ static float *floats(int64_t n)
 /* Logits at i score the label at i + 1; the last position scores nothing. */
 static struct vectors read_inputs(const json_t *in)
 {
-	const json_t  *logits = json_object_get(in, "logits"), *labels = json_object_get(in, "labels");
+	const json_t *logits = json_object_get(in, "logits"),
+		     *labels = json_object_get(in, "labels");
 	struct vectors v = { golden_int(in, "batch"), golden_int(in, "length"),
-			     golden_int(in, "vocab"), .label = NULL };
+		             golden_int(in, "vocab"), .label = NULL };
 
 	v.rows = v.batch * v.length;
 	v.logits = floats(v.rows * v.vocabulary);
@@ -54,10 +55,11 @@ static struct vectors read_inputs(const json_t *in)
 
 		v.coef[r] = 1.0f;
 		v.label[r] = t + 1 < v.length
-				     ? (int32_t)json_integer_value(at(at(labels, b), t + 1)) : NN_IGNORE;
+		                     ? (int32_t)json_integer_value(at(at(labels, b), t + 1))
+		                     : NN_IGNORE;
 		for (int64_t k = 0; k < v.vocabulary; k++)
 			v.logits[r * v.vocabulary + k] =
-			        (float)json_number_value(at(at(at(logits, b), t), k));
+				(float)json_number_value(at(at(at(logits, b), t), k));
 	}
 	return v;
 }
@@ -75,7 +77,8 @@ static void free_inputs(struct vectors *v)
 
 static void compare(const struct vectors *v, const json_t *c)
 {
-	const json_t *logp = json_object_get(c, "token_logps"), *entropy = json_object_get(c, "entropies");
+	const json_t *logp = json_object_get(c, "token_logps"),
+		     *entropy = json_object_get(c, "entropies");
 	const json_t *gradient = json_object_get(c, "grad_sum_logps");
 
 	for (int64_t r = 0; r < v->rows; r++) {
@@ -83,41 +86,46 @@ static void compare(const struct vectors *v, const json_t *c)
 
 		for (int64_t k = 0; k < v->vocabulary; k++)
 			ck_assert_double_eq_tol(v->gradient[r * v->vocabulary + k],
-						json_number_value(at(at(at(gradient, b), t), k)), BOUND);
+			                        json_number_value(at(at(at(gradient, b), t), k)),
+			                        BOUND);
 		if (v->label[r] == NN_IGNORE)
 			continue; /* TRL leaves 0 there */
 		ck_assert_double_eq_tol(v->entropy[r], json_number_value(at(at(entropy, b), t)),
-					4.0 * BOUND);
-		ck_assert_double_eq_tol(v->logp[r], json_number_value(at(at(logp, b), t)), 4.0 * BOUND);
+		                        4.0 * BOUND);
+		ck_assert_double_eq_tol(v->logp[r], json_number_value(at(at(logp, b), t)),
+		                        4.0 * BOUND);
 	}
 }
 
 /* Logits go in as hidden states under an identity for a head. */
 START_TEST(tokens_score_as_they_do_in_trl)
-{
-	json_t           *j = golden_json("losses/logps.json");
-	const json_t     *c;
-	struct vectors    v;
-	struct rt_tensor  weight;
-	size_t            i;
+	{
+		json_t          *j = golden_json("losses/logps.json");
+		const json_t    *c;
+		struct vectors   v;
+		struct rt_tensor weight;
+		size_t           i;
 
-	if (!j)
-		return;
-	v = read_inputs(json_object_get(j, "inputs"));
-	weight = rt_matrix(v.identity, v.vocabulary, v.vocabulary);
-	ck_assert_uint_ge(json_array_size(json_object_get(j, "cases")), 1);
-	json_array_foreach(json_object_get(j, "cases"), i, c) {
-		const double t = json_number_value(json_object_get(c, "temperature"));
-		const struct nn_head  head = { &weight, (float)(1.0 / t), 0, true };
-		const struct nn_heads h = { v.logits, v.rows, 1, v.vocabulary, v.vocabulary };
+		if (!j)
+			return;
+		v = read_inputs(json_object_get(j, "inputs"));
+		weight = rt_matrix(v.identity, v.vocabulary, v.vocabulary);
+		ck_assert_uint_ge(json_array_size(json_object_get(j, "cases")), 1);
+		json_array_foreach(json_object_get(j, "cases"), i, c)
+		{
+			const double t = json_number_value(json_object_get(c, "temperature"));
+			const struct nn_head  head = { &weight, (float)(1.0 / t), 0, true };
+			const struct nn_heads h = { v.logits, v.rows, 1, v.vocabulary,
+				                    v.vocabulary };
 
-		ck_assert_int_eq(nn_logps(&head, h, v.label, v.coef, v.logp, v.entropy, v.gradient,
-					  NULL, NULL), 0);
-		compare(&v, c);
+			ck_assert_int_eq(nn_logps(&head, h, v.label, v.coef, v.logp, v.entropy,
+			                          v.gradient, NULL, NULL),
+			                 0);
+			compare(&v, c);
+		}
+		free_inputs(&v);
+		json_decref(j);
 	}
-	free_inputs(&v);
-	json_decref(j);
-}
 END_TEST
 
 RUNNER("logps", 60, { tcase_add_test(tc, tokens_score_as_they_do_in_trl); })

@@ -26,7 +26,7 @@ static float element(const struct rt_tensor *t, int64_t i, int64_t j)
 /* Sums of k products in any order differ from the exact one by at most about
  * k 2^-24 sum |a||b|; the factor allows for alpha and beta. */
 static void check(const struct rt_tensor *a, const struct rt_tensor *b, const struct rt_tensor *c,
-		  const float *before, const float *bias, float alpha, float beta, const char *what)
+                  const float *before, const float *bias, float alpha, float beta, const char *what)
 {
 	const int64_t m = c->dim[0], n = c->dim[1], k = a->dim[1];
 
@@ -48,17 +48,19 @@ static void check(const struct rt_tensor *a, const struct rt_tensor *b, const st
 			}
 			if (!(fabs(element(c, i, j) - want) <=
 			      ((double)k + 8.0) * ldexp(1.0, -24) * size + 1e-30))
-				ck_abort_msg("%s, %s: %lld x %lld x %lld at (%lld, %lld): %.9g, want "
-					     "%.9g", kernels()->isa, what, (long long)m, (long long)n,
-					     (long long)k, (long long)i, (long long)j,
-					     (double)element(c, i, j), want);
+				ck_abort_msg(
+					"%s, %s: %lld x %lld x %lld at (%lld, %lld): %.9g, want "
+					"%.9g",
+					kernels()->isa, what, (long long)m, (long long)n,
+					(long long)k, (long long)i, (long long)j,
+					(double)element(c, i, j), want);
 		}
 }
 
 static const int64_t shapes[][3] = {
-	{ 1, 1, 1 },     { 1, 7, 5 },     { 2, 3, 600 },   { 3, 65, 33 },   { 4, 16, 2049 },
-	{ 5, 1, 1000 },  { 8, 100, 37 },  { 9, 33, 1 },    { 13, 31, 517 }, { 14, 32, 64 },
-	{ 28, 64, 512 }, { 29, 65, 513 }, { 6, 16, 1 },    { 70, 90, 100 }, { 257, 130, 70 },
+	{ 1, 1, 1 },     { 1, 7, 5 },     { 2, 3, 600 },   { 3, 65, 33 },    { 4, 16, 2049 },
+	{ 5, 1, 1000 },  { 8, 100, 37 },  { 9, 33, 1 },    { 13, 31, 517 },  { 14, 32, 64 },
+	{ 28, 64, 512 }, { 29, 65, 513 }, { 6, 16, 1 },    { 70, 90, 100 },  { 257, 130, 70 },
 	{ 31, 600, 40 }, { 100, 1, 1 },   { 17, 9, 1025 }, { 130, 257, 31 }, { 0, 4, 4 },
 	{ 4, 0, 4 },     { 4, 5, 0 },
 };
@@ -97,222 +99,230 @@ static void one(const int64_t *s, int layout)
 }
 
 START_TEST(products_agree_with_sums_in_double)
-{
-	for (const struct isa *isa = isa_all; isa->kernels; isa++) {
-		if (!isa->usable())
-			continue;
-		kernels_set(isa->kernels);
-		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-			for (int layout = 0; layout < 32; layout++)
-				one(shapes[i], layout);
+	{
+		for (const struct isa *isa = isa_all; isa->kernels; isa++) {
+			if (!isa->usable())
+				continue;
+			kernels_set(isa->kernels);
+			for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+				for (int layout = 0; layout < 32; layout++)
+					one(shapes[i], layout);
+		}
+		kernels_set(NULL);
 	}
-	kernels_set(NULL);
-}
 END_TEST
 
 /* Every way to multiply is tried on every shape that it takes, whichever would be chosen. */
 START_TEST(each_engine_alone_is_right)
-{
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-		const int64_t    m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
-		float           *pa = numbers(m * k), *pb = numbers(n * k), *pc = numbers(m * n);
-		struct rt_tensor a = rt_matrix(pa, m, k), c = rt_matrix(pc, m, n);
-		struct rt_tensor b = rt_transpose(rt_matrix(pb, n, k), 0, 1);
-		struct product   p = { .m = m, .n = n, .k = k, .c = pc, .ldc = n, .alpha = 1.0f };
+	{
+		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+			const int64_t m = shapes[i][0], n = shapes[i][1], k = shapes[i][2];
+			float *pa = numbers(m * k), *pb = numbers(n * k), *pc = numbers(m * n);
+			struct rt_tensor a = rt_matrix(pa, m, k), c = rt_matrix(pc, m, n);
+			struct rt_tensor b = rt_transpose(rt_matrix(pb, n, k), 0, 1);
+			struct product   p = {
+				  .m = m, .n = n, .k = k, .c = pc, .ldc = n, .alpha = 1.0f
+			};
 
-		p.a = (struct operand){ pa, RT_F32, k, 1 };
-		p.b = (struct operand){ pb, RT_F32, k, 1 };
-		for (p.serial = false; k > 0; p.serial = true) {
-			ck_assert_int_eq(gemm_packed(&p, NULL), 0);
-			check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "packed");
-			ck_assert_int_eq(gemm_rows(&p, NULL), 0);
-			check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "rows");
-			if (m > 0 && n > 0 && blas_usable() && blas_takes(&p)) {
-				blas_gemm(&p);
-				check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "blas");
+			p.a = (struct operand){ pa, RT_F32, k, 1 };
+			p.b = (struct operand){ pb, RT_F32, k, 1 };
+			for (p.serial = false; k > 0; p.serial = true) {
+				ck_assert_int_eq(gemm_packed(&p, NULL), 0);
+				check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "packed");
+				ck_assert_int_eq(gemm_rows(&p, NULL), 0);
+				check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "rows");
+				if (m > 0 && n > 0 && blas_usable() && blas_takes(&p)) {
+					blas_gemm(&p);
+					check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "blas");
+				}
+				if (p.serial)
+					break;
 			}
-			if (p.serial)
-				break;
 		}
 	}
-}
 END_TEST
 
 START_TEST(every_storage_type_multiplies_as_its_dequantized_self)
-{
-	static const int64_t ms[] = { 1, 4, 7, 33 };
-	enum { N = 19, K = 1280 };
+	{
+		static const int64_t ms[] = { 1, 4, 7, 33 };
+		enum { N = 19, K = 1280 };
 
-	for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
-		const struct rt_dtype_info *info = rt_dtype_info(dtype);
-		float                      *w, *plain;
-		void                       *stored;
+		for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
+			const struct rt_dtype_info *info = rt_dtype_info(dtype);
+			float                      *w, *plain;
+			void                       *stored;
 
-		if (!info || !info->from_float)
-			continue;
-		w = numbers(N * K);
-		plain = numbers(N * K);
-		stored = numbers(N * K * 2);
-		ck_assert_int_eq(rt_quantize(dtype, w, N, K, NULL, stored, NULL), 0);
-		ck_assert_int_eq(rt_dequantize(dtype, stored, N * K, plain, NULL), 0);
-		for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
-			const int64_t    m = ms[i];
-			float           *x = numbers(m * K), *y = numbers(m * N);
-			struct rt_tensor a = rt_matrix(x, m, K), c = rt_matrix(y, m, N);
-			struct rt_tensor b = rt_matrix(plain, N, K);
-			struct rt_tensor q = rt_tensor(stored, (enum rt_dtype)dtype, 2,
-						       (int64_t[]){ N, K });
+			if (!info || !info->from_float)
+				continue;
+			w = numbers(N * K);
+			plain = numbers(N * K);
+			stored = numbers(N * K * 2);
+			ck_assert_int_eq(rt_quantize(dtype, w, N, K, NULL, stored, NULL), 0);
+			ck_assert_int_eq(rt_dequantize(dtype, stored, N * K, plain, NULL), 0);
+			for (size_t i = 0; i < sizeof ms / sizeof *ms; i++) {
+				const int64_t    m = ms[i];
+				float           *x = numbers(m * K), *y = numbers(m * N);
+				struct rt_tensor a = rt_matrix(x, m, K), c = rt_matrix(y, m, N);
+				struct rt_tensor b = rt_matrix(plain, N, K);
+				struct rt_tensor q = rt_tensor(stored, (enum rt_dtype)dtype, 2,
+				                               (int64_t[]){ N, K });
 
-			b = rt_transpose(b, 0, 1);
-			q = rt_transpose(q, 0, 1);
-			ck_assert_int_eq(rt_matmul(&a, &q, &c, NULL, NULL), 0);
-			check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, info->name);
+				b = rt_transpose(b, 0, 1);
+				q = rt_transpose(q, 0, 1);
+				ck_assert_int_eq(rt_matmul(&a, &q, &c, NULL, NULL), 0);
+				check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, info->name);
+			}
 		}
 	}
-}
 END_TEST
 
 /* The other way round, as the gradient of the input needs it: y [m, n] times w [n, k]. */
 START_TEST(blocks_may_lie_along_the_columns_only_if_that_is_refused)
-{
-	struct rt_error  err = RT_ERROR_INIT;
-	unsigned char    bytes[34 * 4 * 2] = { 0 };
-	float            x[4] = { 0 }, y[64];
-	struct rt_tensor w = rt_tensor(bytes, RT_Q8_0, 2, (int64_t[]){ 4, 64 });
-	struct rt_tensor a = rt_matrix(x, 1, 4), c = rt_matrix(y, 1, 64);
+	{
+		struct rt_error  err = RT_ERROR_INIT;
+		unsigned char    bytes[34 * 4 * 2] = { 0 };
+		float            x[4] = { 0 }, y[64];
+		struct rt_tensor w = rt_tensor(bytes, RT_Q8_0, 2, (int64_t[]){ 4, 64 });
+		struct rt_tensor a = rt_matrix(x, 1, 4), c = rt_matrix(y, 1, 64);
 
-	ck_assert_int_eq(rt_matmul(&a, &w, &c, NULL, &err), RT_E_SHAPE);
-	ck_assert_str_eq(err.msg, "blocks of b (q8_0) must lie along the sum and be whole");
-}
+		ck_assert_int_eq(rt_matmul(&a, &w, &c, NULL, &err), RT_E_SHAPE);
+		ck_assert_str_eq(err.msg, "blocks of b (q8_0) must lie along the sum and be whole");
+	}
 END_TEST
 
 /* Rounding x to 127 steps of its largest neighbour costs at most 1/254 of that a product. */
 START_TEST(eight_bit_activations_stay_within_half_a_step)
-{
-	enum { M = 13, N = 21, MOST = 800 };
-	float           *x = numbers(M * MOST), *w = numbers(N * MOST), *plain = numbers(N * MOST);
-	float           *y = numbers(M * N);
-	void            *stored = numbers(N * MOST);
-	struct rt_tensor c = rt_matrix(y, M, N);
-	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	{
+		enum { M = 13, N = 21, MOST = 800 };
+		float *x = numbers(M * MOST), *w = numbers(N * MOST), *plain = numbers(N * MOST);
+		float *y = numbers(M * N);
+		void  *stored = numbers(N * MOST);
+		struct rt_tensor         c = rt_matrix(y, M, N);
+		struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 
-	o.flags = RT_MATMUL_INT8;
-	for (const struct isa *isa = isa_all; isa->kernels; isa++)
-		for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
-			const struct rt_dtype_info *info = rt_dtype_info(dtype);
-			struct rt_tensor            q, a;
-			int                         K;
+		o.flags = RT_MATMUL_INT8;
+		for (const struct isa *isa = isa_all; isa->kernels; isa++)
+			for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
+				const struct rt_dtype_info *info = rt_dtype_info(dtype);
+				struct rt_tensor            q, a;
+				int                         K;
 
-			if (!isa->usable() || !info || info->block == 1)
-				continue;
-			K = info->block == 256 ? 768 : MOST; /* a stretch of 256 cut short, too */
-			a = rt_matrix(x, M, K);
-			kernels_set(isa->kernels);
-			ck_assert_int_eq(rt_quantize(dtype, w, N, K, NULL, stored, NULL), 0);
-			ck_assert_int_eq(rt_dequantize(dtype, stored, N * K, plain, NULL), 0);
-			q = rt_tensor(stored, (enum rt_dtype)dtype, 2, (int64_t[]){ N, K });
-			q = rt_transpose(q, 0, 1);
-			ck_assert_int_eq(rt_matmul(&a, &q, &c, &o, NULL), 0);
-			for (int i = 0; i < M; i++)
-				for (int j = 0; j < N; j++) {
-					double sum = 0.0, size = 0.0;
+				if (!isa->usable() || !info || info->block == 1)
+					continue;
+				K = info->block == 256 ? 768
+				                       : MOST; /* a stretch of 256 cut short, too */
+				a = rt_matrix(x, M, K);
+				kernels_set(isa->kernels);
+				ck_assert_int_eq(rt_quantize(dtype, w, N, K, NULL, stored, NULL),
+				                 0);
+				ck_assert_int_eq(rt_dequantize(dtype, stored, N * K, plain, NULL),
+				                 0);
+				q = rt_tensor(stored, (enum rt_dtype)dtype, 2, (int64_t[]){ N, K });
+				q = rt_transpose(q, 0, 1);
+				ck_assert_int_eq(rt_matmul(&a, &q, &c, &o, NULL), 0);
+				for (int i = 0; i < M; i++)
+					for (int j = 0; j < N; j++) {
+						double sum = 0.0, size = 0.0;
 
-					for (int k = 0; k < K; k++) {
-						sum += (double)x[i * K + k] * plain[j * K + k];
-						size += fabsf(plain[j * K + k]);
+						for (int k = 0; k < K; k++) {
+							sum += (double)x[i * K + k] *
+							       plain[j * K + k];
+							size += fabsf(plain[j * K + k]);
+						}
+						ck_assert_msg(
+							fabs(sum - y[i * N + j]) <= size / 250.0,
+							"%s, %s: %g, want %g", isa->kernels->isa,
+							info->name, (double)y[i * N + j], sum);
 					}
-					ck_assert_msg(fabs(sum - y[i * N + j]) <= size / 250.0,
-						      "%s, %s: %g, want %g", isa->kernels->isa,
-						      info->name, (double)y[i * N + j], sum);
-				}
-		}
-	kernels_set(NULL);
-}
+			}
+		kernels_set(NULL);
+	}
 END_TEST
 
 START_TEST(batches_repeat_single_matrices)
-{
-	enum { B = 6, M = 11, N = 13, K = 17 };
-	float           *x = numbers(B * M * K), *w = numbers(N * K), *y = numbers(B * M * N);
-	struct rt_tensor a = rt_tensor(x, RT_F32, 4, (int64_t[]){ 2, 3, M, K });
-	struct rt_tensor b = rt_transpose(rt_matrix(w, N, K), 0, 1);
-	struct rt_tensor c = rt_tensor(y, RT_F32, 4, (int64_t[]){ 2, 3, M, N });
+	{
+		enum { B = 6, M = 11, N = 13, K = 17 };
+		float *x = numbers(B * M * K), *w = numbers(N * K), *y = numbers(B * M * N);
+		struct rt_tensor a = rt_tensor(x, RT_F32, 4, (int64_t[]){ 2, 3, M, K });
+		struct rt_tensor b = rt_transpose(rt_matrix(w, N, K), 0, 1);
+		struct rt_tensor c = rt_tensor(y, RT_F32, 4, (int64_t[]){ 2, 3, M, N });
 
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
-	for (int i = 0; i < B; i++) {
-		const struct rt_tensor ai = rt_select(rt_select(a, 0, i / 3), 0, i % 3);
-		const struct rt_tensor ci = rt_select(rt_select(c, 0, i / 3), 0, i % 3);
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
+		for (int i = 0; i < B; i++) {
+			const struct rt_tensor ai = rt_select(rt_select(a, 0, i / 3), 0, i % 3);
+			const struct rt_tensor ci = rt_select(rt_select(c, 0, i / 3), 0, i % 3);
 
-		check(&ai, &b, &ci, NULL, NULL, 1.0f, 0.0f, "batch");
+			check(&ai, &b, &ci, NULL, NULL, 1.0f, 0.0f, "batch");
+		}
 	}
-}
 END_TEST
 
 /* A result whose rows are not contiguous: the transpose of a dense matrix. */
 START_TEST(the_result_may_be_a_transposed_view)
-{
-	enum { M = 11, N = 13, K = 17 };
-	float           *x = numbers(M * K), *w = numbers(N * K), *y = numbers(M * N);
-	struct rt_tensor a = rt_matrix(x, M, K), b = rt_transpose(rt_matrix(w, N, K), 0, 1);
-	struct rt_tensor c = rt_transpose(rt_matrix(y, N, M), 0, 1);
+	{
+		enum { M = 11, N = 13, K = 17 };
+		float           *x = numbers(M * K), *w = numbers(N * K), *y = numbers(M * N);
+		struct rt_tensor a = rt_matrix(x, M, K), b = rt_transpose(rt_matrix(w, N, K), 0, 1);
+		struct rt_tensor c = rt_transpose(rt_matrix(y, N, M), 0, 1);
 
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
-	check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "transposed result");
-}
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
+		check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "transposed result");
+	}
 END_TEST
 
 START_TEST(shapes_that_do_not_fit_are_named)
-{
-	struct rt_error  err = RT_ERROR_INIT;
-	float            x[64] = { 0 };
-	struct rt_tensor a = rt_matrix(x, 2, 3), b = rt_matrix(x, 4, 5), c = rt_matrix(x, 2, 5);
-	struct rt_tensor bias = rt_vector(x, 4);
-	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	{
+		struct rt_error  err = RT_ERROR_INIT;
+		float            x[64] = { 0 };
+		struct rt_tensor a = rt_matrix(x, 2, 3), b = rt_matrix(x, 4, 5),
+				 c = rt_matrix(x, 2, 5);
+		struct rt_tensor         bias = rt_vector(x, 4);
+		struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, &err), RT_E_SHAPE);
-	ck_assert_str_eq(err.msg, "2 x 3 times 4 x 5 does not give 2 x 5");
-	b = rt_matrix(x, 3, 5);
-	o.bias = &bias;
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, &o, &err), RT_E_SHAPE);
-	ck_assert_str_eq(err.msg, "a bias is f32 [5]");
-	b.dtype = 9;
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, &err), RT_E_UNSUP);
-}
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, &err), RT_E_SHAPE);
+		ck_assert_str_eq(err.msg, "2 x 3 times 4 x 5 does not give 2 x 5");
+		b = rt_matrix(x, 3, 5);
+		o.bias = &bias;
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, &o, &err), RT_E_SHAPE);
+		ck_assert_str_eq(err.msg, "a bias is f32 [5]");
+		b.dtype = 9;
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, &err), RT_E_UNSUP);
+	}
 END_TEST
 
 START_TEST(infinity_is_reported_when_asked)
-{
-	float            x[4] = { 1.0f, INFINITY, 1.0f, 1.0f }, y[4];
-	struct rt_tensor a = rt_matrix(x, 2, 2), c = rt_matrix(y, 2, 2);
-	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	{
+		float                    x[4] = { 1.0f, INFINITY, 1.0f, 1.0f }, y[4];
+		struct rt_tensor         a = rt_matrix(x, 2, 2), c = rt_matrix(y, 2, 2);
+		struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 
-	ck_assert_int_eq(rt_matmul(&a, &a, &c, &o, NULL), 0);
-	o.flags = RT_MATMUL_CHECK;
-	ck_assert_int_eq(rt_matmul(&a, &a, &c, &o, NULL), RT_E_NUMERIC);
-}
+		ck_assert_int_eq(rt_matmul(&a, &a, &c, &o, NULL), 0);
+		o.flags = RT_MATMUL_CHECK;
+		ck_assert_int_eq(rt_matmul(&a, &a, &c, &o, NULL), RT_E_NUMERIC);
+	}
 END_TEST
 
 /* 3 billion elements in a sparse mapping: row 2 begins past element 2^31. */
 START_TEST(indices_are_64_bits_wide)
-{
-	const int64_t    columns = 1500000000, bytes = 3 * columns;
-	int8_t          *w = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
-				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	float            x[2] = { 1.0f, 2.0f }, y[3];
-	struct rt_tensor a = rt_matrix(x, 1, 2), b, c = rt_matrix(y, 1, 3);
+	{
+		const int64_t    columns = 1500000000, bytes = 3 * columns;
+		int8_t          *w = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE,
+		                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		float            x[2] = { 1.0f, 2.0f }, y[3];
+		struct rt_tensor a = rt_matrix(x, 1, 2), b, c = rt_matrix(y, 1, 3);
 
-	if (w == MAP_FAILED)
-		return; /* no address space for it, such as in 32 bits */
-	b = rt_tensor(w, RT_I8, 2, (int64_t[]){ 3, columns });
-	ck_assert_int_eq(rt_numel(&b), 4500000000);
-	w[2 * columns + columns - 2] = 5;
-	w[2 * columns + columns - 1] = 7;
-	b = rt_transpose(rt_slice(b, 1, columns - 2, 2), 0, 1);
-	ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
-	ck_assert_float_eq(y[1], 0.0f);
-	ck_assert_float_eq(y[2], 19.0f);
-	munmap(w, (size_t)bytes);
-}
+		if (w == MAP_FAILED)
+			return; /* no address space for it, such as in 32 bits */
+		b = rt_tensor(w, RT_I8, 2, (int64_t[]){ 3, columns });
+		ck_assert_int_eq(rt_numel(&b), 4500000000);
+		w[2 * columns + columns - 2] = 5;
+		w[2 * columns + columns - 1] = 7;
+		b = rt_transpose(rt_slice(b, 1, columns - 2, 2), 0, 1);
+		ck_assert_int_eq(rt_matmul(&a, &b, &c, NULL, NULL), 0);
+		ck_assert_float_eq(y[1], 0.0f);
+		ck_assert_float_eq(y[2], 19.0f);
+		munmap(w, (size_t)bytes);
+	}
 END_TEST
 
 RUNNER("matmul", 300, {

@@ -15,9 +15,9 @@
 #include <stdarg.h>
 
 #if defined(__GNUC__)
-# define RT_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define RT_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #else
-# define RT_PRINTF(f, a)
+#define RT_PRINTF(f, a)
 #endif
 
 /* Append only: the numbers are part of the ABI. */
@@ -52,7 +52,10 @@ struct rt_error {
 	char msg[RT_ERROR_TEXT]; /* one sentence, valid UTF-8, always terminated */
 };
 
-#define RT_ERROR_INIT { RT_OK, "" }
+#define RT_ERROR_INIT                                                                              \
+	{                                                                                          \
+		RT_OK, ""                                                                          \
+	}
 
 /* Set *err and return code, so that a failure is one line:
  *     return rt_fail(err, RT_E_SHAPE, "mask has %lld rows, want %lld", m, n);

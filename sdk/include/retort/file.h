@@ -29,7 +29,7 @@ struct rt_file;
 int     rt_file_create(struct rt_file **ret, const char *path, struct rt_error *err);
 int     rt_file_put(struct rt_file *f, const void *bytes, size_t n);
 int     rt_file_printf(struct rt_file *f, const char *fmt, ...) RT_PRINTF(2, 3);
-int64_t rt_file_size(const struct rt_file *f); /* bytes put so far */
+int64_t rt_file_size(const struct rt_file *f);                  /* bytes put so far */
 int     rt_file_flush(struct rt_file *f, struct rt_error *err); /* reports the error that stuck */
 int     rt_file_commit(struct rt_file *f, struct rt_error *err);
 void    rt_file_discard(struct rt_file *f);
@@ -50,21 +50,22 @@ struct rt_journal;
 typedef int rt_journal_fn(void *arg, const char *record, size_t n, struct rt_error *err);
 /* Open or create; calls `each` (may be NULL) for each record that stands in it, in order.
  * A journal that is open already, here or in another process, is RT_E_BUSY. */
-int  rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
-                     struct rt_error *err);
+int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
+                    struct rt_error *err);
 /* A record holds no newline.  On the disk when it returns 0. [any] */
 int  rt_journal_add(struct rt_journal *j, const char *record, size_t n, struct rt_error *err);
 void rt_journal_close(struct rt_journal *j);
 
 /* Folders. */
-int  rt_mkdir_all(const char *path, struct rt_error *err);    /* with parents; there is fine */
-int  rt_remove_all(const char *path, struct rt_error *err);   /* a file or a tree, no links followed; absent is fine */
+int  rt_mkdir_all(const char *path, struct rt_error *err); /* with parents; there is fine */
+int  rt_remove_all(const char      *path,
+                   struct rt_error *err); /* a file or a tree, no links followed; absent is fine */
 int  rt_sync_dir(const char *path, struct rt_error *err);
 int  rt_rename(const char *from, const char *to, struct rt_error *err); /* and flush to's folder */
 bool rt_exists(const char *path);
 /* Calls each(arg, name, is_dir) for what is in a folder, in byte order of the names. */
 typedef int rt_dir_fn(void *arg, const char *name, bool is_dir, struct rt_error *err);
-int  rt_list_dir(const char *path, rt_dir_fn *each, void *arg, struct rt_error *err);
+int         rt_list_dir(const char *path, rt_dir_fn *each, void *arg, struct rt_error *err);
 
 /* "a" and "b" make "a/b"; an absolute b stays b.  NULL when out of memory. */
 char *rt_path_join(const char *a, const char *b);

@@ -36,7 +36,8 @@ struct rt_format_ops {
 	void (*release)(void *state, struct rt_weights *w);
 
 	/* Write to a folder that is there and empty, then read it back and compare. [worker] */
-	int (*write)(void *state, const char *path, const struct rt_weights *w, struct rt_error *err);
+	int (*write)(void *state, const char *path, const struct rt_weights *w,
+	             struct rt_error *err);
 };
 
 #endif

@@ -30,8 +30,8 @@ enum rt_json_type {
 };
 
 /* Read n bytes.  `name` (a path) and `line` (of the first byte, from 1) begin the message. */
-int rt_json_parse(const char *text, size_t n, const char *name, int64_t line,
-                  struct rt_json **ret, struct rt_error *err);
+int rt_json_parse(const char *text, size_t n, const char *name, int64_t line, struct rt_json **ret,
+                  struct rt_error *err);
 
 /* Read a file of at most `limit` bytes (0: 1 GiB). */
 int rt_json_read(const char *path, int64_t limit, struct rt_json **ret, struct rt_error *err);
@@ -48,8 +48,8 @@ void rt_json_print(const struct rt_json *j, unsigned flags, struct rt_text *out)
 /* Write to a file, atomically, with a newline at the end. */
 int rt_json_write(const struct rt_json *j, unsigned flags, const char *path, struct rt_error *err);
 
-struct rt_json *rt_json_ref(const struct rt_json *j); /* one more reference; NULL is fine */
-void            rt_json_free(struct rt_json *j);      /* one reference less; NULL is fine */
+struct rt_json *rt_json_ref(const struct rt_json *j);  /* one more reference; NULL is fine */
+void            rt_json_free(struct rt_json *j);       /* one reference less; NULL is fine */
 struct rt_json *rt_json_copy(const struct rt_json *j); /* deep; NULL when out of memory */
 bool            rt_json_equal(const struct rt_json *a, const struct rt_json *b);
 
@@ -58,12 +58,12 @@ enum rt_json_type rt_json_type(const struct rt_json *j);
 const char       *rt_json_type_name(const struct rt_json *j); /* "a string", "null", ... */
 bool              rt_json_is(const struct rt_json *j, enum rt_json_type type); /* false for NULL */
 bool              rt_json_bool(const struct rt_json *j, bool otherwise);
-int64_t           rt_json_int(const struct rt_json *j, int64_t otherwise); /* of a real: otherwise */
-double            rt_json_real(const struct rt_json *j, double otherwise); /* of an int: its value */
-const char       *rt_json_string(const struct rt_json *j);                 /* NULL unless a string */
-size_t            rt_json_length(const struct rt_json *j); /* bytes of a string, items, members */
-struct rt_json   *rt_json_get(const struct rt_json *object, const char *key); /* or NULL */
-struct rt_json   *rt_json_at(const struct rt_json *array, size_t i);          /* or NULL */
+int64_t         rt_json_int(const struct rt_json *j, int64_t otherwise); /* of a real: otherwise */
+double          rt_json_real(const struct rt_json *j, double otherwise); /* of an int: its value */
+const char     *rt_json_string(const struct rt_json *j);                 /* NULL unless a string */
+size_t          rt_json_length(const struct rt_json *j); /* bytes of a string, items, members */
+struct rt_json *rt_json_get(const struct rt_json *object, const char *key); /* or NULL */
+struct rt_json *rt_json_at(const struct rt_json *array, size_t i);          /* or NULL */
 
 /* Members in order:
  *     for (struct rt_json_iter i = rt_json_first(o); i.key; rt_json_next(&i)) ... i.key, i.value */

@@ -21,7 +21,8 @@ struct rt_group {
 
 struct rt_verdict {
 	double score;       /* in [0, 1] */
-	char   reason[120]; /* why not 1, for people and for counting: few distinct texts; "" when 1 */
+	char   reason[120]; /* why not 1, for people and for counting: few distinct texts; "" when 1
+	                     */
 };
 
 struct rt_judge_ops {
@@ -29,7 +30,8 @@ struct rt_judge_ops {
 	uint32_t reserved;
 
 	/* One verdict for each candidate of each group, in order; every one is written.  A
-	 * candidate that cannot be judged (no reference) is an error that names the row. [worker] */
+	 * candidate that cannot be judged (no reference) is an error that names the row. [worker]
+	 */
 	int (*judge)(void *state, const struct rt_group *groups, int64_t n,
 	             struct rt_verdict *verdicts, struct rt_error *err);
 };

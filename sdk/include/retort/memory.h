@@ -26,9 +26,9 @@ char *rt_strdup(const char *s);            /* NULL when s is NULL, too */
 char *rt_strndup(const char *s, size_t n); /* exactly n bytes and a terminator */
 char *rt_asprintf(const char *fmt, ...)
 #if defined(__GNUC__)
-    __attribute__((format(printf, 1, 2)))
+	__attribute__((format(printf, 1, 2)))
 #endif
-    ;
+	;
 
 /* An arena: blocks that grow as needed, freed or reused together.
  *
@@ -41,7 +41,10 @@ struct rt_arena {
 	size_t                 used, peak; /* bytes handed out since reset; most ever */
 };
 
-#define RT_ARENA_INIT { 0, 0, 0 }
+#define RT_ARENA_INIT                                                                              \
+	{                                                                                          \
+		0, 0, 0                                                                            \
+	}
 
 void *rt_arena_alloc(struct rt_arena *a, size_t n, size_t size); /* zeroed, or NULL */
 char *rt_arena_strdup(struct rt_arena *a, const char *s);

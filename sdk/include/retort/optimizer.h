@@ -1,4 +1,5 @@
-/* retort/optimizer.h - kind `optimizer`: parameter, gradient and state become a better parameter. */
+/* retort/optimizer.h - kind `optimizer`: parameter, gradient and state become a better parameter.
+ */
 #ifndef RETORT_OPTIMIZER_H
 #define RETORT_OPTIMIZER_H
 
@@ -19,7 +20,7 @@ struct rt_update {
 };
 
 struct rt_optimizer_ops {
-	uint32_t size; /* sizeof(struct rt_optimizer_ops) */
+	uint32_t size;    /* sizeof(struct rt_optimizer_ops) */
 	uint32_t moments; /* how many numbers are kept for each parameter, 0..4 */
 
 	/* Element-wise: the host may cut a tensor as it likes and call side by side. [any] */

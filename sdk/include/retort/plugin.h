@@ -56,7 +56,7 @@ enum rt_kind {
 #define RT_X(name, num, text, member) RT_KIND_##name = (num),
 	RT_KIND_MAP(RT_X)
 #undef RT_X
-	RT_KIND_END_
+		RT_KIND_END_
 };
 
 struct rt_plugin {
@@ -100,31 +100,33 @@ struct rt_component {
 /* Does this ops table reach as far as `member`, and is it there? */
 #define RT_HAS(table, member)                                                                      \
 	((size_t)((const char *)&(table)->member - (const char *)(table)) +                        \
-		 sizeof((table)->member) <= (table)->size && (table)->member)
+	                 sizeof((table)->member) <=                                                \
+	         (table)->size &&                                                                  \
+	 (table)->member)
 
 #if defined(__GNUC__)
-# define RT_EXPORT __attribute__((visibility("default")))
+#define RT_EXPORT __attribute__((visibility("default")))
 #else
-# define RT_EXPORT
+#define RT_EXPORT
 #endif
 
 /* Linked into a test program, several plugins need distinct names. */
 #ifdef RETORT_STATIC
-# define RT_PLUGIN_SYMBOL(id) retort_plugin_##id
+#define RT_PLUGIN_SYMBOL(id) retort_plugin_##id
 #else
-# define RT_PLUGIN_SYMBOL(id) retort_plugin
+#define RT_PLUGIN_SYMBOL(id) retort_plugin
 #endif
 
 /* RT_PLUGIN(exact, JUDGE, .version = "1.0", ..., .ops.judge = &ops);
  * The first word names the symbol in a test program; .name is what users write. */
-#define RT_PLUGIN(id, KIND, ...)                                                                   \
-	extern RT_EXPORT const struct rt_plugin RT_PLUGIN_SYMBOL(id);                              \
-	const struct rt_plugin RT_PLUGIN_SYMBOL(id) = { .magic = RT_MAGIC,                         \
-							.abi_major = RT_ABI_MAJOR,                 \
-							.abi_minor = RT_ABI_MINOR,                 \
-							.size = sizeof(struct rt_plugin),          \
-							.kind = RT_KIND_##KIND,                    \
-							.kind_abi = RT_##KIND##_ABI,               \
-							__VA_ARGS__ }
+#define RT_PLUGIN(id, KIND, ...)                                                                           \
+	extern RT_EXPORT const struct rt_plugin RT_PLUGIN_SYMBOL(id);                                      \
+	const struct rt_plugin                  RT_PLUGIN_SYMBOL(id) = { .magic = RT_MAGIC,                \
+		                                                         .abi_major = RT_ABI_MAJOR,        \
+		                                                         .abi_minor = RT_ABI_MINOR,        \
+		                                                         .size = sizeof(struct rt_plugin), \
+		                                                         .kind = RT_KIND_##KIND,           \
+		                                                         .kind_abi = RT_##KIND##_ABI,      \
+		                                                         __VA_ARGS__ }
 
 #endif

@@ -15,8 +15,8 @@ struct rt_linear {
 	int64_t      rows, cols; /* outputs, inputs */
 	const float *weight;     /* (rows, cols) */
 	const float *hessian;    /* (cols, cols) mean over samples of x x^T; NULL: not collected */
-	const float *norm;       /* (cols) root of the mean over samples of x_j^2; NULL: not collected */
-	int64_t      samples;    /* that calibration saw */
+	const float *norm; /* (cols) root of the mean over samples of x_j^2; NULL: not collected */
+	int64_t      samples; /* that calibration saw */
 };
 
 enum rt_units { RT_UNIT_LAYER = 1, RT_UNIT_HEAD, RT_UNIT_NEURON, RT_UNIT_TOKEN };

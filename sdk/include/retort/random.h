@@ -15,7 +15,8 @@ void rt_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]
 uint64_t rt_random_bits(uint64_t seed, uint64_t stream, uint64_t index);
 
 double rt_random_uniform(uint64_t seed, uint64_t stream, uint64_t index); /* in [0, 1), 53 bits */
-double rt_random_normal(uint64_t seed, uint64_t stream, uint64_t index);  /* Box-Muller, one of the pair */
+double rt_random_normal(uint64_t seed, uint64_t stream,
+                        uint64_t index); /* Box-Muller, one of the pair */
 
 /* In [0, n), n > 0, without bias worth speaking of (128-bit multiply: < 2^-64 n). [any] */
 uint64_t rt_random_below(uint64_t seed, uint64_t stream, uint64_t index, uint64_t n);

@@ -11,7 +11,8 @@ struct rt_rejector_ops {
 	uint32_t reserved;
 
 	/* scores[i] in [0, 1] of candidate i, the judges' together.  Set keep[i] of every
-	 * candidate.  Ties are broken by order, so that the result is the same every time. [worker] */
+	 * candidate.  Ties are broken by order, so that the result is the same every time. [worker]
+	 */
 	int (*select)(void *state, const struct rt_group *group, const double *scores, bool *keep,
 	              struct rt_error *err);
 };

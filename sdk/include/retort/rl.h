@@ -10,14 +10,15 @@
 /* N completions of at most T tokens; (N, T) arrays are padded, mask says where. */
 struct rt_rl_batch {
 	int64_t        N, T;
-	const int64_t *group;     /* (N) completions of one prompt have one number, side by side */
-	const double  *reward;    /* (N); NAN: unscored, has advantage 0 and is left out of statistics */
-	const float   *mask;      /* (N, T) 1: a token of the completion */
-	const float   *logp;      /* (N, T) log-probability under the policy, now */
-	const float   *logp_old;  /* (N, T) when it was sampled */
-	const float   *logp_ref;  /* (N, T) under the reference model; NULL: none */
-	double         tokens;    /* of the whole generation batch that this is a part of; 0: this one's */
-	double         max_tokens; /* the longest completion that was allowed */
+	const int64_t *group; /* (N) completions of one prompt have one number, side by side */
+	const double
+		    *reward; /* (N); NAN: unscored, has advantage 0 and is left out of statistics */
+	const float *mask;   /* (N, T) 1: a token of the completion */
+	const float *logp;   /* (N, T) log-probability under the policy, now */
+	const float *logp_old; /* (N, T) when it was sampled */
+	const float *logp_ref; /* (N, T) under the reference model; NULL: none */
+	double tokens;     /* of the whole generation batch that this is a part of; 0: this one's */
+	double max_tokens; /* the longest completion that was allowed */
 };
 
 /* What a step did, for the trackers; NAN where it has no meaning. */

@@ -17,7 +17,7 @@ const struct rt_json *rt_row_reference(const struct rt_json *row, size_t i);
 
 /* Calls of an assistant message. [any] */
 size_t                rt_call_count(const struct rt_json *message);
-const char           *rt_call_name(const struct rt_json *message, size_t i); /* or NULL */
+const char           *rt_call_name(const struct rt_json *message, size_t i);      /* or NULL */
 const struct rt_json *rt_call_arguments(const struct rt_json *message, size_t i); /* or NULL */
 
 /* An answer in a form in which equal answers are equal bytes: its calls as JSON with sorted keys,

@@ -40,12 +40,14 @@ struct rt_teacher_ops {
 	            rt_reply_fn *reply, void *arg, struct rt_error *err);
 
 	/* What n requests of about these many tokens would cost; unknown: NAN. [any] */
-	double (*price)(const void *config, double calls, double input_tokens, double output_tokens);
+	double (*price)(const void *config, double calls, double input_tokens,
+	                double output_tokens);
 
 	/* Log-probabilities of given tokens: ids[0..n), scored from position `first` (>= 1).
 	 * For each position t in [first, n), into row t - first: logprob[] of ids[t] given
 	 * those before it, and the k most likely tokens with theirs, best first
-	 * (top_id, top_logprob: (n - first) x k; k 0: none).  NULL when the teacher cannot. [worker] */
+	 * (top_id, top_logprob: (n - first) x k; k 0: none).  NULL when the teacher cannot.
+	 * [worker] */
 	int (*score)(void *state, const int32_t *ids, int64_t n, int64_t first, int64_t k,
 	             float *logprob, int32_t *top_id, float *top_logprob, struct rt_error *err);
 };

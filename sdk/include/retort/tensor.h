@@ -86,7 +86,7 @@ struct rt_tensor rt_matrix(const float *data, int64_t rows, int64_t columns);
 /* The same, checked: RT_E_SHAPE for a dimension below 0, a product that leaves int64_t, or
  * a last dimension that is no multiple of the block; RT_E_UNSUP for an unknown type. [any] */
 int rt_tensor_init(struct rt_tensor *t, int64_t dtype, int ndim, const int64_t *dim, void *data,
-		   struct rt_error *err);
+                   struct rt_error *err);
 
 /* Elements; bytes that a dense tensor of this shape and type takes. [any] */
 int64_t rt_numel(const struct rt_tensor *t);
@@ -116,7 +116,7 @@ int rt_dequantize(int64_t dtype, const void *src, int64_t n, float *dst, struct 
  * NULL; it must then be finite and >= 0.  Uses all threads.  RT_E_NUMERIC when src or
  * importance is not finite (dst is then unspecified). [any] */
 int rt_quantize(int64_t dtype, const float *src, int64_t rows, int64_t columns,
-		const float *importance, void *dst, struct rt_error *err);
+                const float *importance, void *dst, struct rt_error *err);
 
 /* Any view to a dense tensor of the same shape in another plain type or block type. [any] */
 int rt_convert(const struct rt_tensor *src, struct rt_tensor *dst, struct rt_error *err);
@@ -137,7 +137,10 @@ struct rt_matmul_options {
 	unsigned                flags; /* enum rt_matmul_flags */
 };
 
-#define RT_MATMUL_DEFAULT { 1.0f, 0.0f, NULL, 0 }
+#define RT_MATMUL_DEFAULT                                                                          \
+	{                                                                                          \
+		1.0f, 0.0f, NULL, 0                                                                \
+	}
 
 /* c = alpha * a b + beta * c + bias; the one entry to matrix products.
  *
@@ -151,7 +154,7 @@ struct rt_matmul_options {
  * RT_E_SHAPE, RT_E_UNSUP (types), RT_E_NOMEM, RT_E_NUMERIC (when asked).  Uses all threads;
  * may be called inside a piece of rt_parallel(). [any] */
 int rt_matmul(const struct rt_tensor *a, const struct rt_tensor *b, const struct rt_tensor *c,
-	      const struct rt_matmul_options *options, struct rt_error *err);
+              const struct rt_matmul_options *options, struct rt_error *err);
 
 /* ---- instruction sets --------------------------------------------------------------------- */
 

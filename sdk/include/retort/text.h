@@ -24,7 +24,10 @@ struct rt_text {
 };
 
 extern char rt_text_empty[1];
-#define RT_TEXT_INIT { rt_text_empty, 0, 0, false }
+#define RT_TEXT_INIT                                                                               \
+	{                                                                                          \
+		rt_text_empty, 0, 0, false                                                         \
+	}
 
 void rt_text_add(struct rt_text *t, const char *s);
 void rt_text_add_n(struct rt_text *t, const void *bytes, size_t n);
