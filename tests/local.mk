@@ -9,6 +9,7 @@ include tests/fixtures/local.mk
 include tests/fuzz/local.mk
 include tests/plugin/local.mk
 include tests/tensor/local.mk
+include tests/text/local.mk
 include tests/model/local.mk
 
 TESTS += $(check_PROGRAMS)
