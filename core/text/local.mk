@@ -13,4 +13,5 @@ core_libcore_la_SOURCES += \
 	core/text/tokenizer-json.c \
 	core/text/tokenizer-normalize.c \
 	core/text/tokenizer-split.c \
+	core/text/tokenizer-train.c \
 	core/text/tokenizer-vocab.c

@@ -42,7 +42,8 @@ static void drop(void *p, void *arg)
 }
 
 /* What Oniguruma's \s and \w are, to be written inside a class.  PCRE2's \s has U+180E too, and
- * its \w depends on its version. */
+ * its \w depends on its version.  In a class of the pattern, Oniguruma's \w lacks fractions and
+ * the like. */
 #define SPACES                                                                                     \
 	"\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"    \
 	"\\x{205f}\\x{3000}"
@@ -60,7 +61,7 @@ static void translate(const char *p, size_t n, struct rt_text *out)
 			const bool  negative = c == 'S' || c == 'W';
 
 			if (set && depth == 0)
-				rt_text_printf(out, "[%s%s]", negative ? "^" : "", set);
+				rt_text_printf(out, "[%s%s%s]", negative ? "^" : "", set, c == 'w' || c == 'W' ? "\\p{No}" : "");
 			else if (set && !negative)
 				rt_text_add(out, set);
 			else

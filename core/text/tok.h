@@ -18,7 +18,8 @@ bool tok_grow(void *array, size_t *cap, size_t n, size_t size);
 struct tok_token {
 	size_t   at; /* in tok_vocab.text; the token is terminated */
 	uint32_t len;
-	bool     there, special, added;
+	bool     there, special;
+	bool     apart; /* an added token that the model knows nothing of */
 };
 
 struct tok_merge { /* two neighbours and what becomes of them */
@@ -37,7 +38,8 @@ struct tok_vocab {
 };
 
 int  vocab_add(struct tok_vocab *v, const char *s, size_t n, int64_t id, struct rt_error *err);
-/* -1 when there is none. */
+/* -1 when there is none; vocab_piece() finds what merging may use only. */
+int64_t vocab_piece(const struct tok_vocab *v, const char *s, size_t n);
 int64_t vocab_find(const struct tok_vocab *v, const char *s, size_t n);
 /* Room for n merges. */
 int  vocab_reserve(struct tok_vocab *v, size_t n, struct rt_error *err);

@@ -76,7 +76,7 @@ static void characters(const struct rt_tokenizer *t, struct tok_work *w, const c
 		int64_t id;
 
 		rt_utf8_decode(s + i, n - i, &len);
-		id = vocab_find(&t->vocab, s + i, len);
+		id = vocab_piece(&t->vocab, s + i, len);
 		if (id >= 0) {
 			if (pending)
 				symbol(w, t->unk, pending);
@@ -140,7 +140,7 @@ void bpe_piece(const struct rt_tokenizer *t, struct tok_work *w, const char *s, 
                struct rt_ids *ids)
 {
 	if (t->ignore_merges) {
-		const int64_t whole = vocab_find(&t->vocab, s, n);
+		const int64_t whole = vocab_piece(&t->vocab, s, n);
 
 		if (whole >= 0) {
 			rt_ids_add(ids, (int32_t)whole);

@@ -25,7 +25,7 @@ int tok_add_token(struct rt_tokenizer *t, const struct tok_added *like, const ch
 	if (r < 0)
 		return r;
 	t->vocab.token[like->id].special = like->special;
-	t->vocab.token[like->id].added = true;
+	t->vocab.token[like->id].apart |= there < 0;
 	if (!like->normalized)
 		return addeds_add(&t->raw, like, s, n, err);
 	r = normals_apply(&t->normals, NULL, s, n, &normal, err);
@@ -43,7 +43,7 @@ void tok_finish(struct rt_tokenizer *t)
 	addeds_sort(&t->normal);
 	for (int b = 0; b < 256; b++) {
 		snprintf(name, sizeof name, "<0x%02X>", (unsigned)b);
-		t->byte[b] = (int32_t)vocab_find(&t->vocab, name, 6);
+		t->byte[b] = (int32_t)vocab_piece(&t->vocab, name, 6);
 	}
 }
 

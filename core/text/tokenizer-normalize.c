@@ -192,14 +192,19 @@ static int replace_regex(const struct tok_normal *c, struct regex_match *m, cons
                          struct rt_text *out, struct rt_error *err)
 {
 	size_t from = 0, done = 0, start, end, len;
+	bool   any = false;
 	int    r;
 
 	while (from <= n && (r = regex_find(c->re, m, s, n, from, &start, &end, err)) != 0) {
 		if (r < 0)
 			return r;
-		rt_text_add_n(out, s + done, start - done);
-		rt_text_add_n(out, c->to.data, c->to.len);
-		done = from = end;
+		if (start != end || !any || start != done) { /* nothing, right after a match, is none */
+			rt_text_add_n(out, s + done, start - done);
+			rt_text_add_n(out, c->to.data, c->to.len);
+			done = end;
+			any = true;
+		}
+		from = end;
 		if (start == end) {
 			if (end == n)
 				break;

@@ -13,6 +13,9 @@ static const char META[] = "\xe2\x96\x81"; /* the lower block that stands for a 
 const char tok_gpt2_pattern[] =
 	"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/* \w of the one split that the reference does not give to Oniguruma. */
+#define RUST_WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{200c}\\x{200d}"
+
 /* ---- pieces ---- */
 
 void pieces_add(struct tok_pieces *p, const char *s, size_t n, int64_t id, bool first)
@@ -185,7 +188,7 @@ static int read_type(struct tok_splits *c, const char *type, const struct rt_jso
 	if (strcmp(type, "CharDelimiterSplit") == 0)
 		return read_delimiter(c, j, err);
 	if (strcmp(type, "Whitespace") == 0)
-		return add_regex(c, "\\w+|[^\\w\\s]+", REMOVED, true, err);
+		return add_regex(c, "[" RUST_WORD "]+|[^" RUST_WORD "\\s]+", REMOVED, true, err);
 	if (strcmp(type, "WhitespaceSplit") == 0)
 		return add_class(c, normal_is_space, REMOVED, err);
 	if (strcmp(type, "Digits") == 0)

@@ -74,6 +74,13 @@ int64_t vocab_find(const struct tok_vocab *v, const char *s, size_t n)
 	return v->slots ? (int64_t)*seek(v, s, n) - 1 : -1;
 }
 
+int64_t vocab_piece(const struct tok_vocab *v, const char *s, size_t n)
+{
+	const int64_t id = vocab_find(v, s, n);
+
+	return id >= 0 && v->token[id].apart ? -1 : id;
+}
+
 int vocab_add(struct tok_vocab *v, const char *s, size_t n, int64_t id, struct rt_error *err)
 {
 	const size_t old = v->size;
