@@ -28,6 +28,7 @@ dist_retortinclude_HEADERS = \
 	sdk/include/retort/teacher.h \
 	sdk/include/retort/tensor.h \
 	sdk/include/retort/text.h \
+	sdk/include/retort/tokenizer.h \
 	sdk/include/retort/tool.h \
 	sdk/include/retort/tracker.h
 

@@ -11,6 +11,7 @@ include tests/fuzz/local.mk
 include tests/plugin/local.mk
 include tests/plugins/local.mk
 include tests/tensor/local.mk
+include tests/text/local.mk
 include tests/model/local.mk
 
 TESTS += $(check_PROGRAMS)

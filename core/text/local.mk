@@ -1,1 +1,17 @@
-core_libcore_la_SOURCES += core/text/schema.c
+core_libcore_la_SOURCES += \
+	core/text/normal.c core/text/normal.h \
+	core/text/regex.c core/text/regex.h \
+	core/text/schema.c \
+	core/text/tok-known.c core/text/tok-known.h \
+	core/text/tok.h \
+	core/text/tokenizer.c \
+	core/text/tokenizer-added.c \
+	core/text/tokenizer-arrays.c \
+	core/text/tokenizer-bpe.c \
+	core/text/tokenizer-decode.c \
+	core/text/tokenizer-files.c \
+	core/text/tokenizer-json.c \
+	core/text/tokenizer-normalize.c \
+	core/text/tokenizer-split.c \
+	core/text/tokenizer-train.c \
+	core/text/tokenizer-vocab.c
