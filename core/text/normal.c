@@ -54,13 +54,14 @@ static void order_all(utf8proc_int32_t *v, size_t n, utf8proc_int32_t *spare)
 int normal_form(enum normal_form form, const char *s, size_t n, struct rt_text *out,
                 struct rt_error *err)
 {
-	const bool         compose = form == NORMAL_NFC || form == NORMAL_NFKC;
-	const bool         compat = form == NORMAL_NFKC || form == NORMAL_NFKD;
-	utf8proc_option_t  how = UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+	const bool        compose = form == NORMAL_NFC || form == NORMAL_NFKC;
+	const bool        compat = form == NORMAL_NFKC || form == NORMAL_NFKD;
+	utf8proc_option_t how = UTF8PROC_STABLE |
+	                        (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
 	                        (compat ? UTF8PROC_COMPAT : 0);
-	utf8proc_int32_t  *v = NULL, *spare = NULL;
-	utf8proc_ssize_t   len = 0, cap = (utf8proc_ssize_t)n + 64;
-	int                bound = 0;
+	utf8proc_int32_t *v = NULL, *spare = NULL;
+	utf8proc_ssize_t  len = 0, cap = (utf8proc_ssize_t)n + 64;
+	int               bound = 0;
 
 	if (plain(form, s, n)) {
 		rt_text_add_n(out, s, n);
@@ -106,7 +107,9 @@ void normal_lower(const char *s, size_t n, struct rt_text *out)
 		if (c == 0x130) /* the one character whose lower case is two */
 			rt_text_add(out, "i\xcc\x87");
 		else
-			rt_text_add_n(out, b, rt_utf8_encode((uint32_t)utf8proc_tolower((utf8proc_int32_t)c), b));
+			rt_text_add_n(
+				out, b,
+				rt_utf8_encode((uint32_t)utf8proc_tolower((utf8proc_int32_t)c), b));
 	}
 }
 
@@ -120,7 +123,9 @@ void normal_upper(const char *s, size_t n, struct rt_text *out)
 		if (c == 0xdf)
 			rt_text_add(out, "SS");
 		else
-			rt_text_add_n(out, b, rt_utf8_encode((uint32_t)utf8proc_toupper((utf8proc_int32_t)c), b));
+			rt_text_add_n(
+				out, b,
+				rt_utf8_encode((uint32_t)utf8proc_toupper((utf8proc_int32_t)c), b));
 	}
 }
 
@@ -140,8 +145,9 @@ static bool in(uint32_t c, utf8proc_category_t first, utf8proc_category_t last)
 
 bool normal_is_word(uint32_t c)
 {
-	return in(c, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_NL) || in(c, UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PC) ||
-	       (c >= 0x24b6 && c <= 0x24e9) || c == 0x200c || c == 0x200d;
+	return in(c, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_NL) ||
+	       in(c, UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PC) || (c >= 0x24b6 && c <= 0x24e9) ||
+	       c == 0x200c || c == 0x200d;
 }
 
 bool normal_is_numeric(uint32_t c)
@@ -151,7 +157,8 @@ bool normal_is_numeric(uint32_t c)
 
 bool normal_is_punct(uint32_t c)
 {
-	return (c > ' ' && c < 127 && strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", (int)c) != NULL) ||
+	return (c > ' ' && c < 127 &&
+	        strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", (int)c) != NULL) ||
 	       in(c, UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PO);
 }
 

@@ -14,8 +14,8 @@
 enum normal_form { NORMAL_NFC, NORMAL_NFD, NORMAL_NFKC, NORMAL_NFKD };
 
 /* Append the normal form of n bytes of valid UTF-8. */
-int normal_form(enum normal_form form, const char *s, size_t n, struct rt_text *out,
-                struct rt_error *err);
+int  normal_form(enum normal_form form, const char *s, size_t n, struct rt_text *out,
+                 struct rt_error *err);
 void normal_lower(const char *s, size_t n, struct rt_text *out); /* each character by itself */
 void normal_upper(const char *s, size_t n, struct rt_text *out);
 

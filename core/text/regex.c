@@ -45,7 +45,8 @@ static void drop(void *p, void *arg)
  * its \w depends on its version.  In a class of the pattern, Oniguruma's \w lacks fractions and
  * the like. */
 #define SPACES                                                                                     \
-	"\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"    \
+	"\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{"     \
+	"202f}"                                                                                    \
 	"\\x{205f}\\x{3000}"
 #define WORDS "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}"
 
@@ -57,11 +58,14 @@ static void translate(const char *p, size_t n, struct rt_text *out)
 	for (size_t i = 0; i < n; i++) {
 		if (p[i] == '\\' && i + 1 < n) {
 			const char  c = p[++i];
-			const char *set = c == 's' || c == 'S' ? SPACES : c == 'w' || c == 'W' ? WORDS : NULL;
+			const char *set = c == 's' || c == 'S'   ? SPACES
+			                  : c == 'w' || c == 'W' ? WORDS
+			                                         : NULL;
 			const bool  negative = c == 'S' || c == 'W';
 
 			if (set && depth == 0)
-				rt_text_printf(out, "[%s%s%s]", negative ? "^" : "", set, c == 'w' || c == 'W' ? "\\p{No}" : "");
+				rt_text_printf(out, "[%s%s%s]", negative ? "^" : "", set,
+				               c == 'w' || c == 'W' ? "\\p{No}" : "");
 			else if (set && !negative)
 				rt_text_add(out, set);
 			else
@@ -98,7 +102,7 @@ static int compile(struct regex *re, const struct rt_text *pattern, struct rt_er
 	pcre2_set_newline(context, PCRE2_NEWLINE_LF);
 	re->code = pcre2_compile((PCRE2_SPTR)pattern->data, pattern->len,
 	                         PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NO_UTF_CHECK |
-	                             PCRE2_NEVER_BACKSLASH_C,
+	                                 PCRE2_NEVER_BACKSLASH_C,
 	                         &code, &at, context);
 	if (!re->code && code == PCRE2_ERROR_NOMEMORY)
 		r = rt_fail_nomem(err, "a regular expression");
@@ -106,8 +110,9 @@ static int compile(struct regex *re, const struct rt_text *pattern, struct rt_er
 		r = rt_fail_nomem(err, "a regular expression");
 	else if (!re->code) {
 		pcre2_get_error_message(code, why, sizeof why);
-		r = rt_fail(err, RT_E_FORMAT, "the regular expression '%.300s' does not compile: %s",
-		            pattern->data, (char *)why);
+		r = rt_fail(err, RT_E_FORMAT,
+		            "the regular expression '%.300s' does not compile: %s", pattern->data,
+		            (char *)why);
 	} else {
 		re->jit = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) == 0;
 	}
@@ -192,16 +197,17 @@ int regex_find(const struct regex *re, struct regex_match *m, const char *s, siz
 	if (re->jit)
 		r = pcre2_jit_match(re->code, (PCRE2_SPTR)s, n, from, 0, m->data, m->context);
 	if (r == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter keeps its stack on the heap */
-		r = pcre2_match(re->code, (PCRE2_SPTR)s, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, m->data,
-		                m->context);
+		r = pcre2_match(re->code, (PCRE2_SPTR)s, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+		                m->data, m->context);
 	if (r == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (r == PCRE2_ERROR_NOMEMORY)
 		return rt_fail_nomem(err, "matching");
 	if (r < 0) {
 		pcre2_get_error_message(r, why, sizeof why);
-		return rt_fail(err, RT_E_RANGE, "a regular expression gave up at byte %zu of the text: %s",
-		               from, (char *)why);
+		return rt_fail(err, RT_E_RANGE,
+		               "a regular expression gave up at byte %zu of the text: %s", from,
+		               (char *)why);
 	}
 	at = pcre2_get_ovector_pointer(m->data);
 	*ret_start = at[0];

@@ -37,7 +37,8 @@ static const struct {
 
 static int chain(struct rt_json *all, const char *pattern, bool nfc, bool digits)
 {
-	struct rt_json *pre = rt_json_new_object(), *list = rt_json_new_array(), *o = rt_json_new_object();
+	struct rt_json *pre = rt_json_new_object(), *list = rt_json_new_array(),
+		       *o = rt_json_new_object();
 	struct rt_json *p = rt_json_new_object();
 	int             r = 0;
 
@@ -84,8 +85,9 @@ static int set(const char *name, const char *what, struct rt_json *all, struct r
 				r |= rt_json_set(all, "ignore_merges", rt_json_new_bool(true));
 			return r ? rt_fail_nomem(err, "a tokenizer") : 0;
 		}
-	return rt_fail(err, RT_E_UNSUP, "%s '%.60s' is not supported: a tokenizer.json would say what it does",
-	               what, name);
+	return rt_fail(err, RT_E_UNSUP,
+	               "%s '%.60s' is not supported: a tokenizer.json would say what it does", what,
+	               name);
 }
 
 int tok_known_class(const char *class, struct rt_json *all, struct rt_error *err)
@@ -101,14 +103,19 @@ int tok_known_split(const char *pre, struct rt_json *all, struct rt_error *err)
 int tok_known_llama(bool add_space, struct rt_json *all, struct rt_error *err)
 {
 	static const char with[] =
-		"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\xe2\x96\x81\"},"
-		"{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"}]},"
-		"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
+		"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\","
+	        "\"prepend\":\"\xe2\x96\x81\"},"
+		"{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
+	        "\"},\"content\":\"\xe2\x96\x81\"}]},"
+		"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\","
+	        "\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
 		"\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
 		"{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]}}";
 	static const char without[] =
-		"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\xe2\x96\x81\"},"
-		"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
+		"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
+	        "\"},\"content\":\"\xe2\x96\x81\"},"
+		"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\","
+	        "\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
 		"\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]}}";
 	const char     *text = add_space ? with : without;
 	struct rt_json *j = NULL;

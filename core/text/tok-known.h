@@ -1,4 +1,5 @@
-/* tok-known.h - tokenizers that are known by a name only: classes of transformers, splits of GGUF. */
+/* tok-known.h - tokenizers that are known by a name only: classes of transformers, splits of GGUF.
+ */
 #ifndef TEXT_TOK_KNOWN_H
 #define TEXT_TOK_KNOWN_H
 

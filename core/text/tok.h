@@ -22,7 +22,7 @@ struct tok_token {
 	bool     apart; /* an added token that the model knows nothing of */
 };
 
-struct tok_merge { /* two neighbours and what becomes of them */
+struct tok_merge {     /* two neighbours and what becomes of them */
 	uint64_t pair; /* left << 32 | right; UINT64_MAX: a free slot */
 	uint32_t rank, id;
 };
@@ -37,16 +37,16 @@ struct tok_vocab {
 	size_t            merges, merge_slots;
 };
 
-int  vocab_add(struct tok_vocab *v, const char *s, size_t n, int64_t id, struct rt_error *err);
+int vocab_add(struct tok_vocab *v, const char *s, size_t n, int64_t id, struct rt_error *err);
 /* -1 when there is none; vocab_piece() finds what merging may use only. */
 int64_t vocab_piece(const struct tok_vocab *v, const char *s, size_t n);
 int64_t vocab_find(const struct tok_vocab *v, const char *s, size_t n);
 /* Room for n merges. */
-int  vocab_reserve(struct tok_vocab *v, size_t n, struct rt_error *err);
-int  vocab_merge(struct tok_vocab *v, int64_t left, int64_t right, int64_t id, size_t rank,
-                 struct rt_error *err);
+int vocab_reserve(struct tok_vocab *v, size_t n, struct rt_error *err);
+int vocab_merge(struct tok_vocab *v, int64_t left, int64_t right, int64_t id, size_t rank,
+                struct rt_error *err);
 const struct tok_merge *vocab_pair(const struct tok_vocab *v, uint32_t left, uint32_t right);
-void vocab_free(struct tok_vocab *v);
+void                    vocab_free(struct tok_vocab *v);
 
 /* ---- pieces -------------------------------------------------------------------------- */
 
@@ -70,8 +70,14 @@ void pieces_free(struct tok_pieces *p);
 /* ---- normalizers --------------------------------------------------------------------- */
 
 enum tok_change {
-	CHANGE_FORM, CHANGE_LOWER, CHANGE_PREPEND, CHANGE_REPLACE, CHANGE_REGEX, CHANGE_STRIP,
-	CHANGE_ACCENTS, CHANGE_BYTES
+	CHANGE_FORM,
+	CHANGE_LOWER,
+	CHANGE_PREPEND,
+	CHANGE_REPLACE,
+	CHANGE_REGEX,
+	CHANGE_STRIP,
+	CHANGE_ACCENTS,
+	CHANGE_BYTES
 };
 
 struct tok_normal {
@@ -111,10 +117,10 @@ struct tok_split {
 	enum tok_split_kind kind;
 	enum tok_behavior   behavior;
 	bool                invert;
-	struct regex       *re;          /* the pattern: one of these three */
+	struct regex       *re; /* the pattern: one of these three */
 	struct rt_text      from;
-	bool              (*is)(uint32_t);
-	enum tok_prepend    prepend;
+	bool (*is)(uint32_t);
+	enum tok_prepend prepend;
 };
 
 struct tok_splits {
@@ -134,7 +140,7 @@ struct tok_cuts {
 };
 
 extern const char tok_gpt2_pattern[];
-int  splits_read(struct tok_splits *c, const struct rt_json *j, int depth, struct rt_error *err);
+int splits_read(struct tok_splits *c, const struct rt_json *j, int depth, struct rt_error *err);
 /* From *a through all steps; the result is in *a, *b is scratch. */
 int  splits_apply(const struct tok_splits *c, struct regex_match *m, struct tok_cuts *cuts,
                   struct tok_pieces *a, struct tok_pieces *b, struct rt_error *err);
@@ -167,10 +173,10 @@ void addeds_free(struct tok_addeds *a);
 enum tok_undo { UNDO_REPLACE, UNDO_FALLBACK, UNDO_FUSE, UNDO_STRIP, UNDO_BYTES, UNDO_META };
 
 struct tok_decode {
-	enum tok_undo  what;
-	struct rt_text from, to;
-	int64_t        start, stop; /* strip */
-	bool           fused;       /* strip of the whole text, not of each token */
+	enum tok_undo    what;
+	struct rt_text   from, to;
+	int64_t          start, stop; /* strip */
+	bool             fused;       /* strip of the whole text, not of each token */
 	enum tok_prepend prepend;
 };
 
@@ -222,12 +228,12 @@ void bpe_piece(const struct rt_tokenizer *t, struct tok_work *w, const char *s, 
                struct rt_ids *ids);
 
 /* Read what is not the vocabulary: normalizer, pre_tokenizer, post_processor, decoder. */
-int  tok_read_chain(struct rt_tokenizer *t, const struct rt_json *j, struct rt_error *err);
+int tok_read_chain(struct rt_tokenizer *t, const struct rt_json *j, struct rt_error *err);
 /* One added token: its content is in the vocabulary from now on. */
-int  tok_add_token(struct rt_tokenizer *t, const struct tok_added *like, const char *s, size_t n,
-                   struct rt_error *err);
+int tok_add_token(struct rt_tokenizer *t, const struct tok_added *like, const char *s, size_t n,
+                  struct rt_error *err);
 /* After the vocabulary and the added tokens. */
-void tok_finish(struct rt_tokenizer *t);
+void                 tok_finish(struct rt_tokenizer *t);
 struct rt_tokenizer *tok_new(void);
 
 #endif

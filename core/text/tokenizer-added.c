@@ -27,8 +27,8 @@ int addeds_add(struct tok_addeds *a, const struct tok_added *like, const char *s
 static int compare(const void *x, const void *y)
 {
 	const struct tok_added *a = x, *b = y;
-	const size_t            n = a->content.len < b->content.len ? a->content.len : b->content.len;
-	const int               r = memcmp(a->content.data, b->content.data, n);
+	const size_t n = a->content.len < b->content.len ? a->content.len : b->content.len;
+	const int    r = memcmp(a->content.data, b->content.data, n);
 
 	return r ? r : (a->content.len > b->content.len) - (a->content.len < b->content.len);
 }
@@ -117,7 +117,8 @@ void addeds_cut(const struct tok_addeds *a, bool special, const char *s, size_t 
 			continue;
 		while (t->lstrip && start > done && normal_is_space(last_char(s, start, &len)))
 			start -= len;
-		while (t->rstrip && end < n && normal_is_space(rt_utf8_decode(s + end, n - end, &len)))
+		while (t->rstrip && end < n &&
+		       normal_is_space(rt_utf8_decode(s + end, n - end, &len)))
 			end += len;
 		pieces_add(out, s + done, start - done, -1, first && done == 0);
 		pieces_add(out, s + start, end - start, t->id, first && start == 0);

@@ -15,7 +15,8 @@ static size_t length(const struct rt_tokenizer_arrays *a, int64_t i)
 	return a->lengths ? a->lengths[i] : strlen(a->tokens[i]);
 }
 
-static int read_tokens(struct rt_tokenizer *t, const struct rt_tokenizer_arrays *a, struct rt_error *err)
+static int read_tokens(struct rt_tokenizer *t, const struct rt_tokenizer_arrays *a,
+                       struct rt_error *err)
 {
 	int r = 0;
 
@@ -33,7 +34,8 @@ static int read_tokens(struct rt_tokenizer *t, const struct rt_tokenizer_arrays 
 	return r;
 }
 
-static int read_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *a, struct rt_error *err)
+static int read_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *a,
+                       struct rt_error *err)
 {
 	struct rt_text whole = RT_TEXT_INIT;
 	int            r = vocab_reserve(v, (size_t)a->merge_count, err);
@@ -43,7 +45,8 @@ static int read_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *a,
 		int64_t     left, right, to;
 
 		if (!space || !space[1]) {
-			r = rt_fail(err, RT_E_FORMAT, "merge %lld is '%.60s', not two tokens with a space between",
+			r = rt_fail(err, RT_E_FORMAT,
+			            "merge %lld is '%.60s', not two tokens with a space between",
 			            (long long)i, s);
 			break;
 		}
@@ -56,8 +59,10 @@ static int read_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *a,
 		if (whole.failed)
 			r = rt_fail_nomem(err, "a merge");
 		else if (left < 0 || right < 0 || to < 0)
-			r = rt_fail(err, RT_E_FORMAT, "merge %lld ('%.60s') names a token that is not in the vocabulary",
-			            (long long)i, s);
+			r = rt_fail(
+				err, RT_E_FORMAT,
+				"merge %lld ('%.60s') names a token that is not in the vocabulary",
+				(long long)i, s);
 		else
 			r = vocab_merge(v, left, right, to, (size_t)i, err);
 	}
@@ -104,7 +109,8 @@ static int cuts_of(struct tok_vocab *v, int64_t id, uint32_t rank, size_t *count
 	return 0;
 }
 
-static int derive_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *a, struct rt_error *err)
+static int derive_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *a,
+                         struct rt_error *err)
 {
 	struct scored *s = rt_alloc((size_t)a->token_count, sizeof *s);
 	size_t         n = 0, count = 0;
@@ -116,11 +122,13 @@ static int derive_merges(struct tok_vocab *v, const struct rt_tokenizer_arrays *
 		const int32_t type = a->types ? a->types[i] : NORMAL;
 
 		if (!isfinite(a->scores[i])) {
-			r = rt_fail(err, RT_E_FORMAT, "the score of token %lld is not finite", (long long)i);
+			r = rt_fail(err, RT_E_FORMAT, "the score of token %lld is not finite",
+			            (long long)i);
 			goto out;
 		}
 		if (v->token[i].len > 512) {
-			r = rt_fail(err, RT_E_RANGE, "token %lld has %u bytes (at most 512 where scores decide)",
+			r = rt_fail(err, RT_E_RANGE,
+			            "token %lld has %u bytes (at most 512 where scores decide)",
 			            (long long)i, v->token[i].len);
 			goto out;
 		}
@@ -145,9 +153,11 @@ out:
 static int around(struct rt_tokenizer *t, const struct rt_tokenizer_arrays *a, struct rt_error *err)
 {
 	if (a->add_bos && !rt_tokenizer_token(t, a->bos, NULL))
-		return rt_fail(err, RT_E_FORMAT, "add_bos_token without a bos token (%lld)", (long long)a->bos);
+		return rt_fail(err, RT_E_FORMAT, "add_bos_token without a bos token (%lld)",
+		               (long long)a->bos);
 	if (a->add_eos && !rt_tokenizer_token(t, a->eos, NULL))
-		return rt_fail(err, RT_E_FORMAT, "add_eos_token without an eos token (%lld)", (long long)a->eos);
+		return rt_fail(err, RT_E_FORMAT, "add_eos_token without an eos token (%lld)",
+		               (long long)a->eos);
 	if (a->add_bos)
 		rt_ids_add(&t->before, (int32_t)a->bos);
 	if (a->add_eos)
@@ -189,12 +199,16 @@ int rt_tokenizer_from_arrays(struct rt_tokenizer **ret, const struct rt_tokenize
 	int                  r;
 
 	if (!a->model || (strcmp(a->model, "gpt2") != 0 && strcmp(a->model, "llama") != 0))
-		return rt_fail(err, RT_E_UNSUP, "the tokenizer.ggml.model '%.60s' is not supported: gpt2 and llama are",
-		               a->model ? a->model : "");
+		return rt_fail(
+			err, RT_E_UNSUP,
+			"the tokenizer.ggml.model '%.60s' is not supported: gpt2 and llama are",
+			a->model ? a->model : "");
 	if (a->token_count < 1 || a->token_count > RT_TOKENIZER_IDS || a->merge_count < 0 ||
 	    a->merge_count > 4 * (int64_t)RT_TOKENIZER_IDS)
-		return rt_fail(err, RT_E_RANGE, "%lld tokens with %lld merges (from 1 to %d tokens are possible)",
-		               (long long)a->token_count, (long long)a->merge_count, RT_TOKENIZER_IDS);
+		return rt_fail(err, RT_E_RANGE,
+		               "%lld tokens with %lld merges (from 1 to %d tokens are possible)",
+		               (long long)a->token_count, (long long)a->merge_count,
+		               RT_TOKENIZER_IDS);
 	if (strcmp(a->model, "llama") == 0 && !a->scores)
 		return rt_fail(err, RT_E_FORMAT, "the tokenizer.ggml.model 'llama' needs scores");
 	t = tok_new();

@@ -49,7 +49,8 @@ static void symbol(struct tok_work *w, int64_t id, size_t len)
 		w->failed = true;
 		return;
 	}
-	w->symbol[w->symbols++] = (struct tok_symbol){ (uint32_t)id, (uint32_t)len, at - 1, at + 1 };
+	w->symbol[w->symbols++] =
+		(struct tok_symbol){ (uint32_t)id, (uint32_t)len, at - 1, at + 1 };
 }
 
 /* All bytes of a character that is not in the vocabulary, where each has a token. */

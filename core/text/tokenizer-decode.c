@@ -36,13 +36,15 @@ static int read_one(struct tok_decodes *c, struct tok_decode *d, const struct rt
 	d->start = rt_json_int(rt_json_get(j, "start"), 0);
 	d->stop = rt_json_int(rt_json_get(j, "stop"), 0);
 	if (d->what == UNDO_STRIP && d->fused && d->stop != 0)
-		return rt_fail(err, RT_E_UNSUP, "the decoder Strip with 'stop' = %lld after Fuse is not supported",
+		return rt_fail(err, RT_E_UNSUP,
+		               "the decoder Strip with 'stop' = %lld after Fuse is not supported",
 		               (long long)d->stop);
 	if (d->what == UNDO_REPLACE)
 		r = tok_pattern(rt_json_get(j, "pattern"), &d->from, &re, err);
 	if (re) {
 		regex_free(re);
-		return rt_fail(err, RT_E_UNSUP, "the decoder Replace with a Regex is not supported");
+		return rt_fail(err, RT_E_UNSUP,
+		               "the decoder Replace with a Regex is not supported");
 	}
 	return r ? r : d->to.failed ? rt_fail_nomem(err, "a decoder") : 0;
 }
@@ -58,7 +60,8 @@ int decodes_read(struct tok_decodes *c, const struct rt_json *j, int depth, stru
 	if (!type)
 		return rt_fail(err, RT_E_FORMAT, "a decoder without a 'type'");
 	if (depth > MAX_DEPTH || c->n >= MAX_STEPS)
-		return rt_fail(err, RT_E_RANGE, "more than %d decoders, or deeper than %d", MAX_STEPS, MAX_DEPTH);
+		return rt_fail(err, RT_E_RANGE, "more than %d decoders, or deeper than %d",
+		               MAX_STEPS, MAX_DEPTH);
 	if (strcmp(type, "Sequence") == 0) {
 		const struct rt_json *list = rt_json_get(j, "decoders");
 		int                   r = 0;
@@ -71,7 +74,8 @@ int decodes_read(struct tok_decodes *c, const struct rt_json *j, int depth, stru
 		if (strcmp(type, known[i].name) == 0) {
 			if (!tok_grow(&c->v, &c->cap, c->n + 1, sizeof *c->v))
 				return rt_fail_nomem(err, "a decoder");
-			c->v[c->n] = (struct tok_decode){ .what = known[i].what, .from = RT_TEXT_INIT,
+			c->v[c->n] = (struct tok_decode){ .what = known[i].what,
+				                          .from = RT_TEXT_INIT,
 				                          .to = RT_TEXT_INIT };
 			c->n++;
 			return read_one(c, &c->v[c->n - 1], j, err);
@@ -91,19 +95,21 @@ void decodes_free(struct tok_decodes *c)
 struct rt_decoder {
 	const struct rt_tokenizer *t;
 	unsigned                   flags;
-	bool                       hold;    /* byte tokens wait for the whole run of them */
-	int64_t                    count;   /* tokens so far */
+	bool                       hold;     /* byte tokens wait for the whole run of them */
+	int64_t                    count;    /* tokens so far */
 	int64_t                    stripped; /* characters that a fused Strip took from the start */
-	bool                       begun;   /* a fused Strip is over */
-	bool                       run;     /* `bytes` are of byte tokens */
-	struct rt_text             bytes;   /* not yet characters */
-	struct rt_text             a, b;    /* a token on its way through the steps */
+	bool                       begun;    /* a fused Strip is over */
+	bool                       run;      /* `bytes` are of byte tokens */
+	struct rt_text             bytes;    /* not yet characters */
+	struct rt_text             a, b;     /* a token on its way through the steps */
 };
 
 static int hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	                              : -1;
 }
 
 /* <0x41> */
@@ -111,7 +117,8 @@ static int byte_token(const struct rt_text *t)
 {
 	const char *s = t->data;
 
-	if (t->len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>' || hex(s[3]) < 0 || hex(s[4]) < 0)
+	if (t->len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>' || hex(s[3]) < 0 ||
+	    hex(s[4]) < 0)
 		return -1;
 	return 16 * hex(s[3]) + hex(s[4]);
 }
@@ -150,12 +157,15 @@ static void unstrip(struct rt_decoder *dec, const struct tok_decode *d, const st
 	int64_t      left = d->fused ? d->start - dec->stripped : d->start;
 
 	if (!d->fused || !dec->begun)
-		for (; n && left > 0 && start + n <= end && memcmp(in->data + start, d->to.data, n) == 0; left--) {
+		for (; n && left > 0 && start + n <= end &&
+		       memcmp(in->data + start, d->to.data, n) == 0;
+		     left--) {
 			start += n;
 			dec->stripped += d->fused;
 		}
-	for (int64_t k = 0; n && k < d->stop && end >= start + n &&
-	     memcmp(in->data + end - n, d->to.data, n) == 0; k++)
+	for (int64_t k = 0;
+	     n && k < d->stop && end >= start + n && memcmp(in->data + end - n, d->to.data, n) == 0;
+	     k++)
 		end -= n;
 	if (d->fused && start < in->len)
 		dec->begun = true;
@@ -193,9 +203,9 @@ static void emit(struct rt_decoder *d, bool all, struct rt_text *out)
 		want = s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 1;
 		if (s[0] > 0xf4)
 			want = 1;
-		if (left > 1 && want > 1 && (s[1] & 0xc0) == 0x80 && !(s[0] == 0xe0 && s[1] < 0xa0) &&
-		    !(s[0] == 0xed && s[1] > 0x9f) && !(s[0] == 0xf0 && s[1] < 0x90) &&
-		    !(s[0] == 0xf4 && s[1] > 0x8f))
+		if (left > 1 && want > 1 && (s[1] & 0xc0) == 0x80 &&
+		    !(s[0] == 0xe0 && s[1] < 0xa0) && !(s[0] == 0xed && s[1] > 0x9f) &&
+		    !(s[0] == 0xf0 && s[1] < 0x90) && !(s[0] == 0xf4 && s[1] > 0x8f))
 			for (bad = 2; bad < want && bad < left && (s[bad] & 0xc0) == 0x80;)
 				bad++;
 		if (!all && bad == left && want > bad)
@@ -225,24 +235,15 @@ static void steps(struct rt_decoder *d, struct rt_text *out)
 
 		rt_text_clear(&d->b);
 		switch (s->what) {
-		case UNDO_FUSE:
-			continue;
-		case UNDO_FALLBACK:
-			byte = byte_token(&d->a);
-			continue;
-		case UNDO_REPLACE:
-			tok_replace(d->a.data, d->a.len, &s->from, &s->to, &d->b);
-			break;
-		case UNDO_STRIP:
-			unstrip(d, s, &d->a, &d->b);
-			break;
+		case UNDO_FUSE: continue;
+		case UNDO_FALLBACK: byte = byte_token(&d->a); continue;
+		case UNDO_REPLACE: tok_replace(d->a.data, d->a.len, &s->from, &s->to, &d->b); break;
+		case UNDO_STRIP: unstrip(d, s, &d->a, &d->b); break;
 		case UNDO_BYTES:
 			unmap(&d->a, &d->b);
 			level = true;
 			break;
-		case UNDO_META:
-			unmeta(s, d->count == 0, &d->a, &d->b);
-			break;
+		case UNDO_META: unmeta(s, d->count == 0, &d->a, &d->b); break;
 		}
 		swap = d->a;
 		d->a = d->b;
@@ -292,8 +293,9 @@ int rt_decoder_finish(struct rt_decoder *d, struct rt_text *out, struct rt_error
 
 static void init(struct rt_decoder *d, const struct rt_tokenizer *t, unsigned flags)
 {
-	*d = (struct rt_decoder){ .t = t, .flags = flags, .bytes = RT_TEXT_INIT, .a = RT_TEXT_INIT,
-		                  .b = RT_TEXT_INIT };
+	*d = (struct rt_decoder){
+		.t = t, .flags = flags, .bytes = RT_TEXT_INIT, .a = RT_TEXT_INIT, .b = RT_TEXT_INIT
+	};
 }
 
 static void fini(struct rt_decoder *d)

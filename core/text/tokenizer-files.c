@@ -1,6 +1,6 @@
 /* tokenizer-files.c - a tokenizer from a folder: tokenizer.json, or vocabulary and merges. */
-#include "text/tok.h"
 #include "text/tok-known.h"
+#include "text/tok.h"
 
 #include <retort/file.h>
 #include <retort/memory.h>
@@ -61,9 +61,9 @@ static int assemble(struct rt_json *all, const struct rt_json *config, struct rt
                     struct rt_json *merges, struct rt_error *err)
 {
 	const struct rt_json *name = rt_json_get(config, "tokenizer_class");
-	const char           *class = rt_json_string(name) ? rt_json_string(name) : "GPT2Tokenizer";
-	struct rt_json       *model = rt_json_new_object(), *added = rt_json_new_array();
-	int                   r = read_added(config, added), known = 0;
+	const char *class = rt_json_string(name) ? rt_json_string(name) : "GPT2Tokenizer";
+	struct rt_json *model = rt_json_new_object(), *added = rt_json_new_array();
+	int             r = read_added(config, added), known = 0;
 
 	/* GPT-2's own folder has no list of added tokens: <|endoftext|> is one. */
 	if (r == 0 && rt_json_length(added) == 0 && rt_json_get(vocab, "<|endoftext|>")) {
@@ -96,7 +96,8 @@ static int from_parts(struct rt_tokenizer **ret, const char *vocab_path, const c
 		r = rt_json_read(config_path, 0, &config, err);
 	if (r == 0) {
 		all = rt_json_new_object();
-		r = all ? assemble(all, config, vocab, merges, err) : rt_fail_nomem(err, "a tokenizer");
+		r = all ? assemble(all, config, vocab, merges, err)
+		        : rt_fail_nomem(err, "a tokenizer");
 		if (r == 0)
 			r = rt_tokenizer_from_json(ret, all, err);
 		if (r < 0)
@@ -134,8 +135,9 @@ int rt_tokenizer_open(struct rt_tokenizer **ret, const char *path, struct rt_err
 {
 	static const char *const pairs[][2] = { { "vocab.json", "merges.txt" },
 		                                { "encoder.json", "vocab.bpe" } };
-	char *json = rt_path_join(path, "tokenizer.json"), *config = rt_path_join(path, "tokenizer_config.json");
-	int   r = 1;
+	char                    *json = rt_path_join(path, "tokenizer.json"),
+	     *config = rt_path_join(path, "tokenizer_config.json");
+	int r = 1;
 
 	if (!json || !config)
 		r = rt_fail_nomem(err, "a path");
@@ -144,7 +146,8 @@ int rt_tokenizer_open(struct rt_tokenizer **ret, const char *path, struct rt_err
 	else if (rt_exists(json))
 		r = from_file(ret, json, err);
 	for (int i = 0; r == 1 && i < 2; i++) {
-		char *vocab = rt_path_join(path, pairs[i][0]), *merges = rt_path_join(path, pairs[i][1]);
+		char *vocab = rt_path_join(path, pairs[i][0]),
+		     *merges = rt_path_join(path, pairs[i][1]);
 
 		if (!vocab || !merges)
 			r = rt_fail_nomem(err, "a path");
@@ -156,7 +159,9 @@ int rt_tokenizer_open(struct rt_tokenizer **ret, const char *path, struct rt_err
 	rt_free(json);
 	rt_free(config);
 	if (r == 1)
-		return rt_fail(err, RT_E_NOENT, "%s has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt",
-		               path);
+		return rt_fail(
+			err, RT_E_NOENT,
+			"%s has no tokenizer: no tokenizer.json, nor vocab.json with merges.txt",
+			path);
 	return r;
 }

@@ -90,7 +90,8 @@ int tok_pattern(const struct rt_json *j, struct rt_text *from, struct regex **re
 	}
 	if (rt_json_string(regex))
 		return regex_new(ret_re, rt_json_string(regex), rt_json_length(regex), err);
-	return rt_fail(err, RT_E_FORMAT, "'pattern' is %s, neither { \"String\": ... } nor { \"Regex\": ... }",
+	return rt_fail(err, RT_E_FORMAT,
+	               "'pattern' is %s, neither { \"String\": ... } nor { \"Regex\": ... }",
 	               rt_json_type_name(j));
 }
 
@@ -99,11 +100,11 @@ static const struct {
 	enum tok_change what;
 	int             form;
 } known[] = {
-	{ "NFC", CHANGE_FORM, NORMAL_NFC },     { "NFD", CHANGE_FORM, NORMAL_NFD },
-	{ "NFKC", CHANGE_FORM, NORMAL_NFKC },   { "NFKD", CHANGE_FORM, NORMAL_NFKD },
-	{ "Lowercase", CHANGE_LOWER, 0 },       { "Prepend", CHANGE_PREPEND, 0 },
-	{ "Replace", CHANGE_REPLACE, 0 },       { "Strip", CHANGE_STRIP, 0 },
-	{ "StripAccents", CHANGE_ACCENTS, 0 },  { "ByteLevel", CHANGE_BYTES, 0 },
+	{ "NFC", CHANGE_FORM, NORMAL_NFC },    { "NFD", CHANGE_FORM, NORMAL_NFD },
+	{ "NFKC", CHANGE_FORM, NORMAL_NFKC },  { "NFKD", CHANGE_FORM, NORMAL_NFKD },
+	{ "Lowercase", CHANGE_LOWER, 0 },      { "Prepend", CHANGE_PREPEND, 0 },
+	{ "Replace", CHANGE_REPLACE, 0 },      { "Strip", CHANGE_STRIP, 0 },
+	{ "StripAccents", CHANGE_ACCENTS, 0 }, { "ByteLevel", CHANGE_BYTES, 0 },
 };
 
 static int need_string(const struct rt_json *j, const char *key, struct rt_text *out,
@@ -112,7 +113,8 @@ static int need_string(const struct rt_json *j, const char *key, struct rt_text 
 	const struct rt_json *s = rt_json_get(j, key);
 
 	if (!rt_json_string(s))
-		return rt_fail(err, RT_E_FORMAT, "'%s' is %s, not a string", key, rt_json_type_name(s));
+		return rt_fail(err, RT_E_FORMAT, "'%s' is %s, not a string", key,
+		               rt_json_type_name(s));
 	rt_text_add_n(out, rt_json_string(s), rt_json_length(s));
 	return out->failed ? rt_fail_nomem(err, key) : 0;
 }
@@ -142,8 +144,8 @@ int normals_read(struct tok_normals *c, const struct rt_json *j, int depth, stru
 	if (!type)
 		return rt_fail(err, RT_E_FORMAT, "a normalizer without a 'type'");
 	if (depth > MAX_DEPTH || c->n >= MAX_STEPS)
-		return rt_fail(err, RT_E_RANGE, "more than %d normalizers, or deeper than %d", MAX_STEPS,
-		               MAX_DEPTH);
+		return rt_fail(err, RT_E_RANGE, "more than %d normalizers, or deeper than %d",
+		               MAX_STEPS, MAX_DEPTH);
 	if (strcmp(type, "Sequence") == 0) {
 		const struct rt_json *list = rt_json_get(j, "normalizers");
 		int                   r = 0;
@@ -156,8 +158,10 @@ int normals_read(struct tok_normals *c, const struct rt_json *j, int depth, stru
 		if (strcmp(type, known[i].name) == 0) {
 			if (!tok_grow(&c->v, &c->cap, c->n + 1, sizeof *c->v))
 				return rt_fail_nomem(err, "a normalizer");
-			c->v[c->n] = (struct tok_normal){ .what = known[i].what, .form = known[i].form,
-				                          .from = RT_TEXT_INIT, .to = RT_TEXT_INIT };
+			c->v[c->n] = (struct tok_normal){ .what = known[i].what,
+				                          .form = known[i].form,
+				                          .from = RT_TEXT_INIT,
+				                          .to = RT_TEXT_INIT };
 			return read_one(&c->v[c->n++], j, err);
 		}
 	return rt_fail(err, RT_E_UNSUP, "the normalizer '%s' is not supported", type);
@@ -198,7 +202,8 @@ static int replace_regex(const struct tok_normal *c, struct regex_match *m, cons
 	while (from <= n && (r = regex_find(c->re, m, s, n, from, &start, &end, err)) != 0) {
 		if (r < 0)
 			return r;
-		if (start != end || !any || start != done) { /* nothing, right after a match, is none */
+		if (start != end || !any ||
+		    start != done) { /* nothing, right after a match, is none */
 			rt_text_add_n(out, s + done, start - done);
 			rt_text_add_n(out, c->to.data, c->to.len);
 			done = end;
@@ -220,30 +225,18 @@ static int apply(const struct tok_normal *c, struct regex_match *m, const char *
                  struct rt_text *out, struct rt_error *err)
 {
 	switch (c->what) {
-	case CHANGE_FORM:
-		return normal_form((enum normal_form)c->form, s, n, out, err);
-	case CHANGE_LOWER:
-		normal_lower(s, n, out);
-		return 0;
+	case CHANGE_FORM: return normal_form((enum normal_form)c->form, s, n, out, err);
+	case CHANGE_LOWER: normal_lower(s, n, out); return 0;
 	case CHANGE_PREPEND:
 		if (n > 0)
 			rt_text_add_n(out, c->to.data, c->to.len);
 		rt_text_add_n(out, s, n);
 		return 0;
-	case CHANGE_REPLACE:
-		tok_replace(s, n, &c->from, &c->to, out);
-		return 0;
-	case CHANGE_REGEX:
-		return replace_regex(c, m, s, n, out, err);
-	case CHANGE_STRIP:
-		strip(c, s, n, out);
-		return 0;
-	case CHANGE_ACCENTS:
-		drop_marks(s, n, out);
-		return 0;
-	case CHANGE_BYTES:
-		tok_bytes_to_chars(s, n, out);
-		return 0;
+	case CHANGE_REPLACE: tok_replace(s, n, &c->from, &c->to, out); return 0;
+	case CHANGE_REGEX: return replace_regex(c, m, s, n, out, err);
+	case CHANGE_STRIP: strip(c, s, n, out); return 0;
+	case CHANGE_ACCENTS: drop_marks(s, n, out); return 0;
+	case CHANGE_BYTES: tok_bytes_to_chars(s, n, out); return 0;
 	}
 	return 0;
 }
@@ -261,7 +254,8 @@ int normals_apply(const struct tok_normals *c, struct regex_match *m, const char
 		r = apply(&c->v[i], m, s, n, to, err);
 		if (r == 0 && (to->failed || to->len > (size_t)RT_TOKENIZER_TEXT))
 			r = to->failed ? rt_fail_nomem(err, "a normalized text")
-			               : rt_fail(err, RT_E_RANGE, "the text grows past %d bytes when normalized",
+			               : rt_fail(err, RT_E_RANGE,
+			                         "the text grows past %d bytes when normalized",
 			                         RT_TOKENIZER_TEXT);
 		s = to->data;
 		n = to->len;

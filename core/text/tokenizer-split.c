@@ -58,8 +58,8 @@ static struct tok_split *add(struct tok_splits *c, enum tok_split_kind kind, str
 static int behavior(const struct rt_json *j, enum tok_behavior otherwise, enum tok_behavior *ret,
                     struct rt_error *err)
 {
-	static const char *const names[] = { "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext",
-		                             "Contiguous" };
+	static const char *const names[] = { "Removed", "Isolated", "MergedWithPrevious",
+		                             "MergedWithNext", "Contiguous" };
 	const struct rt_json    *v = rt_json_get(j, "behavior");
 
 	*ret = otherwise;
@@ -127,7 +127,8 @@ int tok_prepend_scheme(const struct rt_json *j, enum tok_prepend *ret, struct rt
 	static const char *const names[] = { "never", "first", "always" };
 	const char              *scheme = rt_json_string(rt_json_get(j, "prepend_scheme"));
 
-	*ret = rt_json_bool(rt_json_get(j, "add_prefix_space"), true) ? PREPEND_ALWAYS : PREPEND_NEVER;
+	*ret = rt_json_bool(rt_json_get(j, "add_prefix_space"), true) ? PREPEND_ALWAYS
+	                                                              : PREPEND_NEVER;
 	if (!scheme)
 		return 0;
 	for (int i = 0; i < 3; i++)
@@ -147,7 +148,8 @@ static int read_metaspace(struct tok_splits *c, const struct rt_json *j, struct 
 	if (!s)
 		return RT_E_NOMEM;
 	if (mark && strcmp(mark, META) != 0)
-		return rt_fail(err, RT_E_UNSUP, "the replacement '%.20s' of Metaspace is not supported", mark);
+		return rt_fail(err, RT_E_UNSUP,
+		               "the replacement '%.20s' of Metaspace is not supported", mark);
 	r = tok_prepend_scheme(j, &s->prepend, err);
 	if (r || !rt_json_bool(rt_json_get(j, "split"), true))
 		return r;
@@ -193,8 +195,10 @@ static int read_type(struct tok_splits *c, const char *type, const struct rt_jso
 		return add_class(c, normal_is_space, REMOVED, err);
 	if (strcmp(type, "Digits") == 0)
 		return add_class(c, normal_is_numeric,
-		                 rt_json_bool(rt_json_get(j, "individual_digits"), false) ? ISOLATED
-		                                                                         : CONTIGUOUS, err);
+		                 rt_json_bool(rt_json_get(j, "individual_digits"), false)
+		                         ? ISOLATED
+		                         : CONTIGUOUS,
+		                 err);
 	if (strcmp(type, "Punctuation") == 0) {
 		r = behavior(j, ISOLATED, &how, err);
 		return r ? r : add_class(c, normal_is_punct, how, err);
@@ -217,8 +221,8 @@ int splits_read(struct tok_splits *c, const struct rt_json *j, int depth, struct
 	if (!type)
 		return rt_fail(err, RT_E_FORMAT, "a pre-tokenizer without a 'type'");
 	if (depth > MAX_DEPTH || c->n >= MAX_STEPS)
-		return rt_fail(err, RT_E_RANGE, "more than %d pre-tokenizers, or deeper than %d", MAX_STEPS,
-		               MAX_DEPTH);
+		return rt_fail(err, RT_E_RANGE, "more than %d pre-tokenizers, or deeper than %d",
+		               MAX_STEPS, MAX_DEPTH);
 	if (strcmp(type, "Sequence") != 0)
 		return read_type(c, type, j, err);
 	for (size_t i = 0; r == 0 && i < rt_json_length(list); i++)
@@ -249,8 +253,8 @@ static void cut(struct tok_cuts *c, size_t start, size_t end, bool match)
 }
 
 /* 1 with the next match at or after `from`, 0, or a code.  Matches are never empty. */
-static int next(const struct tok_split *s, struct regex_match *m, const char *t, size_t n, size_t from,
-                size_t *start, size_t *end, struct rt_error *err)
+static int next(const struct tok_split *s, struct regex_match *m, const char *t, size_t n,
+                size_t from, size_t *start, size_t *end, struct rt_error *err)
 {
 	size_t len;
 
@@ -364,8 +368,8 @@ static void metaspace(const struct tok_split *s, const char *t, size_t n, bool f
 {
 	static char          blank[] = " ", mark[] = "\xe2\x96\x81";
 	const struct rt_text from = { blank, 1, 0, false }, to = { mark, 3, 0, false };
-	const bool           wanted = s->prepend == PREPEND_ALWAYS || (s->prepend == PREPEND_FIRST && first);
-	struct rt_text       text = RT_TEXT_INIT;
+	const bool wanted = s->prepend == PREPEND_ALWAYS || (s->prepend == PREPEND_FIRST && first);
+	struct rt_text text = RT_TEXT_INIT;
 
 	if (wanted && n > 0 && t[0] != ' ' && !(n >= 3 && memcmp(t, META, 3) == 0))
 		rt_text_add(&text, META);

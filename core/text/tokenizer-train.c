@@ -35,31 +35,31 @@ struct word {
 };
 
 struct rt_bpe_trainer {
-	struct tok_splits  splits;
-	struct rt_json    *pre; /* the pre_tokenizer, as it is written */
-	int64_t            vocab_size, min_frequency, end; /* id of end_of_text, or -1 */
-	int64_t            specials;
-	struct tok_vocab   vocab, words; /* words: spelling to number */
-	int64_t           *counts;
-	size_t             counts_cap;
+	struct tok_splits   splits;
+	struct rt_json     *pre; /* the pre_tokenizer, as it is written */
+	int64_t             vocab_size, min_frequency, end; /* id of end_of_text, or -1 */
+	int64_t             specials;
+	struct tok_vocab    vocab, words; /* words: spelling to number */
+	int64_t            *counts;
+	size_t              counts_cap;
 	struct regex_match *match;
 	/* while merging */
-	struct word       *word;
-	struct pair       *pair;
-	size_t             pairs, slots;
-	uint64_t          *fresh; /* keys with a fresh list */
-	size_t             fresh_n, fresh_cap;
-	struct candidate  *heap;
-	size_t             heap_n, heap_cap;
-	struct rt_json    *merges;
+	struct word      *word;
+	struct pair      *pair;
+	size_t            pairs, slots;
+	uint64_t         *fresh; /* keys with a fresh list */
+	size_t            fresh_n, fresh_cap;
+	struct candidate *heap;
+	size_t            heap_n, heap_cap;
+	struct rt_json   *merges;
 };
 
 static int read_pre(struct rt_bpe_trainer *b, const char *pattern, struct rt_error *err)
 {
-	static const char text[] =
-		"{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}";
-	struct rt_json *level = NULL, *o, *p, *list;
-	int             r = rt_json_parse(text, sizeof text - 1, "pre_tokenizer", 1, &level, err);
+	static const char text[] = "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_"
+	                           "offsets\":true,\"use_regex\":true}";
+	struct rt_json   *level = NULL, *o, *p, *list;
+	int               r = rt_json_parse(text, sizeof text - 1, "pre_tokenizer", 1, &level, err);
 
 	if (r < 0)
 		return r;
@@ -98,7 +98,9 @@ static int alphabet(struct rt_bpe_trainer *b, const struct rt_bpe_config *c, str
 		b->specials = (int64_t)i + 1;
 	}
 	if (r == 0 && c->end_of_text && b->end < 0)
-		return rt_fail(err, RT_E_INVAL, "end_of_text '%.60s' is not among the special tokens", c->end_of_text);
+		return rt_fail(err, RT_E_INVAL,
+		               "end_of_text '%.60s' is not among the special tokens",
+		               c->end_of_text);
 	for (uint32_t code = 33; r == 0 && code < 512; code++) {
 		char s[5] = "";
 
@@ -126,7 +128,8 @@ int rt_bpe_trainer_new(struct rt_bpe_trainer **ret, const struct rt_bpe_config *
 	if (r == 0)
 		r = alphabet(b, config, err);
 	if (r == 0 && (b->vocab_size < (int64_t)b->vocab.size || b->vocab_size > RT_TOKENIZER_IDS))
-		r = rt_fail(err, RT_E_RANGE, "vocab_size = %lld (from %zu, the bytes and special tokens, to %d)",
+		r = rt_fail(err, RT_E_RANGE,
+		            "vocab_size = %lld (from %zu, the bytes and special tokens, to %d)",
 		            (long long)b->vocab_size, b->vocab.size, RT_TOKENIZER_IDS);
 	if (r == 0)
 		r = regex_match_new(&b->match, err);
@@ -145,7 +148,8 @@ static int count(struct rt_bpe_trainer *b, const char *s, size_t n, struct rt_er
 	if (id < 0) {
 		id = (int64_t)b->words.size;
 		r = vocab_add(&b->words, s, n, id, err);
-		if (r == 0 && !tok_grow(&b->counts, &b->counts_cap, (size_t)id + 1, sizeof *b->counts))
+		if (r == 0 &&
+		    !tok_grow(&b->counts, &b->counts_cap, (size_t)id + 1, sizeof *b->counts))
 			r = rt_fail_nomem(err, "the words");
 		if (r < 0)
 			return r;
@@ -162,9 +166,11 @@ int rt_bpe_trainer_add(struct rt_bpe_trainer *b, const char *text, size_t n, str
 	int               r;
 
 	if (rt_utf8_check(text, n) != n)
-		return rt_fail(err, RT_E_FORMAT, "the text is not UTF-8 at byte %zu", rt_utf8_check(text, n));
+		return rt_fail(err, RT_E_FORMAT, "the text is not UTF-8 at byte %zu",
+		               rt_utf8_check(text, n));
 	pieces_add(&p, text, n, -1, true);
-	r = p.failed ? rt_fail_nomem(err, "a text") : splits_apply(&b->splits, b->match, &cuts, &p, &spare, err);
+	r = p.failed ? rt_fail_nomem(err, "a text")
+	             : splits_apply(&b->splits, b->match, &cuts, &p, &spare, err);
 	for (size_t i = 0; r == 0 && i < p.n; i++)
 		r = count(b, p.text.data + p.v[i].at, p.v[i].len, err);
 	pieces_free(&p);
@@ -212,7 +218,8 @@ static struct pair *pair_of(struct rt_bpe_trainer *b, uint64_t key)
 	return old;
 }
 
-static bool change(struct rt_bpe_trainer *b, uint32_t left, uint32_t right, int64_t by, uint32_t word)
+static bool change(struct rt_bpe_trainer *b, uint32_t left, uint32_t right, int64_t by,
+                   uint32_t word)
 {
 	const uint64_t key = (uint64_t)left << 32 | right;
 	struct pair   *p = pair_of(b, key);
@@ -310,7 +317,8 @@ static bool start(struct rt_bpe_trainer *b)
 	return b->word && queue(b);
 }
 
-static bool merge_word(struct rt_bpe_trainer *b, uint32_t w, uint32_t left, uint32_t right, uint32_t to)
+static bool merge_word(struct rt_bpe_trainer *b, uint32_t w, uint32_t left, uint32_t right,
+                       uint32_t to)
 {
 	struct word *word = &b->word[w];
 	uint32_t     n = 0; /* symbols that are done */
@@ -406,7 +414,8 @@ static int added(const struct rt_bpe_trainer *b, struct rt_json *list)
 		struct rt_json *o = rt_json_new_object();
 
 		r |= rt_json_set(o, "id", rt_json_new_int(i));
-		r |= rt_json_set(o, "content", rt_json_new_string(b->vocab.text.data + b->vocab.token[i].at));
+		r |= rt_json_set(o, "content",
+		                 rt_json_new_string(b->vocab.text.data + b->vocab.token[i].at));
 		for (int k = 0; k < 4; k++)
 			r |= rt_json_set(o, no[k], rt_json_new_bool(false));
 		r |= rt_json_set(o, "special", rt_json_new_bool(true));
@@ -421,7 +430,8 @@ static int write_model(struct rt_bpe_trainer *b, struct rt_json *all)
 	int             r = 0;
 
 	for (size_t i = 0; r == 0 && i < b->vocab.size; i++)
-		r = rt_json_set(vocab, b->vocab.text.data + b->vocab.token[i].at, rt_json_new_int((int64_t)i));
+		r = rt_json_set(vocab, b->vocab.text.data + b->vocab.token[i].at,
+		                rt_json_new_int((int64_t)i));
 	r |= rt_json_set(model, "type", rt_json_new_string("BPE"));
 	r |= rt_json_set(model, "dropout", rt_json_new_null());
 	r |= rt_json_set(model, "unk_token", rt_json_new_null());
@@ -438,21 +448,24 @@ static int write_model(struct rt_bpe_trainer *b, struct rt_json *all)
 
 static int write_post(const struct rt_bpe_trainer *b, struct rt_json *all)
 {
-	static const char shape[] =
-		"{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
-		"{\"SpecialToken\":{\"id\":%s,\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
-		"{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{%s:{\"id\":%s,\"ids\":[%lld],"
-		"\"tokens\":[%s]}}}";
-	struct rt_text  text = RT_TEXT_INIT, name = RT_TEXT_INIT;
-	struct rt_json *s, *post = NULL;
-	int             r = 0;
+	static const char shape[] = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{"
+	                            "\"id\":\"A\",\"type_id\":0}},"
+				    "{\"SpecialToken\":{\"id\":%s,\"type_id\":0}}],\"pair\":[{"
+	                            "\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
+				    "{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_"
+	                            "tokens\":{%s:{\"id\":%s,\"ids\":[%lld],"
+				    "\"tokens\":[%s]}}}";
+	struct rt_text    text = RT_TEXT_INIT, name = RT_TEXT_INIT;
+	struct rt_json   *s, *post = NULL;
+	int               r = 0;
 
 	if (b->end < 0)
 		return rt_json_set(all, "post_processor", rt_json_new_null());
 	s = rt_json_new_string(b->vocab.text.data + b->vocab.token[b->end].at);
 	rt_json_print(s, 0, &name);
 	rt_text_printf(&text, shape, name.data, name.data, name.data, (long long)b->end, name.data);
-	if (text.failed || name.failed || rt_json_parse(text.data, text.len, "post", 1, &post, NULL) != 0)
+	if (text.failed || name.failed ||
+	    rt_json_parse(text.data, text.len, "post", 1, &post, NULL) != 0)
 		r = RT_E_NOMEM;
 	else
 		r = rt_json_set(all, "post_processor", post);
@@ -464,10 +477,10 @@ static int write_post(const struct rt_bpe_trainer *b, struct rt_json *all)
 
 int rt_bpe_trainer_finish(struct rt_bpe_trainer *b, struct rt_json **ret, struct rt_error *err)
 {
-	static const char level[] =
-		"{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true}";
-	struct rt_json *all = rt_json_new_object(), *list = rt_json_new_array(), *decoder = NULL;
-	int             r;
+	static const char level[] = "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_"
+	                            "offsets\":true,\"use_regex\":true}";
+	struct rt_json   *all = rt_json_new_object(), *list = rt_json_new_array(), *decoder = NULL;
+	int               r;
 
 	b->merges = rt_json_new_array();
 	r = all && list && b->merges ? merge_all(b, err) : rt_fail_nomem(err, "training");

@@ -65,7 +65,8 @@ static bool widen(struct tok_vocab *v)
 	v->slots = slots;
 	for (size_t id = 0; id < v->size; id++)
 		if (v->token[id].there)
-			*seek(v, v->text.data + v->token[id].at, v->token[id].len) = (uint32_t)id + 1;
+			*seek(v, v->text.data + v->token[id].at, v->token[id].len) =
+				(uint32_t)id + 1;
 	return true;
 }
 
@@ -87,15 +88,16 @@ int vocab_add(struct tok_vocab *v, const char *s, size_t n, int64_t id, struct r
 	int64_t      other;
 
 	if (id < 0 || id >= RT_TOKENIZER_IDS)
-		return rt_fail(err, RT_E_RANGE, "token '%.60s' has the id %lld (from 0 to %d are possible)", s,
+		return rt_fail(err, RT_E_RANGE,
+		               "token '%.60s' has the id %lld (from 0 to %d are possible)", s,
 		               (long long)id, RT_TOKENIZER_IDS - 1);
 	if (n > RT_TOKENIZER_TOKEN)
-		return rt_fail(err, RT_E_RANGE, "token %lld has %zu bytes (at most %d)", (long long)id, n,
-		               RT_TOKENIZER_TOKEN);
+		return rt_fail(err, RT_E_RANGE, "token %lld has %zu bytes (at most %d)",
+		               (long long)id, n, RT_TOKENIZER_TOKEN);
 	other = vocab_find(v, s, n);
 	if (other >= 0)
-		return rt_fail(err, RT_E_FORMAT, "token '%.60s' stands twice, as %lld and as %lld", s,
-		               (long long)other, (long long)id);
+		return rt_fail(err, RT_E_FORMAT, "token '%.60s' stands twice, as %lld and as %lld",
+		               s, (long long)other, (long long)id);
 	if ((size_t)id < v->size && v->token[id].there)
 		return rt_fail(err, RT_E_FORMAT, "two tokens have the id %lld: '%.60s' and '%.60s'",
 		               (long long)id, v->text.data + v->token[id].at, s);
@@ -149,8 +151,9 @@ int vocab_merge(struct tok_vocab *v, int64_t left, int64_t right, int64_t id, si
 	struct tok_merge *m = &v->merge[pair_slot(v, pair)];
 
 	if (m->pair == pair)
-		return rt_fail(err, RT_E_FORMAT, "merges %u and %zu are the same pair: '%.60s' and '%.60s'",
-		               m->rank, rank, v->text.data + v->token[left].at,
+		return rt_fail(err, RT_E_FORMAT,
+		               "merges %u and %zu are the same pair: '%.60s' and '%.60s'", m->rank,
+		               rank, v->text.data + v->token[left].at,
 		               v->text.data + v->token[right].at);
 	*m = (struct tok_merge){ pair, (uint32_t)rank, (uint32_t)id };
 	v->merges++;

@@ -86,7 +86,8 @@ static int prepare(const struct rt_tokenizer *t, struct tok_work *w, const char 
 			continue;
 		}
 		rt_text_clear(&normal);
-		r = normals_apply(&t->normals, w->match, w->b.text.data + p->at, p->len, &normal, err);
+		r = normals_apply(&t->normals, w->match, w->b.text.data + p->at, p->len, &normal,
+		                  err);
 		if (r == 0)
 			addeds_cut(&t->normal, special, normal.data, normal.len, p->first, &w->a);
 	}
@@ -123,11 +124,13 @@ int rt_tokenizer_encode(const struct rt_tokenizer *t, const char *text, size_t n
                         struct rt_ids *ids, struct rt_error *err)
 {
 	struct tok_work w = { .a.text = RT_TEXT_INIT, .b.text = RT_TEXT_INIT };
-	const size_t    valid = n <= (size_t)RT_TOKENIZER_TEXT ? rt_utf8_check(text, n) : n, len = ids->len;
-	int             r;
+	const size_t    valid = n <= (size_t)RT_TOKENIZER_TEXT ? rt_utf8_check(text, n) : n,
+		     len = ids->len;
+	int r;
 
 	if (n > (size_t)RT_TOKENIZER_TEXT)
-		return rt_fail(err, RT_E_RANGE, "a text of %zu bytes (at most %d)", n, RT_TOKENIZER_TEXT);
+		return rt_fail(err, RT_E_RANGE, "a text of %zu bytes (at most %d)", n,
+		               RT_TOKENIZER_TEXT);
 	if (valid != n)
 		return rt_fail(err, RT_E_FORMAT, "the text is not UTF-8 at byte %zu", valid);
 	r = regex_match_new(&w.match, err);

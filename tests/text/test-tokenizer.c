@@ -52,14 +52,15 @@ static void encode(const struct rt_tokenizer *t, const char *text, size_t n, uns
 	ck_assert_msg(rt_tokenizer_encode(t, text, n, flags, ids, &err) == 0, "%s", err.msg);
 }
 
-static void same_ids(const struct rt_ids *ids, const json_t *want, const char *where, const char *text)
+static void same_ids(const struct rt_ids *ids, const json_t *want, const char *where,
+                     const char *text)
 {
 	for (size_t i = 0; i < ids->len && i < json_array_size(want); i++)
 		ck_assert_msg(ids->data[i] == json_integer_value(json_array_get(want, i)),
 		              "%s: id %zu of '%s' is %d, want %lld", where, i, text, ids->data[i],
 		              (long long)json_integer_value(json_array_get(want, i)));
-	ck_assert_msg(ids->len == json_array_size(want), "%s: '%s' has %zu ids, want %zu", where, text,
-	              ids->len, json_array_size(want));
+	ck_assert_msg(ids->len == json_array_size(want), "%s: '%s' has %zu ids, want %zu", where,
+	              text, ids->len, json_array_size(want));
 }
 
 /* Token by token, and all at once. */
@@ -70,16 +71,16 @@ static void decodes_to(const struct rt_tokenizer *t, const struct rt_ids *ids, c
 	struct rt_decoder *d;
 
 	ck_assert_int_eq(rt_tokenizer_decode(t, ids->data, ids->len, 0, &whole, NULL), 0);
-	ck_assert_msg(whole.len == n && memcmp(whole.data, want, n) == 0, "%s: decoded '%s', want '%s'",
-	              where, whole.data, want);
+	ck_assert_msg(whole.len == n && memcmp(whole.data, want, n) == 0,
+	              "%s: decoded '%s', want '%s'", where, whole.data, want);
 	ck_assert_int_eq(rt_decoder_new(&d, t, 0, NULL), 0);
 	for (size_t i = 0; i < ids->len; i++) {
 		ck_assert_int_eq(rt_decoder_put(d, ids->data[i], &parts, NULL), 0);
 		ck_assert_uint_eq(rt_utf8_check(parts.data, parts.len), parts.len);
 	}
 	ck_assert_int_eq(rt_decoder_finish(d, &parts, NULL), 0);
-	ck_assert_msg(parts.len == n && memcmp(parts.data, want, n) == 0, "%s: streamed '%s', want '%s'",
-	              where, parts.data, want);
+	ck_assert_msg(parts.len == n && memcmp(parts.data, want, n) == 0,
+	              "%s: streamed '%s', want '%s'", where, parts.data, want);
 	rt_decoder_free(d);
 	rt_text_free(&whole);
 	rt_text_free(&parts);
@@ -98,15 +99,20 @@ static void check_vectors(const char *folder)
 	j = text_of ? json_loadb(text_of, size, JSON_ALLOW_NUL, NULL) : NULL;
 	free(text_of);
 	ck_assert_msg(t && j, "%s", name);
-	json_array_foreach(json_object_get(j, "encodings"), i, v) {
-		const json_t *text = json_object_get(v, "text"), *decoded = json_object_get(v, "decoded");
+	json_array_foreach(json_object_get(j, "encodings"), i, v)
+	{
+		const json_t *text = json_object_get(v, "text"),
+			     *decoded = json_object_get(v, "decoded");
 
-		encode(t, json_string_value(text), json_string_length(text), RT_ENCODE_SPECIAL, &ids);
+		encode(t, json_string_value(text), json_string_length(text), RT_ENCODE_SPECIAL,
+		       &ids);
 		same_ids(&ids, json_object_get(v, "ids"), name, json_string_value(text));
 		if (decoded)
-			decodes_to(t, &ids, json_string_value(decoded), json_string_length(decoded), name);
+			decodes_to(t, &ids, json_string_value(decoded), json_string_length(decoded),
+			           name);
 	}
-	json_array_foreach(json_object_get(j, "with_special"), i, v) {
+	json_array_foreach(json_object_get(j, "with_special"), i, v)
+	{
 		const json_t *text = json_object_get(v, "text");
 
 		encode(t, json_string_value(text), json_string_length(text),
@@ -119,23 +125,23 @@ static void check_vectors(const char *folder)
 }
 
 START_TEST(every_golden_folder_gives_its_ids_and_texts)
-{
-	char           path[4096];
-	DIR           *dir;
-	struct dirent *e;
-	int            n = 0;
+	{
+		char           path[4096];
+		DIR           *dir;
+		struct dirent *e;
+		int            n = 0;
 
-	path_to(path, "");
-	dir = opendir(path);
-	ck_assert_msg(dir != NULL, "no folder %s", path);
-	while ((e = readdir(dir)) != NULL)
-		if (strncmp(e->d_name, "tok-", 4) == 0) {
-			check_vectors(e->d_name);
-			n++;
-		}
-	closedir(dir);
-	ck_assert_int_gt(n, 0);
-}
+		path_to(path, "");
+		dir = opendir(path);
+		ck_assert_msg(dir != NULL, "no folder %s", path);
+		while ((e = readdir(dir)) != NULL)
+			if (strncmp(e->d_name, "tok-", 4) == 0) {
+				check_vectors(e->d_name);
+				n++;
+			}
+		closedir(dir);
+		ck_assert_int_gt(n, 0);
+	}
 END_TEST
 
 static const struct {
@@ -146,104 +152,108 @@ static const struct {
 };
 
 START_TEST(the_vectors_of_llama_cpp_come_out)
-{
-	static const char    mark[] = "\n__ggml_vocab_test__\n";
-	struct rt_tokenizer *t = open_golden(ggml[_i].tokenizer);
-	struct rt_ids        ids = RT_IDS_INIT;
-	char                 name[256], *in, *out, *line, *text;
-	size_t               size;
-	int                  n = 0;
+	{
+		static const char    mark[] = "\n__ggml_vocab_test__\n";
+		struct rt_tokenizer *t = open_golden(ggml[_i].tokenizer);
+		struct rt_ids        ids = RT_IDS_INIT;
+		char                 name[256], *in, *out, *line, *text;
+		size_t               size;
+		int                  n = 0;
 
-	snprintf(name, sizeof name, "%s.inp", ggml[_i].vectors);
-	in = golden_read(name, &size);
-	snprintf(name, sizeof name, "%s.out", ggml[_i].vectors);
-	out = golden_read(name, NULL);
-	for (text = in, line = out; t && in && out && *line; n++) {
-		char  *end = strstr(text, mark), *rest;
-		size_t len = end ? (size_t)(end - text) : strlen(text);
+		snprintf(name, sizeof name, "%s.inp", ggml[_i].vectors);
+		in = golden_read(name, &size);
+		snprintf(name, sizeof name, "%s.out", ggml[_i].vectors);
+		out = golden_read(name, NULL);
+		for (text = in, line = out; t && in && out && *line; n++) {
+			char  *end = strstr(text, mark), *rest;
+			size_t len = end ? (size_t)(end - text) : strlen(text);
 
-		if (!end && (len == 0 || strchr(line, '\n') == NULL))
-			break;
-		encode(t, text, len, 0, &ids);
-		for (size_t i = 0; i < ids.len; i++, line = rest) {
-			long want = strtol(line, &rest, 10);
+			if (!end && (len == 0 || strchr(line, '\n') == NULL))
+				break;
+			encode(t, text, len, 0, &ids);
+			for (size_t i = 0; i < ids.len; i++, line = rest) {
+				long want = strtol(line, &rest, 10);
 
-			ck_assert_msg(rest != line && memchr(line, '\n', (size_t)(rest - line)) == NULL,
-			              "%s: case %d: more ids than wanted", name, n);
-			ck_assert_msg(want == ids.data[i], "%s: case %d, id %zu: %d, want %ld", name, n, i,
-			              ids.data[i], want);
+				ck_assert_msg(rest != line && memchr(line, '\n',
+				                                     (size_t)(rest - line)) == NULL,
+				              "%s: case %d: more ids than wanted", name, n);
+				ck_assert_msg(want == ids.data[i],
+				              "%s: case %d, id %zu: %d, want %ld", name, n, i,
+				              ids.data[i], want);
+			}
+			while (*line == ' ')
+				line++;
+			ck_assert_msg(*line == '\n' || !*line, "%s: case %d: too few ids", name, n);
+			line += *line == '\n';
+			text += len + (end ? sizeof mark - 1 : 0);
 		}
-		while (*line == ' ')
-			line++;
-		ck_assert_msg(*line == '\n' || !*line, "%s: case %d: too few ids", name, n);
-		line += *line == '\n';
-		text += len + (end ? sizeof mark - 1 : 0);
+		if (t && in && out)
+			ck_assert_int_gt(n, 40);
+		free(in);
+		free(out);
+		rt_ids_free(&ids);
+		rt_tokenizer_free(t);
 	}
-	if (t && in && out)
-		ck_assert_int_gt(n, 40);
-	free(in);
-	free(out);
-	rt_ids_free(&ids);
-	rt_tokenizer_free(t);
-}
 END_TEST
 
 START_TEST(what_a_user_types_is_no_special_token)
-{
-	static const char    text[] = "a<|im_end|>b";
-	struct rt_tokenizer *t = open_golden("tok-qwen2.5");
-	struct rt_ids        ids = RT_IDS_INIT;
-	int64_t              end;
+	{
+		static const char    text[] = "a<|im_end|>b";
+		struct rt_tokenizer *t = open_golden("tok-qwen2.5");
+		struct rt_ids        ids = RT_IDS_INIT;
+		int64_t              end;
 
-	if (!t)
-		return;
-	end = rt_tokenizer_id(t, "<|im_end|>", 10);
-	ck_assert(rt_tokenizer_special(t, end));
-	encode(t, text, strlen(text), 0, &ids);
-	for (size_t i = 0; i < ids.len; i++)
-		ck_assert_int_ne(ids.data[i], end);
-	decodes_to(t, &ids, text, strlen(text), "plain");
-	encode(t, text, strlen(text), RT_ENCODE_SPECIAL, &ids);
-	ck_assert_uint_eq(ids.len, 3);
-	ck_assert_int_eq(ids.data[1], end);
-	rt_ids_free(&ids);
-	rt_tokenizer_free(t);
-}
+		if (!t)
+			return;
+		end = rt_tokenizer_id(t, "<|im_end|>", 10);
+		ck_assert(rt_tokenizer_special(t, end));
+		encode(t, text, strlen(text), 0, &ids);
+		for (size_t i = 0; i < ids.len; i++)
+			ck_assert_int_ne(ids.data[i], end);
+		decodes_to(t, &ids, text, strlen(text), "plain");
+		encode(t, text, strlen(text), RT_ENCODE_SPECIAL, &ids);
+		ck_assert_uint_eq(ids.len, 3);
+		ck_assert_int_eq(ids.data[1], end);
+		rt_ids_free(&ids);
+		rt_tokenizer_free(t);
+	}
 END_TEST
 
 /* What could be slow: long runs of letters, spaces, marks, newlines, angle brackets, digits. */
-static const char *const traps[] = { "a", " ", "\xcc\x81\xcc\xa3", "\n \n", "<", "7", "ab", "\xf0\x9f\xa6\x99",
-	                             "<|", "\t ", "'" };
+static const char *const traps[] = { "a", " ",  "\xcc\x81\xcc\xa3", "\n \n", "<",
+	                             "7", "ab", "\xf0\x9f\xa6\x99", "<|",    "\t ",
+	                             "'" };
 
 START_TEST(a_megabyte_without_spaces_is_no_trap)
-{
-	struct rt_tokenizer *t = open_golden("tok-qwen2.5");
-	struct rt_ids        ids = RT_IDS_INIT;
-	struct rt_text       text = RT_TEXT_INIT;
-	clock_t              start;
+	{
+		struct rt_tokenizer *t = open_golden("tok-qwen2.5");
+		struct rt_ids        ids = RT_IDS_INIT;
+		struct rt_text       text = RT_TEXT_INIT;
+		clock_t              start;
 
-	if (!t)
-		return;
-	while (text.len < 1 << 20)
-		rt_text_add(&text, traps[_i]);
-	start = clock();
-	encode(t, text.data, text.len, 0, &ids);
-	ck_assert_msg(clock() - start < 10 * CLOCKS_PER_SEC, "'%s': %g s", traps[_i],
-	              (double)(clock() - start) / CLOCKS_PER_SEC);
-	rt_ids_free(&ids);
-	rt_text_free(&text);
-	rt_tokenizer_free(t);
-}
+		if (!t)
+			return;
+		while (text.len < 1 << 20)
+			rt_text_add(&text, traps[_i]);
+		start = clock();
+		encode(t, text.data, text.len, 0, &ids);
+		ck_assert_msg(clock() - start < 10 * CLOCKS_PER_SEC, "'%s': %g s", traps[_i],
+		              (double)(clock() - start) / CLOCKS_PER_SEC);
+		rt_ids_free(&ids);
+		rt_text_free(&text);
+		rt_tokenizer_free(t);
+	}
 END_TEST
 
-#define MODEL(vocab, merges, more) \
+#define MODEL(vocab, merges, more)                                                                 \
 	"{\"model\":{\"type\":\"BPE\",\"vocab\":{" vocab "},\"merges\":[" merges "]" more "}}"
 
 static const struct {
 	const char *json, *message;
 } bad[] = {
 	{ "{}", "there is no 'model'" },
-	{ "{\"model\":{\"type\":\"Unigram\"}}", "the model 'Unigram' is not supported: only BPE is" },
+	{ "{\"model\":{\"type\":\"Unigram\"}}",
+	  "the model 'Unigram' is not supported: only BPE is" },
 	{ MODEL("\"a\":0,\"b\":0", "", ""), "two tokens have the id 0: 'a' and 'b'" },
 	{ MODEL("\"a\":-1", "", ""), "token 'a' has the id -1 (from 0 to 4194303 are possible)" },
 	{ MODEL("\"a\":4611686018427387904", "", ""),
@@ -251,52 +261,53 @@ static const struct {
 	{ MODEL("\"a\":\"0\"", "", ""), "the id of token 'a' is a string" },
 	{ MODEL("\"a\":0", "\"a a\"", ""), "merge 0 makes 'aa', which is not in the vocabulary" },
 	{ MODEL("\"a\":0", "\"a b\"", ""), "merge 0 joins 'b', which is not in the vocabulary" },
-	{ MODEL("\"a\":0", "[\"a\",\"\"]", ""), "merge 0 joins '', which is not in the vocabulary" },
+	{ MODEL("\"a\":0", "[\"a\",\"\"]", ""),
+	  "merge 0 joins '', which is not in the vocabulary" },
 	{ MODEL("\"a\":0", "\"aa\"", ""), "merge 0 is 'aa', not two tokens with a space between" },
 	{ MODEL("\"a\":0", "7", ""), "merge 0 is an integer, neither \"a b\" nor [\"a\", \"b\"]" },
 	{ MODEL("\"a\":0,\"aa\":1", "\"a a\",[\"a\",\"a\"]", ""),
 	  "merges 0 and 1 are the same pair: 'a' and 'a'" },
-	{ MODEL("\"a\":0", "", ",\"unk_token\":\"u\""), "the unk_token 'u' is not in the vocabulary" },
+	{ MODEL("\"a\":0", "", ",\"unk_token\":\"u\""),
+	  "the unk_token 'u' is not in the vocabulary" },
 	{ MODEL("\"a\":0", "", ",\"continuing_subword_prefix\":\"##\""),
 	  "'continuing_subword_prefix' = '##' is not supported" },
 	{ MODEL("\"a\":0", "", ",\"dropout\":0.5"), "'dropout' = 0.5 is not supported" },
 	{ "{\"normalizer\":{\"type\":\"Nmt\"}}", "the normalizer 'Nmt' is not supported" },
 	{ "{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}",
 	  "the pre-tokenizer 'UnicodeScripts' is not supported" },
-	{ "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}}",
+	{ "{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":"
+	  "\"Isolated\"}}",
 	  "the regular expression '(' does not compile: missing closing parenthesis" },
 	{ "{\"decoder\":{\"type\":\"CTC\"}}", "the decoder 'CTC' is not supported" },
 };
 
 START_TEST(what_is_not_supported_or_not_sane_is_refused_with_a_sentence)
-{
-	struct rt_error      err = RT_ERROR_INIT;
-	struct rt_tokenizer *t = parse(bad[_i].json, &err);
+	{
+		struct rt_error      err = RT_ERROR_INIT;
+		struct rt_tokenizer *t = parse(bad[_i].json, &err);
 
-	ck_assert_ptr_null(t);
-	ck_assert_str_eq(err.msg, bad[_i].message);
-}
+		ck_assert_ptr_null(t);
+		ck_assert_str_eq(err.msg, bad[_i].message);
+	}
 END_TEST
 
 START_TEST(text_that_is_not_utf8_is_refused)
-{
-	struct rt_error      err = RT_ERROR_INIT;
-	struct rt_tokenizer *t = parse(MODEL("\"a\":0", "", ""), &err);
-	struct rt_ids        ids = RT_IDS_INIT;
+	{
+		struct rt_error      err = RT_ERROR_INIT;
+		struct rt_tokenizer *t = parse(MODEL("\"a\":0", "", ""), &err);
+		struct rt_ids        ids = RT_IDS_INIT;
 
-	ck_assert_ptr_nonnull(t);
-	ck_assert_int_eq(rt_tokenizer_encode(t, "aa\xff", 3, 0, &ids, &err), RT_E_FORMAT);
-	ck_assert_str_eq(err.msg, "the text is not UTF-8 at byte 2");
-	rt_ids_free(&ids);
-	rt_tokenizer_free(t);
-}
+		ck_assert_ptr_nonnull(t);
+		ck_assert_int_eq(rt_tokenizer_encode(t, "aa\xff", 3, 0, &ids, &err), RT_E_FORMAT);
+		ck_assert_str_eq(err.msg, "the text is not UTF-8 at byte 2");
+		rt_ids_free(&ids);
+		rt_tokenizer_free(t);
+	}
 END_TEST
 
-RUNNER("tokenizer", 300,
-	tcase_add_test(tc, every_golden_folder_gives_its_ids_and_texts);
-	TABLE_TEST(tc, the_vectors_of_llama_cpp_come_out, ggml);
-	tcase_add_test(tc, what_a_user_types_is_no_special_token);
-	TABLE_TEST(tc, a_megabyte_without_spaces_is_no_trap, traps);
-	TABLE_TEST(tc, what_is_not_supported_or_not_sane_is_refused_with_a_sentence, bad);
-	tcase_add_test(tc, text_that_is_not_utf8_is_refused);
-)
+RUNNER("tokenizer", 300, tcase_add_test(tc, every_golden_folder_gives_its_ids_and_texts);
+       TABLE_TEST(tc, the_vectors_of_llama_cpp_come_out, ggml);
+       tcase_add_test(tc, what_a_user_types_is_no_special_token);
+       TABLE_TEST(tc, a_megabyte_without_spaces_is_no_trap, traps);
+       TABLE_TEST(tc, what_is_not_supported_or_not_sane_is_refused_with_a_sentence, bad);
+       tcase_add_test(tc, text_that_is_not_utf8_is_refused);)

@@ -37,7 +37,10 @@ struct rt_ids {
 	size_t   len, cap;
 	bool     failed;
 };
-#define RT_IDS_INIT { 0, 0, 0, false }
+#define RT_IDS_INIT                                                                                \
+	{                                                                                          \
+		0, 0, 0, false                                                                     \
+	}
 void rt_ids_add(struct rt_ids *ids, int32_t id);
 void rt_ids_free(struct rt_ids *ids); /* back to RT_IDS_INIT */
 
@@ -47,7 +50,8 @@ void rt_ids_free(struct rt_ids *ids); /* back to RT_IDS_INIT */
 int rt_tokenizer_open(struct rt_tokenizer **ret, const char *path, struct rt_error *err);
 
 /* From what a tokenizer.json holds.  `j` is only read, and not kept. [any] */
-int rt_tokenizer_from_json(struct rt_tokenizer **ret, const struct rt_json *j, struct rt_error *err);
+int rt_tokenizer_from_json(struct rt_tokenizer **ret, const struct rt_json *j,
+                           struct rt_error *err);
 
 /* What GGUF metadata holds (keys tokenizer.ggml.*).  Token i has the id i.  Everything is
  * copied.  Model "gpt2": merges ("a b") and the split named by `pre`.  Model "llama": scores;
@@ -60,9 +64,10 @@ struct rt_tokenizer_arrays {
 	const char *const *merges; /* zero-terminated */
 	int64_t            merge_count;
 	const float       *scores; /* as many as tokens, or NULL */
-	const int32_t     *types;  /* likewise: 1 normal, 2 unknown, 3 control, 4 user, 5 unused, 6 byte */
-	int64_t            bos, eos, unk;             /* ids, or -1 */
-	bool               add_bos, add_eos, add_space; /* .add_bos_token, ..., .add_space_prefix */
+	const int32_t
+		*types; /* likewise: 1 normal, 2 unknown, 3 control, 4 user, 5 unused, 6 byte */
+	int64_t  bos, eos, unk;               /* ids, or -1 */
+	bool     add_bos, add_eos, add_space; /* .add_bos_token, ..., .add_space_prefix */
 };
 int rt_tokenizer_from_arrays(struct rt_tokenizer **ret, const struct rt_tokenizer_arrays *a,
                              struct rt_error *err);
@@ -74,7 +79,7 @@ int64_t rt_tokenizer_size(const struct rt_tokenizer *t); /* 1 + the largest id *
 int64_t rt_tokenizer_id(const struct rt_tokenizer *t, const char *token, size_t n);
 /* The spelling of an id (lent, terminated), or NULL when no token has it. [any] */
 const char *rt_tokenizer_token(const struct rt_tokenizer *t, int64_t id, size_t *ret_n);
-bool rt_tokenizer_special(const struct rt_tokenizer *t, int64_t id);
+bool        rt_tokenizer_special(const struct rt_tokenizer *t, int64_t id);
 
 enum {
 	RT_ENCODE_SPECIAL = 1,  /* text that spells a special token is that token: for text that
@@ -113,12 +118,12 @@ struct rt_bpe_config {
 	int64_t            min_frequency; /* a pair that is rarer is not merged; 0: any */
 	const char *const *special;       /* NULL-terminated, get the first ids; or NULL */
 	const char        *pattern;       /* the split, or NULL: that of GPT-2 */
-	const char        *end_of_text;   /* of the special ones: added by the post-processor; or NULL */
+	const char *end_of_text; /* of the special ones: added by the post-processor; or NULL */
 };
 struct rt_bpe_trainer;
-int  rt_bpe_trainer_new(struct rt_bpe_trainer **ret, const struct rt_bpe_config *config,
-                        struct rt_error *err); /* config is copied */
-int  rt_bpe_trainer_add(struct rt_bpe_trainer *b, const char *text, size_t n, struct rt_error *err);
+int rt_bpe_trainer_new(struct rt_bpe_trainer **ret, const struct rt_bpe_config *config,
+                       struct rt_error *err); /* config is copied */
+int rt_bpe_trainer_add(struct rt_bpe_trainer *b, const char *text, size_t n, struct rt_error *err);
 /* The tokenizer.json that transformers loads; release with rt_json_free(). */
 int  rt_bpe_trainer_finish(struct rt_bpe_trainer *b, struct rt_json **ret, struct rt_error *err);
 void rt_bpe_trainer_free(struct rt_bpe_trainer *b);
