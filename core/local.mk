@@ -29,3 +29,5 @@ EXTRA_DIST += core/retort.map
 bin_PROGRAMS  += retort
 retort_SOURCES = core/cli/main.c
 retort_LDADD   = libretort.la
+# It finds its library after `make install` whether or not ldconfig has been run.
+retort_LDFLAGS = $(AM_LDFLAGS) -Wl,-rpath,'$(libdir)' -Wl,--enable-new-dtags

@@ -4,22 +4,28 @@
 set -eu
 
 : "${bindir:?}" "${libdir:?}" "${includedir:?}" "${pkgdatadir:?}" "${srcdir:?}"
-DESTDIR=${DESTDIR:-}
+dest=${DESTDIR:-}
+unset DESTDIR # the projects that are built here have places of their own
 srcdir=$(cd "$srcdir" && pwd)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/retort-install-XXXXXX")
 trap 'chmod -R u+w "$tmp"; rm -rf "$tmp"' EXIT
 
-RETORT=$DESTDIR$bindir/retort
-PKG_CONFIG_PATH=$DESTDIR$libdir/pkgconfig
-LD_LIBRARY_PATH=$DESTDIR$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+RETORT=$dest$bindir/retort
+PKG_CONFIG_PATH=$dest$libdir/pkgconfig
+LD_LIBRARY_PATH=$dest$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 XDG_DATA_HOME=$tmp/data
 export RETORT PKG_CONFIG_PATH LD_LIBRARY_PATH XDG_DATA_HOME
 unset MAKEFLAGS MFLAGS MAKELEVEL RETORT_PLUGIN_PATH
-if [ -n "$DESTDIR" ]; then # what pkg-config says is true only after the package is unpacked
-	RETORT_CFLAGS=-I$DESTDIR$includedir
-	RETORT_LIBS="-L$DESTDIR$libdir -lretort"
+if [ -n "$dest" ]; then # what pkg-config says is true only after the package is unpacked
+	RETORT_CFLAGS=-I$dest$includedir
+	RETORT_LIBS="-L$dest$libdir -lretort"
 	export RETORT_CFLAGS RETORT_LIBS
 fi
+
+"$RETORT" --version >/dev/null && "$RETORT" --help >/dev/null || {
+	echo "not ok - $RETORT does not run"
+	exit 1
+}
 
 quietly() { # step, command...: its output only when it fails
 	step=$1
@@ -32,7 +38,7 @@ quietly() { # step, command...: its output only when it fails
 }
 
 new() { # kind name
-	quietly "new-plugin $1 $2" "$RETORT" new-plugin --template "$DESTDIR$pkgdatadir/template" "$1" "$2" "$tmp/$1-$2"
+	quietly "new-plugin $1 $2" "$RETORT" new-plugin --template "$dest$pkgdatadir/template" "$1" "$2" "$tmp/$1-$2"
 	cd "$tmp/$1-$2"
 }
 
@@ -53,7 +59,7 @@ installed() { # kind-name: the user's folder is searched, and has it
 own=$tmp/data/retort/plugins
 
 for header in "$srcdir"/sdk/include/retort/*.h; do
-	test -f "$DESTDIR$includedir/retort/$(basename "$header")" || {
+	test -f "$dest$includedir/retort/$(basename "$header")" || {
 		echo "not ok - $(basename "$header") is not installed"
 		exit 1
 	}
