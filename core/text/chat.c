@@ -87,8 +87,9 @@ static int from_config(struct rt_template **ret, const char *path, struct rt_err
 
 int rt_template_open(struct rt_template **ret, const char *path, struct rt_error *err)
 {
-	char *file = rt_path_join(path, "chat_template.jinja"), *config = rt_path_join(path, "tokenizer_config.json");
-	int   r;
+	char *file = rt_path_join(path, "chat_template.jinja"),
+	     *config = rt_path_join(path, "tokenizer_config.json");
+	int r;
 
 	if (!file || !config)
 		r = rt_fail_nomem(err, "a path");
@@ -112,7 +113,8 @@ static void variables(struct run *x, const struct rt_chat *c, struct val message
 		jinja_define(x, "bos_token", val_str(x, c->bos, strlen(c->bos)));
 	if (c->eos)
 		jinja_define(x, "eos_token", val_str(x, c->eos, strlen(c->eos)));
-	for (struct rt_json_iter i = rt_json_first(c->kwargs); i.key && !x->pool.r; rt_json_next(&i)) {
+	for (struct rt_json_iter i = rt_json_first(c->kwargs); i.key && !x->pool.r;
+	     rt_json_next(&i)) {
 		const struct val key = val_str(x, i.key, strlen(i.key));
 
 		if (key.t == V_STR)
@@ -121,11 +123,11 @@ static void variables(struct run *x, const struct rt_chat *c, struct val message
 }
 
 /* With `stand_in` >= 0 that message says something else; only the first `count` are rendered. */
-static int render(const struct rt_template *t, const struct rt_chat *c, int64_t stand_in, size_t count,
-                  bool prompt, struct rt_text *out, struct rt_error *err)
+static int render(const struct rt_template *t, const struct rt_chat *c, int64_t stand_in,
+                  size_t count, bool prompt, struct rt_text *out, struct rt_error *err)
 {
-	struct frame   frame = { .up = NULL };
-	struct run     x = { .out = RT_TEXT_INIT, .frame = &frame, .global = &frame, .now = c->now };
+	struct frame frame = { .up = NULL };
+	struct run   x = { .out = RT_TEXT_INIT, .frame = &frame, .global = &frame, .now = c->now };
 	struct rt_chat chat = *c;
 	struct val     messages;
 	int            r;
@@ -139,8 +141,10 @@ static int render(const struct rt_template *t, const struct rt_chat *c, int64_t 
 		if ((int64_t)i == stand_in && m.t == V_DICT) {
 			m = val_dict(&x);
 			if (m.t == V_DICT) {
-				val_put(&x, m.u.dict, val_str(&x, "role", 4), val_str(&x, "assistant", 9));
-				val_put(&x, m.u.dict, val_str(&x, "content", 7), val_str(&x, "\x01", 1));
+				val_put(&x, m.u.dict, val_str(&x, "role", 4),
+				        val_str(&x, "assistant", 9));
+				val_put(&x, m.u.dict, val_str(&x, "content", 7),
+				        val_str(&x, "\x01", 1));
 			}
 		}
 		val_append(&x, messages, m);
@@ -181,12 +185,14 @@ static bool assistant(const struct rt_json *message)
 }
 
 /* What the generation prompt adds in front of message i; nothing where that cannot be told. */
-static void prompt_of(const struct rt_template *t, const struct rt_chat *c, size_t i, struct rt_text *ret)
+static void prompt_of(const struct rt_template *t, const struct rt_chat *c, size_t i,
+                      struct rt_text *ret)
 {
 	struct rt_text with = RT_TEXT_INIT, without = RT_TEXT_INIT;
 
-	if (render(t, c, -1, i, true, &with, NULL) == 0 && render(t, c, -1, i, false, &without, NULL) == 0 &&
-	    with.len >= without.len && memcmp(with.data, without.data, without.len) == 0)
+	if (render(t, c, -1, i, true, &with, NULL) == 0 &&
+	    render(t, c, -1, i, false, &without, NULL) == 0 && with.len >= without.len &&
+	    memcmp(with.data, without.data, without.len) == 0)
 		rt_text_add_n(ret, with.data + without.len, with.len - without.len);
 	rt_text_free(&with);
 	rt_text_free(&without);
@@ -194,8 +200,9 @@ static void prompt_of(const struct rt_template *t, const struct rt_chat *c, size
 
 /* Where the text of message i lies in the whole: what differs when it says something else, and
  * what lies between the prompt and that. */
-static int find_span(const struct rt_template *t, const struct rt_chat *c, const struct rt_text *whole,
-                     size_t i, size_t floor, struct span *ret, struct rt_error *err)
+static int find_span(const struct rt_template *t, const struct rt_chat *c,
+                     const struct rt_text *whole, size_t i, size_t floor, struct span *ret,
+                     struct rt_error *err)
 {
 	struct rt_text other = RT_TEXT_INIT, prompt = RT_TEXT_INIT;
 	int            r = render(t, c, (int64_t)i, SIZE_MAX, c->generation_prompt, &other, err);
@@ -208,7 +215,8 @@ static int find_span(const struct rt_template *t, const struct rt_chat *c, const
 	least = whole->len < other.len ? whole->len : other.len;
 	while (start < least && whole->data[start] == other.data[start])
 		start++;
-	while (tail < least - start && whole->data[whole->len - 1 - tail] == other.data[other.len - 1 - tail])
+	while (tail < least - start &&
+	       whole->data[whole->len - 1 - tail] == other.data[other.len - 1 - tail])
 		tail++;
 	ret->end = whole->len - tail;
 	prompt_of(t, c, i, &prompt);
@@ -240,7 +248,8 @@ static int mark(const struct rt_tokenizer *k, const struct rt_text *text, const 
 		const size_t at = parts.len;
 		bool         yes;
 
-		while (s < spans && at >= span[s].end && !(inside && rt_tokenizer_special(k, ids->data[i])))
+		while (s < spans && at >= span[s].end &&
+		       !(inside && rt_tokenizer_special(k, ids->data[i])))
 			s++, inside = false;
 		yes = s < spans && at >= span[s].start;
 		inside = yes && at < span[s].end;
@@ -252,7 +261,8 @@ static int mark(const struct rt_tokenizer *k, const struct rt_text *text, const 
 	if (r == 0)
 		r = rt_decoder_finish(d, &parts, err);
 	if (r == 0 && (parts.len != text->len || memcmp(parts.data, text->data, text->len) != 0))
-		r = rt_fail(err, RT_E_UNSUP, "the tokens of a chat do not decode to its text, so it cannot be told "
+		r = rt_fail(err, RT_E_UNSUP,
+		            "the tokens of a chat do not decode to its text, so it cannot be told "
 		            "which of them the assistant wrote: the tokenizer changes the text");
 	rt_decoder_free(d);
 	rt_text_free(&parts);
@@ -263,11 +273,13 @@ int rt_template_encode(const struct rt_template *t, const struct rt_tokenizer *t
                        const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
                        struct rt_ids *mask, struct rt_error *err)
 {
-	const size_t   messages = rt_json_length(chat->messages), from = ids->len, mask_from = mask->len;
+	const size_t messages = rt_json_length(chat->messages), from = ids->len,
+		     mask_from = mask->len;
 	struct rt_text text = RT_TEXT_INIT;
 	struct span   *span = rt_alloc(messages + 1, sizeof *span);
 	size_t         n = 0;
-	int            r = span ? rt_template_render(t, chat, &text, err) : rt_fail_nomem(err, "an assistant mask");
+	int            r = span ? rt_template_render(t, chat, &text, err)
+	                        : rt_fail_nomem(err, "an assistant mask");
 
 	for (size_t i = 0; r == 0 && i < messages; i++)
 		if (assistant(rt_json_at(chat->messages, i))) {
@@ -275,7 +287,8 @@ int rt_template_encode(const struct rt_template *t, const struct rt_tokenizer *t
 			n++;
 		}
 	if (r == 0)
-		r = rt_tokenizer_encode(tokenizer, text.data, text.len, RT_ENCODE_SPECIAL, ids, err);
+		r = rt_tokenizer_encode(tokenizer, text.data, text.len, RT_ENCODE_SPECIAL, ids,
+		                        err);
 	if (r == 0)
 		r = mark(tokenizer, &text, span, n, ids, from, mask, err);
 	if (r == 0) {

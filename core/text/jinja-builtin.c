@@ -80,7 +80,8 @@ static struct val split(struct run *x, struct val v, struct val by, int64_t limi
 	while (by.t == V_STR && !x->pool.r) {
 		const char *hit = limit-- == 0 ? NULL : seek(v.u.s + i, v.n - i, by);
 
-		val_append(x, list, val_str(x, v.u.s + i, hit ? (size_t)(hit - v.u.s) - i : v.n - i));
+		val_append(x, list,
+		           val_str(x, v.u.s + i, hit ? (size_t)(hit - v.u.s) - i : v.n - i));
 		if (!hit)
 			return list;
 		i = (size_t)(hit - v.u.s) + by.n;
@@ -101,7 +102,8 @@ static struct val split(struct run *x, struct val v, struct val by, int64_t limi
 	return list;
 }
 
-static struct val replace(struct run *x, struct val v, struct val from, struct val to, int64_t limit)
+static struct val replace(struct run *x, struct val v, struct val from, struct val to,
+                          int64_t limit)
 {
 	struct rt_text t = RT_TEXT_INIT;
 	size_t         i = 0;
@@ -183,7 +185,8 @@ static struct val join(struct run *x, struct val v, struct val by, struct val at
 	for (size_t i = 0; l && i < l->n && !x->pool.r && t.len <= JINJA_OUTPUT; i++) {
 		if (i && by.t == V_STR)
 			rt_text_add_n(&t, by.u.s, by.n);
-		val_print(x, attr.t == V_STR ? jinja_attr(x, l->v[i], attr.u.s, attr.n) : l->v[i], false, &t);
+		val_print(x, attr.t == V_STR ? jinja_attr(x, l->v[i], attr.u.s, attr.n) : l->v[i],
+		          false, &t);
 	}
 	return val_text(x, &t);
 }
@@ -238,7 +241,8 @@ static struct val sorted(struct run *x, struct val v, struct val attr, bool reve
 			l->v[k] = l->v[k - 1];
 			k--;
 			if (++x->steps > JINJA_STEPS)
-				pool_fail(&x->pool, RT_E_RANGE, "the template takes more than %d steps", JINJA_STEPS);
+				pool_fail(&x->pool, RT_E_RANGE,
+				          "the template takes more than %d steps", JINJA_STEPS);
 		}
 		l->v[k] = one;
 	}
@@ -247,7 +251,8 @@ static struct val sorted(struct run *x, struct val v, struct val attr, bool reve
 
 static struct val map(struct run *x, struct val v, struct args *a)
 {
-	const struct val attr = arg(a, 9, "attribute", undefined), name = arg(a, 0, "filter", undefined);
+	const struct val attr = arg(a, 9, "attribute", undefined),
+			 name = arg(a, 0, "filter", undefined);
 	const struct val otherwise = arg(a, 9, "default", undefined);
 	struct list     *l = val_items(x, v);
 	struct val       ret = val_list(x);
@@ -257,8 +262,9 @@ static struct val map(struct run *x, struct val v, struct args *a)
 		rest.v[rest.n++] = a->v[i];
 	rest.named = a->named;
 	for (size_t i = 0; l && i < l->n && !x->pool.r; i++) {
-		struct val one = attr.t == V_STR ? path(x, l->v[i], attr)
-		                 : name.t == V_STR ? filter_call(x, name.u.s, l->v[i], &rest) : undefined;
+		struct val one = attr.t == V_STR   ? path(x, l->v[i], attr)
+		                 : name.t == V_STR ? filter_call(x, name.u.s, l->v[i], &rest)
+		                                   : undefined;
 
 		val_append(x, ret, one.t == V_UNDEF ? otherwise : one);
 	}
@@ -277,7 +283,8 @@ static struct val pick(struct run *x, struct val v, struct args *a, bool by_attr
 	for (size_t i = 0; l && i < l->n && !x->pool.r; i++) {
 		const struct val one = by_attr && a->n ? path(x, l->v[i], a->v[0]) : l->v[i];
 		const bool       yes = a->n > skip && a->v[skip].t == V_STR
-		                           ? test_call(x, a->v[skip].u.s, one, &rest) : val_true(one);
+		                               ? test_call(x, a->v[skip].u.s, one, &rest)
+		                               : val_true(one);
 
 		if (yes == want)
 			val_append(x, ret, l->v[i]);
@@ -294,9 +301,9 @@ static struct val edge(struct run *x, struct val v, bool last)
 
 static struct val reversed(struct run *x, struct val v, bool unique)
 {
-	struct list   *l = val_items(x, v);
-	struct val     ret = val_list(x);
-	bool           seen;
+	struct list *l = val_items(x, v);
+	struct val   ret = val_list(x);
+	bool         seen;
 
 	for (size_t i = 0; l && i < l->n && !x->pool.r; i++) {
 		seen = false;
@@ -315,9 +322,11 @@ static struct val total(struct run *x, struct val v, char what)
 	int64_t      sum = 0;
 
 	for (size_t i = 0; l && i < l->n && !x->pool.r; i++) {
-		if (what == 's' && (l->v[i].t != V_INT || __builtin_add_overflow(sum, l->v[i].u.i, &sum)))
+		if (what == 's' &&
+		    (l->v[i].t != V_INT || __builtin_add_overflow(sum, l->v[i].u.i, &sum)))
 			pool_fail(&x->pool, RT_E_INVAL, "sum needs integers");
-		else if (what != 's' && (i == 0 || val_order(x, l->v[i], best) * (what == '<' ? -1 : 1) > 0))
+		else if (what != 's' &&
+		         (i == 0 || val_order(x, l->v[i], best) * (what == '<' ? -1 : 1) > 0))
 			best = l->v[i];
 	}
 	return what == 's' ? val_int(sum) : best;
@@ -328,7 +337,8 @@ static struct val tojson(struct run *x, struct val v, struct args *a)
 	const struct val width = arg(a, 0, "indent", undefined);
 	struct rt_text   t = RT_TEXT_INIT;
 
-	val_json(x, v, width.t == V_INT && width.u.i >= 0 && width.u.i <= 32 ? width.u.i : -1, 0, &t);
+	val_json(x, v, width.t == V_INT && width.u.i >= 0 && width.u.i <= 32 ? width.u.i : -1, 0,
+	         &t);
 	return val_text(x, &t);
 }
 
@@ -359,7 +369,8 @@ struct val filter_call(struct run *x, const char *name, struct val v, struct arg
 		return val_int(val_length(x, v));
 	if (F("default") || F("d"))
 		return v.t == V_UNDEF || (val_true(arg(a, 1, "boolean", none)) && !val_true(v))
-		           ? arg(a, 0, "default_value", val_str(x, "", 0)) : v;
+		               ? arg(a, 0, "default_value", val_str(x, "", 0))
+		               : v;
 	if (F("safe") || F("list"))
 		return F("list") ? (struct val){ .t = V_LIST, .u.list = val_items(x, v) } : v;
 	if (F("join"))
@@ -371,7 +382,8 @@ struct val filter_call(struct run *x, const char *name, struct val v, struct arg
 	if (F("dictsort"))
 		return sorted(x, items(x, v), val_str(x, "0", 1), false);
 	if (F("sort"))
-		return sorted(x, v, arg(a, 9, "attribute", none), val_true(arg(a, 0, "reverse", none)));
+		return sorted(x, v, arg(a, 9, "attribute", none),
+		              val_true(arg(a, 0, "reverse", none)));
 	if (F("map"))
 		return map(x, v, a);
 	if (F("select") || F("reject"))
@@ -455,14 +467,17 @@ bool test_call(struct run *x, const char *name, struct val v, struct args *a)
 #undef T
 }
 
-static const char *const string_methods[] = { "strip", "lstrip", "rstrip", "split", "startswith", "endswith",
-	                                      "replace", "upper", "lower", "title", "capitalize", "join",
-	                                      "find", "count", "splitlines", NULL };
+static const char *const string_methods[] = { "strip",      "lstrip",   "rstrip",     "split",
+	                                      "startswith", "endswith", "replace",    "upper",
+	                                      "lower",      "title",    "capitalize", "join",
+	                                      "find",       "count",    "splitlines", NULL };
 static const char *const dict_methods[] = { "items", "keys", "values", "get", NULL };
 
 bool method_known(struct val v, const char *name)
 {
-	const char *const *list = v.t == V_STR ? string_methods : v.t == V_DICT ? dict_methods : NULL;
+	const char *const *list = v.t == V_STR    ? string_methods
+	                          : v.t == V_DICT ? dict_methods
+	                                          : NULL;
 
 	for (; list && *list; list++)
 		if (strcmp(*list, name) == 0)
@@ -512,12 +527,17 @@ struct val method_call(struct run *x, struct val v, const char *name, struct arg
 		return join(x, one, v, undefined);
 	if (M("find") || M("count")) {
 		if (one.t != V_STR || one.n == 0) {
-			pool_fail(&x->pool, RT_E_INVAL, "%s needs a string that is not empty", name);
+			pool_fail(&x->pool, RT_E_INVAL, "%s needs a string that is not empty",
+			          name);
 			return undefined;
 		}
 		hit = seek(v.u.s, v.n, one);
 		if (M("find"))
-			return val_int(hit ? val_length(x, (struct val){ .t = V_STR, .u.s = v.u.s, .n = (size_t)(hit - v.u.s) }) : -1);
+			return val_int(
+				hit ? val_length(x, (struct val){ .t = V_STR,
+			                                          .u.s = v.u.s,
+			                                          .n = (size_t)(hit - v.u.s) })
+				    : -1);
 		for (; hit; n++)
 			hit = seek(hit + one.n, v.n - (size_t)(hit - v.u.s) - one.n, one);
 		return val_int(n);

@@ -16,7 +16,8 @@ static bool step(struct run *x, const struct node *n)
 {
 	x->pool.line = n->line;
 	if (++x->steps > JINJA_STEPS)
-		pool_fail(&x->pool, RT_E_RANGE, "the template takes more than %d steps", JINJA_STEPS);
+		pool_fail(&x->pool, RT_E_RANGE, "the template takes more than %d steps",
+		          JINJA_STEPS);
 	return x->pool.r == 0;
 }
 
@@ -40,8 +41,11 @@ static struct val lookup(struct run *x, const struct node *n)
 	static const struct {
 		const char *name;
 		int         f;
-	} known[] = { { "raise_exception", F_RAISE }, { "strftime_now", F_NOW }, { "namespace", F_NAMESPACE },
-		      { "range", F_RANGE }, { "dict", F_DICT } };
+	} known[] = { { "raise_exception", F_RAISE },
+		      { "strftime_now", F_NOW },
+		      { "namespace", F_NAMESPACE },
+		      { "range", F_RANGE },
+		      { "dict", F_DICT } };
 
 	for (struct frame *f = x->frame; f; f = f->up) {
 		struct val *v = val_get(&f->vars, n->s, n->n);
@@ -93,14 +97,14 @@ struct val jinja_attr(struct run *x, struct val v, const char *s, size_t n)
 	if (v.t == V_LOOP)
 		return loop_attr(v.u.loop, s);
 	if (v.t == V_UNDEF)
-		pool_fail(&x->pool, RT_E_INVAL, "'%s' is undefined, so it has no '%s'", v.u.s ? v.u.s : "this",
-		          s);
+		pool_fail(&x->pool, RT_E_INVAL, "'%s' is undefined, so it has no '%s'",
+		          v.u.s ? v.u.s : "this", s);
 	return (struct val){ .t = V_UNDEF, .u.s = s };
 }
 
 static struct val char_at(struct run *x, struct val v, int64_t i)
 {
-	struct list *l = val_items(x, v);
+	struct list  *l = val_items(x, v);
 	const int64_t n = l ? (int64_t)l->n : 0;
 
 	i += i < 0 ? n : 0;
@@ -118,7 +122,8 @@ static struct val item(struct run *x, struct val v, struct val k)
 		return undefined;
 	}
 	if (v.t == V_UNDEF)
-		pool_fail(&x->pool, RT_E_INVAL, "'%s' is undefined, so it has no items", v.u.s ? v.u.s : "this");
+		pool_fail(&x->pool, RT_E_INVAL, "'%s' is undefined, so it has no items",
+		          v.u.s ? v.u.s : "this");
 	if ((v.t == V_LIST || v.t == V_STR) && k.t == V_INT)
 		return char_at(x, v, k.u.i);
 	return undefined;
@@ -138,12 +143,13 @@ static int64_t bound(struct val v, int64_t n, int64_t otherwise, int64_t low, in
 static struct val slice(struct run *x, struct node *n)
 {
 	const struct val v = eval(x, n->a), from = n->b ? eval(x, n->b) : undefined;
-	const struct val to = n->c ? eval(x, n->c) : undefined, by = n->d ? eval(x, n->d) : undefined;
-	struct list     *l = val_items(x, v);
-	const int64_t    len = l ? (int64_t)l->n : 0, s = by.t == V_INT ? by.u.i : 1;
-	struct rt_text   text = RT_TEXT_INIT;
-	struct val       ret;
-	int64_t          i, end;
+	const struct val to = n->c ? eval(x, n->c) : undefined,
+			 by = n->d ? eval(x, n->d) : undefined;
+	struct list   *l = val_items(x, v);
+	const int64_t  len = l ? (int64_t)l->n : 0, s = by.t == V_INT ? by.u.i : 1;
+	struct rt_text text = RT_TEXT_INIT;
+	struct val     ret;
+	int64_t        i, end;
 
 	if (s == 0)
 		pool_fail(&x->pool, RT_E_INVAL, "a slice with step 0");
@@ -185,8 +191,9 @@ static struct val add(struct run *x, struct val a, struct val b)
 		return v;
 	}
 	pool_fail(&x->pool, RT_E_INVAL, "cannot add %s%s%s and %s%s%s", val_name(a),
-	          a.t == V_UNDEF && a.u.s ? " " : "", a.t == V_UNDEF && a.u.s ? a.u.s : "", val_name(b),
-	          b.t == V_UNDEF && b.u.s ? " " : "", b.t == V_UNDEF && b.u.s ? b.u.s : "");
+	          a.t == V_UNDEF && a.u.s ? " " : "", a.t == V_UNDEF && a.u.s ? a.u.s : "",
+	          val_name(b), b.t == V_UNDEF && b.u.s ? " " : "",
+	          b.t == V_UNDEF && b.u.s ? b.u.s : "");
 	return undefined;
 }
 
@@ -199,13 +206,16 @@ static bool whole(struct val v, int64_t *i)
 static struct val arithmetic(struct run *x, int op, struct val a, struct val b)
 {
 	int64_t i, j, r = 0;
-	bool    ints = whole(a, &i) & whole(b, &j), over = false;
-	double  p = a.t == V_REAL ? a.u.d : (double)i, q = b.t == V_REAL ? b.u.d : (double)j;
+	bool    ints = whole(a, &i), over = false;
+	double  p = a.t == V_REAL ? a.u.d : (double)i, q;
 
+	ints = whole(b, &j) && ints;
+	q = b.t == V_REAL ? b.u.d : (double)j;
 	if ((!ints && !((a.t == V_REAL || whole(a, &i)) && (b.t == V_REAL || whole(b, &j))))) {
 		if (op == '+')
 			return add(x, a, b);
-		pool_fail(&x->pool, RT_E_INVAL, "cannot calculate with %s and %s", val_name(a), val_name(b));
+		pool_fail(&x->pool, RT_E_INVAL, "cannot calculate with %s and %s", val_name(a),
+		          val_name(b));
 		return undefined;
 	}
 	if ((op == '/' || op == 'f' || op == '%') && q == 0) {
@@ -228,8 +238,13 @@ static struct val arithmetic(struct run *x, int op, struct val a, struct val b)
 		else if (!over)
 			r = i % j + ((i % j != 0 && (i % j < 0) != (j < 0)) ? j : 0);
 	} else {
-		p = op == '+' ? p + q : op == '-' ? p - q : op == '*' ? p * q : op == '/' ? p / q
-		    : op == 'f' ? floor(p / q) : op == 'p' ? pow(p, q) : p - q * floor(p / q);
+		p = op == '+'   ? p + q
+		    : op == '-' ? p - q
+		    : op == '*' ? p * q
+		    : op == '/' ? p / q
+		    : op == 'f' ? floor(p / q)
+		    : op == 'p' ? pow(p, q)
+		                : p - q * floor(p / q);
 		return (struct val){ .t = V_REAL, .u.d = p };
 	}
 	if (over)
@@ -286,7 +301,8 @@ static void arguments(struct run *x, struct node *list, struct args *a)
 		struct node *e = list->a;
 
 		if (e->t == N_KEYWORD)
-			val_put(x, &a->named, (struct val){ .t = V_STR, .u.s = e->s, .n = e->n }, eval(x, e->a));
+			val_put(x, &a->named, (struct val){ .t = V_STR, .u.s = e->s, .n = e->n },
+			        eval(x, e->a));
 		else if (a->n < 8)
 			a->v[a->n++] = eval(x, e);
 		else
@@ -307,7 +323,8 @@ static struct val capture(struct run *x, struct node *n)
 	return v;
 }
 
-static struct val call_macro(struct run *x, struct node *m, struct args *a, const struct val *caller)
+static struct val call_macro(struct run *x, struct node *m, struct args *a,
+                             const struct val *caller)
 {
 	struct frame f = { .up = x->global }, *old = x->frame;
 	struct val   v;
@@ -317,8 +334,11 @@ static struct val call_macro(struct run *x, struct node *m, struct args *a, cons
 	for (struct node *p = m->a; p && !x->pool.r; p = p->next, i++) {
 		struct val *named = val_get(&a->named, p->s, p->n);
 
-		let(x, &f, p->s, p->n, i < a->n ? a->v[i] : named ? *named : p->a ? eval(x, p->a)
-		    : (struct val){ .t = V_UNDEF, .u.s = p->s });
+		let(x, &f, p->s, p->n,
+		    i < a->n ? a->v[i]
+		    : named  ? *named
+		    : p->a   ? eval(x, p->a)
+		             : (struct val){ .t = V_UNDEF, .u.s = p->s });
 	}
 	if (caller)
 		let(x, &f, "caller", 6, *caller);
@@ -347,16 +367,18 @@ static struct val now(struct run *x, struct args *a)
 
 static struct val range(struct run *x, struct args *a)
 {
-	const int64_t from = a->n > 1 && a->v[0].t == V_INT ? a->v[0].u.i : 0;
+	const int64_t    from = a->n > 1 && a->v[0].t == V_INT ? a->v[0].u.i : 0;
 	const struct val last = a->v[a->n > 1];
-	const int64_t to = last.t == V_INT ? last.u.i : 0, by = a->n > 2 && a->v[2].t == V_INT ? a->v[2].u.i : 1;
-	struct val    v = val_list(x);
+	const int64_t    to = last.t == V_INT ? last.u.i : 0,
+		      by = a->n > 2 && a->v[2].t == V_INT ? a->v[2].u.i : 1;
+	struct val v = val_list(x);
 
 	if (by == 0 || last.t != V_INT)
 		pool_fail(&x->pool, RT_E_INVAL, "range needs integers, and a step that is not 0");
 	for (int64_t i = from; !x->pool.r && (by > 0 ? i < to : i > to); i += by) {
 		if (++x->steps > JINJA_STEPS)
-			pool_fail(&x->pool, RT_E_RANGE, "the template takes more than %d steps", JINJA_STEPS);
+			pool_fail(&x->pool, RT_E_RANGE, "the template takes more than %d steps",
+			          JINJA_STEPS);
 		val_append(x, v, val_int(i));
 		if (by > 0 ? i > INT64_MAX - by : i < INT64_MIN - by)
 			break;
@@ -439,9 +461,7 @@ static struct val eval_node(struct run *x, struct node *n)
 		return v;
 	case N_DICTOF: return dict_of(x, n);
 	case N_ATTR: return jinja_attr(x, eval(x, n->a), n->s, n->n);
-	case N_ITEM:
-		v = eval(x, n->a);
-		return item(x, v, eval(x, n->b));
+	case N_ITEM: v = eval(x, n->a); return item(x, v, eval(x, n->b));
 	case N_SLICE: return slice(x, n);
 	case N_CALL: return call(x, n);
 	case N_FILTER:
@@ -454,14 +474,11 @@ static struct val eval_node(struct run *x, struct node *n)
 		return x->pool.r ? undefined : val_bool(test_call(x, n->s, v, &a) != (n->op != 0));
 	case N_NOT: return val_bool(!val_true(eval(x, n->a)));
 	case N_NEG: return arithmetic(x, '-', val_int(0), eval(x, n->a));
-	case N_AND:
-		v = eval(x, n->a);
-		return val_true(v) ? eval(x, n->b) : v;
-	case N_OR:
-		v = eval(x, n->a);
-		return val_true(v) ? v : eval(x, n->b);
+	case N_AND: v = eval(x, n->a); return val_true(v) ? eval(x, n->b) : v;
+	case N_OR: v = eval(x, n->a); return val_true(v) ? v : eval(x, n->b);
 	case N_BINARY: return binary(x, n);
-	case N_IFELSE: return val_true(eval(x, n->a)) ? eval(x, n->b) : n->c ? eval(x, n->c) : undefined;
+	case N_IFELSE:
+		return val_true(eval(x, n->a)) ? eval(x, n->b) : n->c ? eval(x, n->c) : undefined;
 	default: return undefined;
 	}
 }
@@ -502,10 +519,10 @@ static void bind(struct run *x, struct node *names, struct val v)
 
 static void run_for(struct run *x, struct node *n)
 {
-	struct list  *all = val_items(x, eval(x, n->b));
-	struct frame  f = { .up = x->frame };
-	struct val    kept = val_list(x);
-	struct loop  *loop = pool_take(&x->pool, sizeof *loop);
+	struct list *all = val_items(x, eval(x, n->b));
+	struct frame f = { .up = x->frame };
+	struct val   kept = val_list(x);
+	struct loop *loop = pool_take(&x->pool, sizeof *loop);
 
 	x->frame = &f;
 	for (size_t i = 0; !x->pool.r && i < all->n; i++) {
@@ -542,10 +559,12 @@ static void assign(struct run *x, struct node *target, struct val v)
 	}
 	space = eval(x, target->a);
 	if (space.t != V_SPACE)
-		pool_fail(&x->pool, RT_E_INVAL, "only a namespace's attributes can be set, not those of %s",
+		pool_fail(&x->pool, RT_E_INVAL,
+		          "only a namespace's attributes can be set, not those of %s",
 		          val_name(space));
 	else
-		val_put(x, space.u.dict, (struct val){ .t = V_STR, .u.s = target->s, .n = target->n }, v);
+		val_put(x, space.u.dict,
+		        (struct val){ .t = V_STR, .u.s = target->s, .n = target->n }, v);
 }
 
 static void call_block(struct run *x, struct node *n)
@@ -593,7 +612,9 @@ static void run_one(struct run *x, struct node *n)
 		else
 			assign(x, n->a, v);
 		break;
-	case N_MACRO: let(x, x->frame, n->s, n->n, (struct val){ .t = V_MACRO, .u.macro = n }); break;
+	case N_MACRO:
+		let(x, x->frame, n->s, n->n, (struct val){ .t = V_MACRO, .u.macro = n });
+		break;
 	case N_CALLBLOCK: call_block(x, n); break;
 	case N_GROUP: jinja_run(x, n->b); break;
 	case N_BREAK: x->leave = 1; break;
@@ -603,7 +624,8 @@ static void run_one(struct run *x, struct node *n)
 	if (x->out.failed)
 		pool_fail(&x->pool, RT_E_NOMEM, "out of memory for a template");
 	if (x->out.len > JINJA_OUTPUT)
-		pool_fail(&x->pool, RT_E_RANGE, "the template writes more than %d MiB", JINJA_OUTPUT >> 20);
+		pool_fail(&x->pool, RT_E_RANGE, "the template writes more than %d MiB",
+		          JINJA_OUTPUT >> 20);
 }
 
 void jinja_run(struct run *x, struct node *n)

@@ -12,12 +12,12 @@ struct parser {
 	const char  *s;
 	size_t       n, at;
 	int          line;
-	bool         trim;    /* the text that follows loses its first newline */
-	bool         strip;   /* ... all its leading blanks */
-	enum tok     t;       /* the token in hand, inside a tag */
+	bool         trim;  /* the text that follows loses its first newline */
+	bool         strip; /* ... all its leading blanks */
+	enum tok     t;     /* the token in hand, inside a tag */
 	const char  *word;
 	size_t       len;
-	int          braces;  /* of dictionaries that are open */
+	int          braces; /* of dictionaries that are open */
 };
 
 static struct node *expr(struct parser *x);
@@ -123,7 +123,8 @@ static void advance(struct parser *x)
 
 static bool is(const struct parser *x, const char *word)
 {
-	return (x->t == T_NAME || x->t == T_OP) && strlen(word) == x->len && memcmp(x->word, word, x->len) == 0;
+	return (x->t == T_NAME || x->t == T_OP) && strlen(word) == x->len &&
+	       memcmp(x->word, word, x->len) == 0;
 }
 
 static bool eat(struct parser *x, const char *word)
@@ -197,7 +198,8 @@ static struct node *items(struct parser *x, const char *close, bool named)
 			e = k;
 		}
 		if (e) {
-			struct node *slot = make(x, N_GROUP); /* a cell, so that e->next stays free */
+			struct node *slot =
+				make(x, N_GROUP); /* a cell, so that e->next stays free */
 
 			if (!slot)
 				break;
@@ -268,8 +270,8 @@ static struct node *primary(struct parser *x)
 	struct node *n;
 
 	if (x->t == T_STR) {
-		struct rt_text  t = RT_TEXT_INIT;
-		char           *copy;
+		struct rt_text t = RT_TEXT_INIT;
+		char          *copy;
 
 		while (x->t == T_STR && !bad(x)) { /* neighbours are one */
 			rt_text_add_n(&t, x->word, x->len);
@@ -403,8 +405,8 @@ static struct node *test(struct parser *x, struct node *e)
 	if (eat(x, "(")) {
 		n->b = items(x, ")", true);
 	} else if (x->t == T_STR || x->t == T_INT || is(x, "[") ||
-	           (x->t == T_NAME && !is(x, "else") && !is(x, "and") && !is(x, "or") && !is(x, "if") &&
-	            !is(x, "is") && !is(x, "in") && !is(x, "not"))) {
+	           (x->t == T_NAME && !is(x, "else") && !is(x, "and") && !is(x, "or") &&
+	            !is(x, "if") && !is(x, "is") && !is(x, "in") && !is(x, "not"))) {
 		n->b = make(x, N_GROUP);
 		if (n->b)
 			n->b->a = postfix(x, primary(x));
@@ -504,7 +506,10 @@ static struct node *compare(struct parser *x)
 		int          op = 0;
 
 		if (is(x, "==") || is(x, "!=") || is(x, "<=") || is(x, ">="))
-			op = *x->word == '=' ? 'e' : *x->word == '!' ? 'n' : *x->word == '<' ? 'l' : 'g';
+			op = *x->word == '='   ? 'e'
+			     : *x->word == '!' ? 'n'
+			     : *x->word == '<' ? 'l'
+			                       : 'g';
 		else if (is(x, "<") || is(x, ">"))
 			op = *x->word;
 		else if (is(x, "in"))
@@ -644,8 +649,9 @@ static struct node *names(struct parser *x)
 
 static struct node *for_tag(struct parser *x)
 {
-	static const char *const ends[] = { "else", "endfor", NULL }, *const end[] = { "endfor", NULL };
-	struct node             *n = make(x, N_FOR), *iter;
+	static const char *const ends[] = { "else", "endfor", NULL }, *const end[] = { "endfor",
+		                                                                       NULL };
+	struct node *n = make(x, N_FOR), *iter;
 
 	if (!n)
 		return NULL;
@@ -673,8 +679,10 @@ static struct node *for_tag(struct parser *x)
 
 static struct node *if_tag(struct parser *x)
 {
-	static const char *const ends[] = { "elif", "else", "endif", NULL }, *const end[] = { "endif", NULL };
-	struct node             *n = make(x, N_IF);
+	static const char *const ends[] = { "elif", "else", "endif", NULL }, *const end[] = {
+		"endif", NULL
+	};
+	struct node *n = make(x, N_IF);
 
 	if (++x->p->depth > JINJA_DEPTH)
 		complain(x, "too deep");
@@ -859,7 +867,8 @@ static struct node *text(struct parser *x)
 	struct node *n;
 
 	for (tag = start; tag < x->n; tag++)
-		if (x->s[tag] == '{' && tag + 1 < x->n && strchr("{%#", x->s[tag + 1]) && x->s[tag + 1])
+		if (x->s[tag] == '{' && tag + 1 < x->n && strchr("{%#", x->s[tag + 1]) &&
+		    x->s[tag + 1])
 			break;
 	end = tag;
 	if (x->strip)
@@ -925,7 +934,8 @@ static struct node *body(struct parser *x, const char *const *until)
 		x->at += 2;
 		if (x->at < x->n && (x->s[x->at] == '-' || x->s[x->at] == '+'))
 			x->at++;
-		if (x->s[x->at - 1] == '{' || (x->at >= 3 && x->s[x->at - 2] == '{' && x->s[x->at - 3] == '{')) {
+		if (x->s[x->at - 1] == '{' ||
+		    (x->at >= 3 && x->s[x->at - 2] == '{' && x->s[x->at - 3] == '{')) {
 			advance(x);
 			n = make(x, N_OUT);
 			if (n)

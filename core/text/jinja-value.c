@@ -32,7 +32,8 @@ void *pool_take(struct pool *p, size_t n)
 		const size_t take = n > CHUNK ? n : CHUNK;
 
 		if (p->arena.used + take > JINJA_MEMORY) {
-			pool_fail(p, RT_E_RANGE, "the template takes more than %d MiB", JINJA_MEMORY >> 20);
+			pool_fail(p, RT_E_RANGE, "the template takes more than %d MiB",
+			          JINJA_MEMORY >> 20);
 			return NULL;
 		}
 		p->at = rt_arena_alloc(&p->arena, take, 1);
@@ -201,7 +202,9 @@ static bool equal(struct val a, struct val b, int depth)
 	if (a.t == V_DICT) {
 		for (size_t i = 0; i < a.u.dict->n; i++) {
 			struct val *o = a.u.dict->key[i].t == V_STR
-			                    ? val_get(b.u.dict, a.u.dict->key[i].u.s, a.u.dict->key[i].n) : NULL;
+			                        ? val_get(b.u.dict, a.u.dict->key[i].u.s,
+			                                  a.u.dict->key[i].n)
+			                        : NULL;
 
 			if (!o || !equal(a.u.dict->value[i], *o, depth + 1))
 				return false;
@@ -218,9 +221,9 @@ bool val_equal(struct val a, struct val b)
 
 const char *val_name(struct val v)
 {
-	static const char *const names[] = { "undefined", "none", "a boolean", "an integer", "a float",
-		                             "a string", "a list", "a mapping", "a namespace", "a loop",
-		                             "a macro", "a function" };
+	static const char *const names[] = { "undefined",   "none",     "a boolean", "an integer",
+		                             "a float",     "a string", "a list",    "a mapping",
+		                             "a namespace", "a loop",   "a macro",   "a function" };
 
 	return names[v.t];
 }
@@ -359,7 +362,7 @@ static void line(int64_t indent, int level, struct rt_text *out)
 /* json.dumps(v, ensure_ascii=False, indent=indent), indent < 0: on one line. */
 void val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_text *out)
 {
-	const char *comma = indent < 0 ? ", " : ",";
+	const char  *comma = indent < 0 ? ", " : ",";
 	struct list *l = v.u.list;
 	struct dict *d = v.u.dict;
 
@@ -401,7 +404,8 @@ void val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_
 		rt_text_add_char(out, '}');
 	} else {
 		pool_fail(&x->pool, RT_E_INVAL, "%s has no JSON form%s%s", val_name(v),
-		          v.t == V_UNDEF && v.u.s ? ": " : "", v.t == V_UNDEF && v.u.s ? v.u.s : "");
+		          v.t == V_UNDEF && v.u.s ? ": " : "",
+		          v.t == V_UNDEF && v.u.s ? v.u.s : "");
 	}
 }
 
@@ -425,8 +429,10 @@ struct val val_from_json(struct run *x, const struct rt_json *j)
 		break;
 	case RT_JSON_OBJECT:
 		v = val_dict(x);
-		for (struct rt_json_iter i = rt_json_first(j); !x->pool.r && i.key; rt_json_next(&i))
-			val_put(x, v.u.dict, val_str(x, i.key, strlen(i.key)), val_from_json(x, i.value));
+		for (struct rt_json_iter i = rt_json_first(j); !x->pool.r && i.key;
+		     rt_json_next(&i))
+			val_put(x, v.u.dict, val_str(x, i.key, strlen(i.key)),
+			        val_from_json(x, i.value));
 		break;
 	}
 	return v;

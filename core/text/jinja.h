@@ -10,13 +10,26 @@
 #include <retort/text.h>
 
 enum {
-	JINJA_DEPTH = 200,                /* of expressions, blocks and calls */
+	JINJA_DEPTH = 200, /* of expressions, blocks and calls */
 	JINJA_STEPS = 5 * 1000 * 1000,
 	JINJA_OUTPUT = 64 << 20,
 	JINJA_MEMORY = 512 << 20
 };
 
-enum val_type { V_UNDEF, V_NONE, V_BOOL, V_INT, V_REAL, V_STR, V_LIST, V_DICT, V_SPACE, V_LOOP, V_MACRO, V_FUNC };
+enum val_type {
+	V_UNDEF,
+	V_NONE,
+	V_BOOL,
+	V_INT,
+	V_REAL,
+	V_STR,
+	V_LIST,
+	V_DICT,
+	V_SPACE,
+	V_LOOP,
+	V_MACRO,
+	V_FUNC
+};
 
 struct val {
 	enum val_type t;
@@ -51,11 +64,36 @@ struct loop {
 
 enum node_type {
 	/* statements */
-	N_TEXT, N_OUT, N_IF, N_FOR, N_SET, N_SETBLOCK, N_MACRO, N_CALLBLOCK, N_FILTERBLOCK, N_GROUP, N_BREAK,
+	N_TEXT,
+	N_OUT,
+	N_IF,
+	N_FOR,
+	N_SET,
+	N_SETBLOCK,
+	N_MACRO,
+	N_CALLBLOCK,
+	N_FILTERBLOCK,
+	N_GROUP,
+	N_BREAK,
 	N_CONTINUE,
 	/* expressions */
-	N_CONST, N_NAME, N_LISTOF, N_DICTOF, N_ATTR, N_ITEM, N_SLICE, N_CALL, N_FILTER, N_TEST, N_NOT, N_NEG,
-	N_AND, N_OR, N_BINARY, N_IFELSE, N_KEYWORD
+	N_CONST,
+	N_NAME,
+	N_LISTOF,
+	N_DICTOF,
+	N_ATTR,
+	N_ITEM,
+	N_SLICE,
+	N_CALL,
+	N_FILTER,
+	N_TEST,
+	N_NOT,
+	N_NEG,
+	N_AND,
+	N_OR,
+	N_BINARY,
+	N_IFELSE,
+	N_KEYWORD
 };
 
 struct node {
@@ -75,8 +113,8 @@ struct pool {
 	int              r, line, depth;
 	struct rt_error *err;
 };
-void      *pool_take(struct pool *p, size_t n); /* zeroed; NULL after an error */
-void       pool_fail(struct pool *p, int code, const char *fmt, ...) RT_PRINTF(3, 4);
+void *pool_take(struct pool *p, size_t n); /* zeroed; NULL after an error */
+void  pool_fail(struct pool *p, int code, const char *fmt, ...) RT_PRINTF(3, 4);
 
 /* The syntax tree of a template, in p; NULL with an error in p. */
 struct node *jinja_parse(struct pool *p, const char *s, size_t n);
@@ -107,17 +145,17 @@ struct val *val_get(const struct dict *d, const char *key, size_t n);
 bool        val_true(struct val v);
 bool        val_equal(struct val a, struct val b);
 int         val_order(struct run *x, struct val a, struct val b);
-void        val_print(struct run *x, struct val v, bool repr, struct rt_text *out); /* str(), repr() */
-void        val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_text *out);
-struct val  val_from_json(struct run *x, const struct rt_json *j);
+void val_print(struct run *x, struct val v, bool repr, struct rt_text *out); /* str(), repr() */
+void val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_text *out);
+struct val   val_from_json(struct run *x, const struct rt_json *j);
 struct list *val_items(struct run *x, struct val v); /* what iterating yields; NULL with an error */
-const char *val_name(struct val v);
-int64_t     val_length(struct run *x, struct val v);
+const char  *val_name(struct val v);
+int64_t      val_length(struct run *x, struct val v);
 
 /* jinja-builtin.c */
 struct args {
-	struct val v[8];
-	size_t     n;
+	struct val  v[8];
+	size_t      n;
 	struct dict named;
 };
 struct val filter_call(struct run *x, const char *name, struct val v, struct args *a);

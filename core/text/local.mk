@@ -1,5 +1,6 @@
 core_libcore_la_SOURCES += \
 	core/text/chat.c \
+	core/text/chat-calls.c \
 	core/text/jinja.h \
 	core/text/jinja-builtin.c \
 	core/text/jinja-eval.c \

@@ -20,7 +20,7 @@ int rt_template_parse(struct rt_template **ret, const char *text, size_t n, cons
                       struct rt_error *err);
 /* From a folder (chat_template.jinja, or chat_template in tokenizer_config.json), or from a file
  * with a template. [any] */
-int rt_template_open(struct rt_template **ret, const char *path, struct rt_error *err);
+int  rt_template_open(struct rt_template **ret, const char *path, struct rt_error *err);
 void rt_template_free(struct rt_template *t); /* NULL is fine */
 
 struct rt_chat {
@@ -42,5 +42,16 @@ int rt_template_render(const struct rt_template *t, const struct rt_chat *chat, 
 int rt_template_encode(const struct rt_template *t, const struct rt_tokenizer *tokenizer,
                        const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
                        struct rt_ids *mask, struct rt_error *err);
+
+/* Tool calls in a reply, in the forms in which models write them:
+ *   Hermes, Qwen   <tool_call>{"name": ..., "arguments": {...}}</tool_call>, any number
+ *   Llama 3        the whole reply is {"name": ..., "parameters": {...}}
+ *   Mistral        [TOOL_CALLS] [{"name": ..., "arguments": {...}}, ...]
+ * *ret_calls is an array of { "type": "function", "function": { "name", "arguments" } },
+ * arguments an object (release with rt_json_free()); text outside of the calls is appended to
+ * *content, without the blanks around it.  A reply without calls gives an empty array.  A call
+ * that is begun and is not such JSON is RT_E_FORMAT: what a judge should know. [any] */
+int rt_chat_calls(const char *reply, size_t n, struct rt_json **ret_calls, struct rt_text *content,
+                  struct rt_error *err);
 
 #endif
