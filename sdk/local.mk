@@ -1,6 +1,7 @@
 # What plugin authors get: headers, a pkg-config file, an autoconf macro, templates.
 retortincludedir = $(includedir)/retort
 dist_retortinclude_HEADERS = \
+	sdk/include/retort/chat.h \
 	sdk/include/retort/context.h \
 	sdk/include/retort/distill.h \
 	sdk/include/retort/error.h \

@@ -1,4 +1,11 @@
 core_libcore_la_SOURCES += \
+	core/text/chat.c \
+	core/text/chat-calls.c \
+	core/text/jinja.h \
+	core/text/jinja-builtin.c \
+	core/text/jinja-eval.c \
+	core/text/jinja-parse.c \
+	core/text/jinja-value.c \
 	core/text/normal.c core/text/normal.h \
 	core/text/regex.c core/text/regex.h \
 	core/text/schema.c \

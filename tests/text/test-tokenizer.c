@@ -1,4 +1,5 @@
 /* test-tokenizer.c - tokenizers give the ids and texts that third parties get. */
+#include "base/fault.h"
 #include "golden.h"
 #include "runner.h"
 
@@ -305,9 +306,95 @@ START_TEST(text_that_is_not_utf8_is_refused)
 	}
 END_TEST
 
+static int train(struct rt_json **ret, struct rt_error *err)
+{
+	static const char text[] =
+		"low low low low low lower lower newest newest newest newest newest newest "
+		"widest widest widest aaaa aaaa";
+	static const char *const   special[] = { "<|end|>", NULL };
+	const struct rt_bpe_config config = { .vocab_size = 266,
+		                              .special = special,
+		                              .end_of_text = "<|end|>" };
+	struct rt_bpe_trainer     *b = NULL;
+	int                        r = rt_bpe_trainer_new(&b, &config, err);
+
+	if (r == 0)
+		r = rt_bpe_trainer_add(b, text, strlen(text), err);
+	if (r == 0)
+		r = rt_bpe_trainer_finish(b, ret, err);
+	rt_bpe_trainer_free(b);
+	return r;
+}
+
+/* The merges that tokenizers 0.23 finds on this text. */
+START_TEST(training_finds_the_merges_of_the_reference_ties_included)
+	{
+		static const char want[] =
+			"[[\"e\",\"s\"],[\"es\",\"t\"],[\"l\",\"o\"],[\"lo\",\"w\"],[\"a\",\"a\"],["
+			"\"e\",\"w\"],[\"n\",\"ew\"],[\"Ġ\",\"low\"],[\"Ġ\",\"new\"]]";
+		struct rt_error err = RT_ERROR_INIT;
+		struct rt_json *j = NULL;
+		struct rt_text  out = RT_TEXT_INIT;
+
+		ck_assert_msg(train(&j, &err) == 0, "%s", err.msg);
+		rt_json_print(rt_json_get(rt_json_get(j, "model"), "merges"), 0, &out);
+		ck_assert_str_eq(out.data, want);
+		rt_text_free(&out);
+		rt_json_free(j);
+	}
+END_TEST
+
+/* Train, open what came out, encode, decode. */
+static int all_of_it(struct rt_error *err)
+{
+	struct rt_json      *j = NULL;
+	struct rt_tokenizer *t = NULL;
+	struct rt_ids        ids = RT_IDS_INIT;
+	struct rt_text       out = RT_TEXT_INIT;
+	int                  r = train(&j, err);
+
+	if (r == 0)
+		r = rt_tokenizer_from_json(&t, j, err);
+	if (r == 0)
+		r = rt_tokenizer_encode(t, "lowest aaa", 10, RT_ENCODE_TEMPLATE, &ids, err);
+	if (r == 0)
+		r = rt_tokenizer_decode(t, ids.data, ids.len, RT_DECODE_SKIP, &out, err);
+	if (r == 0)
+		ck_assert_str_eq(out.data, "lowest aaa");
+	rt_text_free(&out);
+	rt_ids_free(&ids);
+	rt_tokenizer_free(t);
+	rt_json_free(j);
+	return r;
+}
+
+/* Or none: a pattern that cannot be compiled to machine code is interpreted. */
+START_TEST(no_memory_is_an_ordinary_error)
+	{
+		int n = 1, failures = 0; /* n - 1: the run before this one */
+
+		for (long seen = n; seen >= n - 1 && n < 100000; n++) {
+			struct rt_error err = RT_ERROR_INIT;
+			char            wish[32];
+			int             r;
+
+			snprintf(wish, sizeof wish, "alloc:%d", n);
+			ck_assert_int_eq(fault_set(wish, NULL), 0);
+			r = all_of_it(&err);
+			seen = fault_seen_allocs();
+			fault_set(NULL, NULL);
+			ck_assert_msg(r == 0 || r == RT_E_NOMEM, "%s: %d: %s", wish, r, err.msg);
+			failures += r != 0;
+		}
+		ck_assert_int_gt(failures, 20);
+	}
+END_TEST
+
 RUNNER("tokenizer", 300, tcase_add_test(tc, every_golden_folder_gives_its_ids_and_texts);
        TABLE_TEST(tc, the_vectors_of_llama_cpp_come_out, ggml);
        tcase_add_test(tc, what_a_user_types_is_no_special_token);
        TABLE_TEST(tc, a_megabyte_without_spaces_is_no_trap, traps);
        TABLE_TEST(tc, what_is_not_supported_or_not_sane_is_refused_with_a_sentence, bad);
-       tcase_add_test(tc, text_that_is_not_utf8_is_refused);)
+       tcase_add_test(tc, text_that_is_not_utf8_is_refused);
+       tcase_add_test(tc, training_finds_the_merges_of_the_reference_ties_included);
+       tcase_add_test(tc, no_memory_is_an_ordinary_error);)

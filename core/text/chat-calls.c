@@ -1,0 +1,143 @@
+/* chat-calls.c - tool calls, read back from what a model wrote. */
+#include <retort/chat.h>
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *find(const char *s, const char *end, const char *what)
+{
+	const size_t n = strlen(what);
+
+	for (; s < end && (size_t)(end - s) >= n; s++)
+		if (memcmp(s, what, n) == 0)
+			return s;
+	return NULL;
+}
+
+static void trim(const char **s, const char **end)
+{
+	while (*s < *end && isspace((unsigned char)**s))
+		++*s;
+	while (*end > *s && isspace((unsigned char)(*end)[-1]))
+		--*end;
+}
+
+/* One call from its JSON; Llama says parameters where others say arguments. */
+static int add_call(struct rt_json *calls, const struct rt_json *j, struct rt_error *err)
+{
+	const struct rt_json *name = rt_json_get(j, "name"),
+			     *arguments = rt_json_get(j, "arguments");
+	struct rt_json *call, *function;
+	int             r = 0;
+
+	if (!arguments)
+		arguments = rt_json_get(j, "parameters");
+	if (!rt_json_string(name) || (arguments && !rt_json_is(arguments, RT_JSON_OBJECT)))
+		return rt_fail(err, RT_E_FORMAT,
+		               "a tool call needs a 'name' (here %s) and 'arguments' that are an "
+		               "object (here %s)",
+		               rt_json_type_name(name), rt_json_type_name(arguments));
+	call = rt_json_new_object();
+	function = rt_json_new_object();
+	r |= rt_json_set(function, "name", rt_json_ref(name));
+	r |= rt_json_set(function, "arguments",
+	                 arguments ? rt_json_ref(arguments) : rt_json_new_object());
+	r |= rt_json_set(call, "type", rt_json_new_string("function"));
+	r |= rt_json_set(call, "function", function);
+	r |= rt_json_append(calls, call);
+	return r ? rt_fail_nomem(err, "a tool call") : 0;
+}
+
+/* One call, or an array of them. */
+static int add_json(struct rt_json *calls, const char *s, const char *end, struct rt_error *err)
+{
+	struct rt_json *j = NULL;
+	int             r;
+
+	trim(&s, &end);
+	r = rt_json_parse(s, (size_t)(end - s), "tool call", 1, &j, err);
+	if (r == 0 && !rt_json_is(j, RT_JSON_ARRAY))
+		r = add_call(calls, j, err);
+	else
+		for (size_t i = 0; r == 0 && i < rt_json_length(j); i++)
+			r = add_call(calls, rt_json_at(j, i), err);
+	rt_json_free(j);
+	return r;
+}
+
+static void add_text(struct rt_text *content, const char *s, const char *end)
+{
+	trim(&s, &end);
+	if (s < end && content->len)
+		rt_text_add_char(content, '\n');
+	rt_text_add_n(content, s, (size_t)(end - s));
+}
+
+static int tagged(struct rt_json *calls, const char *s, const char *end, struct rt_text *content,
+                  struct rt_error *err)
+{
+	static const char open[] = "<tool_call>", close[] = "</tool_call>";
+	int               r = 0;
+
+	for (const char *tag; r == 0 && (tag = find(s, end, open)) != NULL;) {
+		const char *body = tag + sizeof open - 1, *stop = find(body, end, close);
+
+		add_text(content, s, tag);
+		if (!stop)
+			return rt_fail(err, RT_E_FORMAT, "a tool call does not end: there is no %s",
+			               close);
+		r = add_json(calls, body, stop, err);
+		s = stop + sizeof close - 1;
+	}
+	add_text(content, s, end);
+	return r;
+}
+
+/* Is the whole reply one object that names a function? */
+static bool bare_call(const char *s, const char *end)
+{
+	struct rt_json *j = NULL;
+	bool            yes;
+
+	trim(&s, &end);
+	if (s == end || *s != '{' || rt_json_parse(s, (size_t)(end - s), "reply", 1, &j, NULL) != 0)
+		return false;
+	yes = rt_json_string(rt_json_get(j, "name")) &&
+	      (rt_json_get(j, "parameters") || rt_json_get(j, "arguments"));
+	rt_json_free(j);
+	return yes;
+}
+
+int rt_chat_calls(const char *reply, size_t n, struct rt_json **ret_calls, struct rt_text *content,
+                  struct rt_error *err)
+{
+	static const char mistral[] = "[TOOL_CALLS]", python[] = "<|python_tag|>";
+	const char       *end = reply + n, *mark;
+	struct rt_json   *calls = rt_json_new_array();
+	struct rt_text    text = RT_TEXT_INIT;
+	int               r;
+
+	if (!calls)
+		return rt_fail_nomem(err, "tool calls");
+	if ((mark = find(reply, end, mistral)) != NULL) {
+		add_text(&text, reply, mark);
+		r = add_json(calls, mark + sizeof mistral - 1, end, err);
+	} else {
+		mark = n >= sizeof python - 1 && memcmp(reply, python, sizeof python - 1) == 0
+		               ? reply + sizeof python - 1
+		               : reply;
+		r = bare_call(mark, end) ? add_json(calls, mark, end, err)
+		                         : tagged(calls, reply, end, &text, err);
+	}
+	if (r == 0) {
+		rt_text_add_n(content, text.data, text.len);
+		if (text.failed || content->failed)
+			r = rt_fail_nomem(err, "tool calls");
+	}
+	rt_text_free(&text);
+	if (r == 0)
+		*ret_calls = calls;
+	else
+		rt_json_free(calls);
+	return r;
+}
