@@ -104,18 +104,18 @@ int tok_known_llama(bool add_space, struct rt_json *all, struct rt_error *err)
 {
 	static const char with[] =
 		"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\","
-	        "\"prepend\":\"\xe2\x96\x81\"},"
+		"\"prepend\":\"\xe2\x96\x81\"},"
 		"{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
-	        "\"},\"content\":\"\xe2\x96\x81\"}]},"
+		"\"},\"content\":\"\xe2\x96\x81\"}]},"
 		"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\","
-	        "\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
+		"\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
 		"\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
 		"{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]}}";
 	static const char without[] =
 		"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" "
-	        "\"},\"content\":\"\xe2\x96\x81\"},"
+		"\"},\"content\":\"\xe2\x96\x81\"},"
 		"\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\","
-	        "\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
+		"\"pattern\":{\"String\":\"\xe2\x96\x81\"},"
 		"\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]}}";
 	const char     *text = add_space ? with : without;
 	struct rt_json *j = NULL;

@@ -57,7 +57,7 @@ struct rt_bpe_trainer {
 static int read_pre(struct rt_bpe_trainer *b, const char *pattern, struct rt_error *err)
 {
 	static const char text[] = "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_"
-	                           "offsets\":true,\"use_regex\":true}";
+				   "offsets\":true,\"use_regex\":true}";
 	struct rt_json   *level = NULL, *o, *p, *list;
 	int               r = rt_json_parse(text, sizeof text - 1, "pre_tokenizer", 1, &level, err);
 
@@ -449,11 +449,11 @@ static int write_model(struct rt_bpe_trainer *b, struct rt_json *all)
 static int write_post(const struct rt_bpe_trainer *b, struct rt_json *all)
 {
 	static const char shape[] = "{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{"
-	                            "\"id\":\"A\",\"type_id\":0}},"
+				    "\"id\":\"A\",\"type_id\":0}},"
 				    "{\"SpecialToken\":{\"id\":%s,\"type_id\":0}}],\"pair\":[{"
-	                            "\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
+				    "\"Sequence\":{\"id\":\"A\",\"type_id\":0}},"
 				    "{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],\"special_"
-	                            "tokens\":{%s:{\"id\":%s,\"ids\":[%lld],"
+				    "tokens\":{%s:{\"id\":%s,\"ids\":[%lld],"
 				    "\"tokens\":[%s]}}}";
 	struct rt_text    text = RT_TEXT_INIT, name = RT_TEXT_INIT;
 	struct rt_json   *s, *post = NULL;
@@ -478,7 +478,7 @@ static int write_post(const struct rt_bpe_trainer *b, struct rt_json *all)
 int rt_bpe_trainer_finish(struct rt_bpe_trainer *b, struct rt_json **ret, struct rt_error *err)
 {
 	static const char level[] = "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_"
-	                            "offsets\":true,\"use_regex\":true}";
+				    "offsets\":true,\"use_regex\":true}";
 	struct rt_json   *all = rt_json_new_object(), *list = rt_json_new_array(), *decoder = NULL;
 	int               r;
 
