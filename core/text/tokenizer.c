@@ -78,7 +78,7 @@ static int prepare(const struct rt_tokenizer *t, struct tok_work *w, const char 
 	int            r = 0;
 
 	addeds_cut(&t->raw, special, text, n, true, &w->b);
-	for (size_t i = 0; r == 0 && i < w->b.n; i++) {
+	for (size_t i = 0; r == 0 && !w->b.failed && i < w->b.n; i++) {
 		const struct tok_piece *p = &w->b.v[i];
 
 		if (p->id >= 0) {
