@@ -273,6 +273,9 @@ struct batch {
 	const char                     **why;
 };
 
+/* No row's own fault: the whole call fails with it. */
+static const char no_memory[] = "out of memory";
+
 static void answer(void *arg, int64_t first, int64_t last)
 {
 	struct batch *b = arg;
@@ -295,7 +298,7 @@ static void answer(void *arg, int64_t first, int64_t last)
 		rt_free(v.bucket);
 		rt_free(v.weight);
 		if (!b->replies[i])
-			b->why[i] = "out of memory";
+			b->why[i] = no_memory;
 	}
 }
 
@@ -311,6 +314,9 @@ static int chat(void *state, const struct rt_teacher_request *requests, int64_t 
 		r = rt_fail(err, RT_E_CANCEL, "cancelled");
 	if (r == 0)
 		rt_parallel(n, 1, answer, &b);
+	for (int64_t i = 0; r == 0 && i < n; i++)
+		if (b.why[i] == no_memory)
+			r = rt_fail_nomem(err, "replies");
 	for (int64_t i = 0; r == 0 && i < n; i++)
 		r = reply(arg, i, b.replies[i], b.why[i], err);
 	for (int64_t i = 0; b.replies && i < n; i++)
