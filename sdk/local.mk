@@ -12,6 +12,7 @@ dist_retortinclude_HEADERS = \
 	sdk/include/retort/judge.h \
 	sdk/include/retort/memory.h \
 	sdk/include/retort/metrics.h \
+	sdk/include/retort/model.h \
 	sdk/include/retort/optimizer.h \
 	sdk/include/retort/parallel.h \
 	sdk/include/retort/param.h \
@@ -31,6 +32,7 @@ dist_retortinclude_HEADERS = \
 	sdk/include/retort/text.h \
 	sdk/include/retort/tokenizer.h \
 	sdk/include/retort/tool.h \
+	sdk/include/retort/train.h \
 	sdk/include/retort/tracker.h
 
 pkgconfig_DATA = sdk/retort.pc

@@ -106,7 +106,7 @@ static void positions(const struct pass *p, const struct layer *l, struct scratc
 }
 
 /* dx: gradient of x + attention(norm(x)), then of x. */
-static int attention(const struct pass *p, const struct model_batch *b, float *x,
+static int attention(const struct pass *p, const struct rt_batch *b, float *x,
                      const struct layer *l, struct scratch *s, struct nn_heads dx)
 {
 	const struct model_config *c = &p->m->config;
@@ -141,7 +141,7 @@ static int attention(const struct pass *p, const struct model_batch *b, float *x
 	return r;
 }
 
-int layer_backward(const struct model *m, int64_t layer, const struct model_batch *b, float *x,
+int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *b, float *x,
                    const struct layer *l, struct scratch *s, float *dx,
                    const struct weights *gradients, struct rt_error *err)
 {

@@ -77,7 +77,7 @@ struct nn_heads layer_v(const struct model_config *c, float *qkv, int64_t rows)
 	return v;
 }
 
-int layer_check_batch(const struct model *m, const struct model_batch *b, struct rt_error *err)
+int layer_check_batch(const struct model *m, const struct rt_batch *b, struct rt_error *err)
 {
 	for (int64_t r = 0; r < b->rows; r++)
 		if (b->position[r] < 0)
@@ -151,14 +151,14 @@ static int project(const struct model *m, int64_t layer, const struct model_run 
 }
 
 /* New keys or values to their places in a cache. */
-static struct nn_heads remember(const struct model_batch *b, struct nn_heads x, float *cache,
+static struct nn_heads remember(const struct rt_batch *b, struct nn_heads x, float *cache,
                                 int64_t rows)
 {
 	const int64_t         n = x.heads * x.n;
 	const struct nn_heads all = { cache, rows, x.heads, x.n, n };
 
 	for (int64_t i = 0; i < b->n_spans; i++) {
-		const struct nn_span s = b->spans[i];
+		const struct rt_span s = b->spans[i];
 		const int64_t        at = s.k + s.context - s.count;
 
 		for (int64_t j = 0; j < s.count; j++)
@@ -168,10 +168,10 @@ static struct nn_heads remember(const struct model_batch *b, struct nn_heads x, 
 	return all;
 }
 
-static int check_places(const struct model_batch *b, int64_t rows, struct rt_error *err)
+static int check_places(const struct rt_batch *b, int64_t rows, struct rt_error *err)
 {
 	for (int64_t i = 0; i < b->n_spans; i++) {
-		const struct nn_span s = b->spans[i];
+		const struct rt_span s = b->spans[i];
 
 		if (s.q < 0 || s.count < 0 || s.count > b->rows - s.q || s.k < 0 ||
 		    s.context < s.count || s.context > rows - s.k)
@@ -183,7 +183,7 @@ static int check_places(const struct model_batch *b, int64_t rows, struct rt_err
 	return 0;
 }
 
-static int attend(const struct model *m, int64_t layer, const struct model_batch *b,
+static int attend(const struct model *m, int64_t layer, const struct rt_batch *b,
                   const struct model_run *run, struct layer *l, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
@@ -206,7 +206,7 @@ static int attend(const struct model *m, int64_t layer, const struct model_batch
 	return nn_attention(&o, q, k, v, out, l->lse, err);
 }
 
-int layer_forward(const struct model *m, int64_t layer, const struct model_batch *b,
+int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b,
                   const struct model_run *run, float *x, struct layer *l, struct scratch *s,
                   float *next, struct rt_error *err)
 {

@@ -10,5 +10,9 @@ core_libcore_la_SOURCES += \
 	core/model/layer-backward.c \
 	core/model/model.c core/model/model.h \
 	core/model/rope.c \
+	core/model/rt-model.c core/model/rt-model.h \
+	core/model/rt-run.c \
+	core/model/rt-text.c \
+	core/model/rt-write.c \
 	core/model/safetensors.c core/model/safetensors.h \
 	core/model/weights.c core/model/weights.h

@@ -74,9 +74,8 @@ static int grow(struct model_tape *t, int64_t size, struct rt_error *err)
 	return 0;
 }
 
-static int run_layers(const struct model *m, const struct model_batch *b,
-                      const struct model_run *run, struct reel *reel, bool keep, bool all_x,
-                      float **ret_x, struct rt_error *err)
+static int run_layers(const struct model *m, const struct rt_batch *b, const struct model_run *run,
+                      struct reel *reel, bool keep, bool all_x, float **ret_x, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
 	float                     *x = reel->x;
@@ -96,7 +95,7 @@ static int run_layers(const struct model *m, const struct model_batch *b,
 	return r;
 }
 
-int model_forward(const struct model *m, const struct model_batch *b, const struct model_run *run,
+int model_forward(const struct model *m, const struct rt_batch *b, const struct model_run *run,
                   float *hidden, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
@@ -141,7 +140,7 @@ struct nn_head model_head(const struct model *m)
 	return (struct nn_head){ .weight = &m->weights.t[W_HEAD], .scale = 1.0f };
 }
 
-int model_backward(const struct model *m, const struct model_batch *b, struct model_tape *tape,
+int model_backward(const struct model *m, const struct rt_batch *b, struct model_tape *tape,
                    float *dhidden, const struct weights *gradients, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;

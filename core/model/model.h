@@ -28,15 +28,6 @@ void model_close(struct model *m);
  * On failure the model is as it was. [worker] */
 int model_thaw(struct model *m, struct rt_error *err);
 
-/* Rows of tokens, several sequences one after another.  Without a cache span.k = span.q and
- * span.context = span.count; with one, k and context say where the sequence lies in it. */
-struct model_batch {
-	const int32_t        *token, *position; /* [rows] */
-	int64_t               rows;
-	const struct nn_span *spans;
-	int64_t               n_spans;
-};
-
 /* Keys and values of past tokens: f32 [layers][rows][kv_heads * head_dim] each. */
 struct model_cache {
 	float  *k, *v;
@@ -73,7 +64,7 @@ struct model_run {
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a
  * position outside, RT_E_SHAPE, RT_E_NOMEM. [any] */
-int model_forward(const struct model *m, const struct model_batch *b, const struct model_run *run,
+int model_forward(const struct model *m, const struct rt_batch *b, const struct model_run *run,
                   float *hidden, struct rt_error *err);
 
 /* Logits [rows, vocabulary] of some rows of hidden. */
@@ -85,7 +76,7 @@ struct nn_head model_head(const struct model *m);
 
 /* dhidden is the gradient with respect to forward's hidden; gradients are added to those that
  * are there.  The same batch and tape as in forward.  dhidden is overwritten. */
-int model_backward(const struct model *m, const struct model_batch *b, struct model_tape *tape,
+int model_backward(const struct model *m, const struct rt_batch *b, struct model_tape *tape,
                    float *dhidden, const struct weights *gradients, struct rt_error *err);
 
 #endif

@@ -99,7 +99,7 @@ static int queries_tile(const struct attention_job *j, const struct attention_ti
 static int keys_tile(const struct attention_job *j, const struct attention_tile *keys,
                      struct backward *b)
 {
-	const struct nn_span *s = keys->span;
+	const struct rt_span *s = keys->span;
 	const int64_t         row = s->k + keys->first;
 	float                *dk = j->dk.data + row * j->dk.ld + keys->head * j->dk.n;
 	float                *dv = j->dv.data + row * j->dv.ld + keys->head * j->dv.n;

@@ -22,7 +22,7 @@ int attention_check(struct attention_job *j, struct rt_error *err)
 		return rt_fail(err, RT_E_SHAPE, "the result of attention has %lld heads of %lld",
 		               (long long)q.heads, (long long)v.n);
 	for (int64_t i = 0; i < j->o->n_spans; i++) {
-		const struct nn_span s = j->o->spans[i];
+		const struct rt_span s = j->o->spans[i];
 
 		if (s.q < 0 || s.count < 0 || s.count > q.rows - s.q || s.k < 0 ||
 		    s.context < s.count || s.context > k.rows - s.k)
@@ -38,7 +38,7 @@ int attention_check(struct attention_job *j, struct rt_error *err)
 	return 0;
 }
 
-static int64_t tiles_of(const struct nn_span *s, int64_t per, bool keys)
+static int64_t tiles_of(const struct rt_span *s, int64_t per, bool keys)
 {
 	return s->count > 0 ? ((keys ? s->context : s->count) + per - 1) / per : 0;
 }
@@ -55,7 +55,7 @@ int64_t attention_pieces(const struct attention_job *j, int64_t per, bool keys)
 struct attention_tile attention_piece(const struct attention_job *j, int64_t per, bool keys,
                                       int64_t number)
 {
-	const struct nn_span *s = j->o->spans;
+	const struct rt_span *s = j->o->spans;
 	struct attention_tile t;
 	int64_t               tiles;
 
@@ -71,7 +71,7 @@ struct attention_tile attention_piece(const struct attention_job *j, int64_t per
 	return t;
 }
 
-void attention_sees(const struct attention_job *j, const struct nn_span *s, int64_t i,
+void attention_sees(const struct attention_job *j, const struct rt_span *s, int64_t i,
                     int64_t *ret_low, int64_t *ret_high)
 {
 	*ret_high = s->context - s->count + i + 1;

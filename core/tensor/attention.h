@@ -24,7 +24,7 @@ struct attention_job {
 
 /* A tile of queries: `rows` = count * group rows of the span's queries from `first` on. */
 struct attention_tile {
-	const struct nn_span *span;
+	const struct rt_span *span;
 	int64_t               head; /* key-value head */
 	int64_t               first, count, rows;
 };
@@ -35,7 +35,7 @@ struct attention_tile attention_piece(const struct attention_job *j, int64_t per
                                       int64_t number);
 
 /* Keys [*ret_low, *ret_high) that query i of the span sees, counted from the span's first. */
-void attention_sees(const struct attention_job *j, const struct nn_span *s, int64_t i,
+void attention_sees(const struct attention_job *j, const struct rt_span *s, int64_t i,
                     int64_t *ret_low, int64_t *ret_high);
 
 /* Rows of a tile, contiguous: dst[row][n] = factor * x. */

@@ -31,8 +31,8 @@ static inline float sum_lanes(__m256 v)
 /* `rows` is a constant wherever this is inlined; even and odd blocks have sums of their own. */
 #define DIRECT_ROWS(type, size)                                                                    \
 	static inline __attribute__((always_inline)) void block_##type(                            \
-	        const uint8_t *w, const int8_t *q, const float *scale, int64_t ld, const int rows, \
-	        __m256 *sum)                                                                       \
+		const uint8_t *w, const int8_t *q, const float *scale, int64_t ld, const int rows, \
+		__m256 *sum)                                                                       \
 	{                                                                                          \
 		const __m256i x = bytes_##type(w), u = _mm256_abs_epi8(x);                         \
 		const float   d = f16_to_f32((uint16_t)(w[0] | w[1] << 8));                        \
@@ -46,8 +46,8 @@ static inline float sum_lanes(__m256 v)
 		}                                                                                  \
 	}                                                                                          \
 	static inline __attribute__((always_inline)) void rows_##type(                             \
-	        const uint8_t *w, int64_t n, const int8_t *q, const float *scale, int64_t ld,      \
-	        const int rows, float *ret)                                                        \
+		const uint8_t *w, int64_t n, const int8_t *q, const float *scale, int64_t ld,      \
+		const int rows, float *ret)                                                        \
 	{                                                                                          \
 		__m256  even[4], odd[4];                                                           \
 		int64_t b = 0;                                                                     \
@@ -56,8 +56,8 @@ static inline float sum_lanes(__m256 v)
 			even[r] = odd[r] = _mm256_setzero_ps();                                    \
 		for (; b + 2 <= n / 32; b += 2) {                                                  \
 			block_##type(w + b * (size), q + 32 * b, scale + b, ld, rows, even);       \
-			block_##type(w + (b + 1) * (size), q + 32 * b + 32, scale + b + 1, ld, rows,\
-				     odd);                                                         \
+			block_##type(w + (b + 1) * (size), q + 32 * b + 32, scale + b + 1, ld,     \
+			             rows, odd);                                                   \
 		}                                                                                  \
 		if (b < n / 32)                                                                    \
 			block_##type(w + b * (size), q + 32 * b, scale + b, ld, rows, even);       \
@@ -65,7 +65,7 @@ static inline float sum_lanes(__m256 v)
 			ret[r] += sum_lanes(_mm256_add_ps(even[r], odd[r]));                       \
 	}                                                                                          \
 	static void direct_##type(const void *w, int64_t n, const int8_t *q, const float *scale,   \
-				  int64_t ld, int64_t rows, float *ret)                            \
+	                          int64_t ld, int64_t rows, float *ret)                            \
 	{                                                                                          \
 		for (; rows >= 4; rows -= 4, q += 4 * ld, scale += 4 * (ld / 32), ret += 4)        \
 			rows_##type(w, n, q, scale, ld, 4, ret);                                   \

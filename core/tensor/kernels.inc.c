@@ -8,16 +8,16 @@
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
+#include "tensor/kernels.h"
 #include "tensor/block.h"
 #include "tensor/half.h"
-#include "tensor/kernels.h"
 
 #include <math.h>
 
 #if defined(__clang__)
-# define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("unroll")
 #else
-# define UNROLL _Pragma("GCC unroll 32")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
 enum { LANES = VBYTES / 4, NR = NV * LANES, TREE = 16 };
@@ -53,8 +53,8 @@ static inline float vsum(vec v)
 	return s[0];
 }
 
-#include "tensor/unpack.inc.c"
 #include "tensor/rows.inc.c"
+#include "tensor/unpack.inc.c"
 
 /* ---- products --------------------------------------------------------------------------- */
 
@@ -92,7 +92,8 @@ static void gemm(int64_t k, const float *a, const float *b, float *c, int64_t ld
 static inline void turn(const float *src, int64_t ld, int width, float *dst)
 {
 	const vec4 r0 = *(const vec4_loose *)src, r1 = *(const vec4_loose *)(src + ld);
-	const vec4 r2 = *(const vec4_loose *)(src + 2 * ld), r3 = *(const vec4_loose *)(src + 3 * ld);
+	const vec4 r2 = *(const vec4_loose *)(src + 2 * ld),
+		   r3 = *(const vec4_loose *)(src + 3 * ld);
 	const vec4 t0 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
 	const vec4 t1 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
 	const vec4 t2 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5);
@@ -124,7 +125,7 @@ static void pack(const float *src, int64_t ld, int count, int width, int64_t k, 
 
 /* Up to DOT_ROWS rows against one; each keeps two vectors of sums. */
 static inline void dots_of(const float *x, int64_t ld, int rows, const float *y, int64_t n,
-			   float *ret)
+                           float *ret)
 {
 	vec     s[DOT_ROWS][2] = { { { 0 } } };
 	int64_t i = 0;
@@ -194,7 +195,7 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 }
 
 #ifndef INT8_DOTS
-# define INT8_DOTS int8_dots
+#define INT8_DOTS int8_dots
 static int32_t dot16(const int8_t *x, const int8_t *y)
 {
 	int32_t s = 0;
@@ -205,7 +206,7 @@ static int32_t dot16(const int8_t *x, const int8_t *y)
 }
 
 static void int8_dots(const struct affine *w, bool min, int64_t n, const int8_t *q,
-		      const float *scale, const int16_t *sums, int64_t ld, int64_t rows, float *ret)
+                      const float *scale, const int16_t *sums, int64_t ld, int64_t rows, float *ret)
 {
 	for (int64_t r = 0; r < rows; r++) {
 		const int8_t  *x = q + r * ld;
@@ -230,10 +231,9 @@ static void int8_dots(const struct affine *w, bool min, int64_t n, const int8_t 
 
 const struct kernels KERNELS = {
 	.isa = ISA,
-	.load = { BLOCK_TYPES(LOAD_ENTRY)
-		  [RT_F32] = load_f32, [RT_F16] = load_f16, [RT_BF16] = load_bf16,
-		  [RT_F64] = load_f64, [RT_I8] = load_i8, [RT_I16] = load_i16,
-		  [RT_I32] = load_i32, [RT_I64] = load_i64 },
+	.load = { BLOCK_TYPES(LOAD_ENTRY)[RT_F32] = load_f32, [RT_F16] = load_f16,
+	          [RT_BF16] = load_bf16, [RT_F64] = load_f64, [RT_I8] = load_i8,
+	          [RT_I16] = load_i16, [RT_I32] = load_i32, [RT_I64] = load_i64 },
 	.unpack = { BLOCK_TYPES(UNPACK_ENTRY) },
 	.mr = MR,
 	.nr = NR,

@@ -13,6 +13,7 @@
 #ifndef TENSOR_NN_H
 #define TENSOR_NN_H
 
+#include <retort/model.h> /* struct rt_span, RT_IGNORE */
 #include <retort/tensor.h>
 
 /* Rows of heads: element i of head h of row r is data[r * ld + h * n + i].  A plain matrix has
@@ -56,18 +57,8 @@ void nn_rotary(struct nn_heads x, const float *cos, const float *sin, int64_t di
 
 /* ---- attention -------------------------------------------------------------------------- */
 
-/* One sequence: `count` queries from row q on; `context` >= count keys and values from row k
- * on, of which the last belongs to the last query.  Query i sees the keys up to its own,
- * context - count + i, and nothing of other spans.
- *   packed sequences   several spans over the same rows
- *   padding, any side  rows that are in no span
- *   a cache            context > count, k and v being the cache */
-struct nn_span {
-	int64_t q, count, k, context;
-};
-
 struct nn_attention {
-	const struct nn_span *spans;
+	const struct rt_span *spans;
 	int64_t               n_spans;
 	int64_t               window; /* keys that a query sees, its own included; 0: all */
 	float                 scale;  /* of q k, usually 1 / sqrt(head_dim) */
@@ -102,8 +93,6 @@ int nn_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check, st
 int nn_log_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check,
                    struct rt_error *err);
 
-enum { NN_IGNORE = -100 }; /* a label that does not count */
-
 /* Log-probabilities of given tokens under logits = scale * hidden weight^T, without ever
  * holding more than `max_bytes` of logits.  One pass computes them and, where coef is given,
  * the gradients of sum coef[r] * logp[r]. */
@@ -114,7 +103,7 @@ struct nn_head {
 	bool                    check;
 };
 
-/* hidden is [rows, n]; label[r] in the vocabulary or NN_IGNORE.
+/* hidden is [rows, n]; label[r] in the vocabulary or RT_IGNORE.
  *   ret_logp[rows]      log p(label); 0 where it is ignored; or NULL
  *   ret_entropy[rows]   of the whole distribution, in nats; or NULL
  *   coef[rows]          with it dhidden [rows, n] is written and dweight [vocabulary, n]

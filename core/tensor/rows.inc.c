@@ -111,7 +111,7 @@ static void swiglu(const float *gate, const float *up, float *y, int64_t n)
 
 /* silu(g) = g s with s = sigmoid(g); its derivative is s (1 + g (1 - s)). */
 static void swiglu_backward(const float *gate, const float *up, const float *dy, float *dgate,
-			    float *dup, int64_t n)
+                            float *dup, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
 		const float g = gate[i], u = up[i], d = dy[i];

@@ -104,7 +104,7 @@ static void finish_rows(void *arg, int64_t first, int64_t last)
 
 	for (int64_t r = first; r < last; r++) {
 		float      *x = c->logits + r * c->vocabulary;
-		const bool  counts = c->label[r] != NN_IGNORE;
+		const bool  counts = c->label[r] != RT_IGNORE;
 		const float lse = log_sum_exp(x, c->vocabulary);
 
 		if (!isfinite(lse))
@@ -178,7 +178,7 @@ static int check_labels(const struct nn_head *head, struct nn_heads hidden, cons
 		return rt_fail(err, RT_E_SHAPE, "a head of %lld columns does not take rows of %lld",
 		               (long long)w->dim[1], (long long)hidden.n);
 	for (int64_t r = 0; r < hidden.rows; r++)
-		if (label[r] != NN_IGNORE && (label[r] < 0 || label[r] >= w->dim[0]))
+		if (label[r] != RT_IGNORE && (label[r] < 0 || label[r] >= w->dim[0]))
 			return rt_fail(err, RT_E_RANGE,
 			               "label %ld at position %lld is outside the "
 			               "vocabulary of %lld",
@@ -237,7 +237,7 @@ int nn_cross_entropy(const struct nn_head *head, struct nn_heads hidden, const i
 		return rt_fail_nomem(err, "a loss");
 	coef = logp + hidden.rows;
 	for (int64_t i = 0; i < hidden.rows; i++)
-		count += label[i] != NN_IGNORE;
+		count += label[i] != RT_IGNORE;
 	for (int64_t i = 0; i < hidden.rows; i++)
 		coef[i] = count ? -weight / (float)count : 0.0f;
 	r = nn_logps(head, hidden, label, gradient ? coef : NULL, logp, NULL, dhidden, dweight,

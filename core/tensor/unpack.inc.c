@@ -159,7 +159,8 @@ static void unpack_q3_k(const void *src, int64_t n, struct affine *w)
 
 	(void)n;
 	for (int g = 0; g < 16; g++) {
-		const int low = s[g % 8] >> 4 * (g / 8) & 15, high = s[8 + g % 4] >> 2 * (g / 4) & 3;
+		const int low = s[g % 8] >> 4 * (g / 8) & 15,
+			  high = s[8 + g % 4] >> 2 * (g / 4) & 3;
 
 		w->scale[g] = d * (float)((low | high << 4) - 32);
 		w->min[g] = 0.0f;
@@ -251,7 +252,7 @@ static void affine_floats(const struct affine *w, int64_t n, float *dst)
 	}
 }
 
-#define LOAD_BLOCKS(type, number, bytes, block)                                                     \
+#define LOAD_BLOCKS(type, number, bytes, block)                                                    \
 	static void load_##type(const void *src, int64_t n, float *dst)                            \
 	{                                                                                          \
 		struct affine w;                                                                   \

@@ -7,7 +7,8 @@ step=${STEP:-29}
 "$retort" run p.cfg --runs whole >/dev/null 2>&1
 whole=$(results whole)
 
-# fault KIND STEP: until a run is not reached by the fault any more.
+# fault KIND STEP SENTENCE CLAIM END: until a run is not reached by the fault any more.  What can be
+# done without is done without, and gives the same; END places of such runs in a row are the end.
 fault() {
 	n=1 bad= good=0
 	while test "$n" -lt 100000; do
@@ -15,11 +16,10 @@ fault() {
 		RETORT_FAULT=$1:$n "$retort" run p.cfg --runs runs >/dev/null 2>err
 		status=$?
 		n=$((n + $2))
-		# What can be done without is done without, and gives the same; many in a row are the end.
 		if test $status = 0; then
 			good=$((good + 1))
 			test "$(results runs)" = "$whole" || bad="$bad, $n: other results"
-			test $good -lt 25 || break
+			test $((good * $2)) -lt "$5" || break
 			continue
 		fi
 		good=0
@@ -36,8 +36,8 @@ $n: status $status: $(tail -n 1 err)" ;;
 }
 
 fault full 1 'No space left on device; make room and run again, finished work is kept' \
-	'a disk that is full from any write on gives the error and its remedy'
-fault alloc "$step" 'out of memory' 'each allocation that fails is an ordinary error'
+	'a disk that is full from any write on gives the error and its remedy' 25
+fault alloc "$step" 'out of memory' 'each allocation that fails is an ordinary error' 1500
 
 # After a full disk at any place, the same store goes on to the same end.
 rm -rf runs asked

@@ -340,8 +340,8 @@ static char tiny[4096];
 static int live(struct rt_error *err)
 {
 	const int32_t            id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
-	const struct nn_span     span = { 0, 5, 0, 5 };
-	const struct model_batch b = { id, position, 5, &span, 1 };
+	const struct rt_span     span = { 0, 5, 0, 5 };
+	const struct rt_batch b = { id, position, 5, &span, 1 };
 	struct model_tape        tape = { 0 };
 	struct model_run         run = { .tape = &tape };
 	struct weights           g = { 0 };

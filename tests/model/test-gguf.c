@@ -133,11 +133,11 @@ END_TEST
 /* Logits [n, vocabulary] of n ids from scratch. */
 static void logits_of(const struct model *m, const int32_t *id, int64_t n, float *logits)
 {
-	const struct nn_span   span = { 0, n, 0, n };
+	const struct rt_span   span = { 0, n, 0, n };
 	const struct model_run run = { 0 };
 	int32_t                position[64];
 	float                 *hidden = malloc((size_t)(n * m->config.hidden) * sizeof *hidden);
-	struct model_batch     b = { id, position, n, &span, 1 };
+	struct rt_batch     b = { id, position, n, &span, 1 };
 
 	for (int i = 0; i < 64; i++)
 		position[i] = i;

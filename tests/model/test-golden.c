@@ -48,7 +48,7 @@ struct subject {
 	int64_t            B, T, rows;
 	const int32_t     *ids;
 	int32_t           *position, *label;
-	struct nn_span    *spans;
+	struct rt_span    *spans;
 	float             *hidden, *dhidden;
 	int64_t            layers_seen;
 };
@@ -104,10 +104,10 @@ static void open_subject(struct subject *s, const char *folder)
 		const bool last = i % s->T == s->T - 1;
 
 		s->position[i] = (int32_t)(i % s->T);
-		s->label[i] = last ? NN_IGNORE : ((const int32_t *)labels->data)[i + 1];
+		s->label[i] = last ? RT_IGNORE : ((const int32_t *)labels->data)[i + 1];
 	}
 	for (int64_t i = 0; i < s->B; i++)
-		s->spans[i] = (struct nn_span){ i * s->T, s->T, i * s->T, s->T };
+		s->spans[i] = (struct rt_span){ i * s->T, s->T, i * s->T, s->T };
 }
 
 static void close_subject(struct subject *s)
@@ -121,9 +121,9 @@ static void close_subject(struct subject *s)
 	free(s->dhidden);
 }
 
-static struct model_batch batch_of(const struct subject *s)
+static struct rt_batch batch_of(const struct subject *s)
 {
-	return (struct model_batch){ s->ids, s->position, s->rows, s->spans, s->B };
+	return (struct rt_batch){ s->ids, s->position, s->rows, s->spans, s->B };
 }
 
 /* Largest difference, allowed up to bound (times the largest of `want` when relative). */
@@ -162,7 +162,7 @@ static void compare_hidden(void *arg, int64_t layer, int part, struct nn_heads x
 
 static void check_forward(struct subject *s)
 {
-	const struct model_batch b = batch_of(s);
+	const struct rt_batch b = batch_of(s);
 	const struct model_run   run = { .watch = compare_hidden, .watch_arg = s };
 	float *logits = calloc((size_t)(s->rows * s->m.config.vocabulary), sizeof *logits);
 
@@ -193,7 +193,7 @@ END_TEST
 /* Loss and gradients, added to *g. */
 static double step(struct subject *s, struct model_tape *tape, const struct weights *g)
 {
-	const struct model_batch b = batch_of(s);
+	const struct rt_batch b = batch_of(s);
 	const struct model_run   run = { .tape = tape };
 	const struct nn_head     head = model_head(&s->m);
 	const struct nn_heads h = { s->hidden, s->rows, 1, s->m.config.hidden, s->m.config.hidden };
@@ -409,12 +409,12 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 		position[i] = (int32_t)i;
 	}
 	for (int64_t at = 0, count; at < n - 1; at += count) {
-		struct nn_span     span;
-		struct model_batch b;
+		struct rt_span     span;
+		struct rt_batch b;
 
 		count = at + 5 <= n_prompt ? 5 : at < n_prompt ? n_prompt - at : 1;
-		span = (struct nn_span){ 0, count, 0, at + count };
-		b = (struct model_batch){ id + at, position + at, count, &span, 1 };
+		span = (struct rt_span){ 0, count, 0, at + count };
+		b = (struct rt_batch){ id + at, position + at, count, &span, 1 };
 		ck_assert_int_eq(model_forward(&s->m, &b, &run, hidden, NULL), 0);
 		if (at + count < n_prompt)
 			continue;

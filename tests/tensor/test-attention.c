@@ -14,7 +14,7 @@
 struct shape {
 	int64_t        heads, kv, n, rows, keys, window;
 	int64_t        n_spans;
-	struct nn_span spans[4];
+	struct rt_span spans[4];
 };
 
 static const struct shape shapes[] = {
@@ -46,7 +46,7 @@ static double dot(const double *a, const double *b, int64_t n)
 	return sum;
 }
 
-static void naive_row(struct naive *c, const struct nn_span *span, int64_t i, int64_t h)
+static void naive_row(struct naive *c, const struct rt_span *span, int64_t i, int64_t h)
 {
 	const struct shape *s = c->s;
 	const int64_t       g = h / (s->heads / s->kv), last = span->context - span->count + i;
@@ -206,7 +206,7 @@ END_TEST
 START_TEST(packed_sequences_equal_separate_ones)
 	{
 		enum { H = 4, KV = 2, D = 16, ROWS = 200 };
-		static const struct nn_span spans[] = { { 0, 70, 0, 70 },
+		static const struct rt_span spans[] = { { 0, 70, 0, 70 },
 			                                { 70, 1, 70, 1 },
 			                                { 71, 129, 71, 129 } };
 		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
@@ -220,7 +220,7 @@ START_TEST(packed_sequences_equal_separate_ones)
 		                 0);
 		for (int i = 0; i < 3; i++) {
 			const int64_t  at = spans[i].q, n = spans[i].count;
-			struct nn_span one = { 0, n, 0, n };
+			struct rt_span one = { 0, n, 0, n };
 
 			o = (struct nn_attention){ &one, 1, 0, 0.25f };
 			ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
@@ -241,18 +241,18 @@ START_TEST(cached_steps_equal_one_pass)
 		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
 		float *v = random_floats(ROWS * KV * D, 3), once[ROWS * H * D], steps[ROWS * H * D];
 		double want[ROWS * H * D];
-		const struct nn_span all = { 0, ROWS, 0, ROWS };
+		const struct rt_span all = { 0, ROWS, 0, ROWS };
 		struct nn_attention  o = { &all, 1, 40, 0.3f };
 
 		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, KV, D),
 		                              of(v, ROWS, KV, D), of(once, ROWS, H, D), NULL, NULL),
 		                 0);
 		for (int at = 0, n = 1; at < ROWS; at += n) {
-			struct nn_span span;
+			struct rt_span span;
 
 			n = at < 30 ? 1 : 29;
 			n = n < ROWS - at ? n : ROWS - at;
-			span = (struct nn_span){ 0, n, 0, at + n };
+			span = (struct rt_span){ 0, n, 0, at + n };
 			o = (struct nn_attention){ &span, 1, 40, 0.3f };
 			ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
 			                              of(k, ROWS, KV, D), of(v, ROWS, KV, D),
@@ -269,7 +269,7 @@ END_TEST
 START_TEST(padding_is_never_read)
 	{
 		enum { H = 2, D = 4, ROWS = 20, FIRST = 6, COUNT = 9 };
-		const struct nn_span span = { FIRST, COUNT, FIRST, COUNT },
+		const struct rt_span span = { FIRST, COUNT, FIRST, COUNT },
 				     alone = { 0, COUNT, 0, COUNT };
 		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * H * D, 2);
 		float *v = random_floats(ROWS * H * D, 3), out[ROWS * H * D], want[COUNT * H * D];
@@ -297,7 +297,7 @@ END_TEST
 START_TEST(large_scores_and_nan_are_neither_hidden_nor_overflow)
 	{
 		enum { D = 4, ROWS = 3 };
-		const struct nn_span span = { 0, ROWS, 0, ROWS };
+		const struct rt_span span = { 0, ROWS, 0, ROWS };
 		float              *q = random_floats(ROWS * D, 1), *k = random_floats(ROWS * D, 2);
 		float              *v = random_floats(ROWS * D, 3), out[ROWS * D];
 		struct nn_attention o = { &span, 1, 0, 1e6f };
@@ -318,13 +318,13 @@ END_TEST
 START_TEST(spans_outside_the_rows_are_refused)
 	{
 		float               x[16] = { 0 };
-		struct nn_span      span = { 0, 3, 0, 2 };
+		struct rt_span      span = { 0, 3, 0, 2 };
 		struct nn_attention o = { &span, 1, 0, 1.0f };
 		struct nn_heads     h = of(x, 4, 1, 4);
 		struct rt_error     err = RT_ERROR_INIT;
 
 		ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
-		span = (struct nn_span){ 2, 3, 0, 4 };
+		span = (struct rt_span){ 2, 3, 0, 4 };
 		ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
 		ck_assert_str_eq(
 			err.msg,

@@ -56,7 +56,7 @@ static struct vectors read_inputs(const json_t *in)
 		v.coef[r] = 1.0f;
 		v.label[r] = t + 1 < v.length
 		                     ? (int32_t)json_integer_value(at(at(labels, b), t + 1))
-		                     : NN_IGNORE;
+		                     : RT_IGNORE;
 		for (int64_t k = 0; k < v.vocabulary; k++)
 			v.logits[r * v.vocabulary + k] =
 				(float)json_number_value(at(at(at(logits, b), t), k));
@@ -88,7 +88,7 @@ static void compare(const struct vectors *v, const json_t *c)
 			ck_assert_double_eq_tol(v->gradient[r * v->vocabulary + k],
 			                        json_number_value(at(at(at(gradient, b), t), k)),
 			                        BOUND);
-		if (v->label[r] == NN_IGNORE)
+		if (v->label[r] == RT_IGNORE)
 			continue; /* TRL leaves 0 there */
 		ck_assert_double_eq_tol(v->entropy[r], json_number_value(at(at(entropy, b), t)),
 		                        4.0 * BOUND);

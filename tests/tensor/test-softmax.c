@@ -61,8 +61,8 @@ END_TEST
 
 enum { ROWS = 13, N = 24, V = 301 };
 
-static const int32_t labels[ROWS] = { 0, 300, NN_IGNORE, 5,         5,   NN_IGNORE, 77,
-	                              8, 9,   10,        NN_IGNORE, 200, 123 };
+static const int32_t labels[ROWS] = { 0, 300, RT_IGNORE, 5,         5,   RT_IGNORE, 77,
+	                              8, 9,   10,        RT_IGNORE, 200, 123 };
 
 struct head_case {
 	double *h, *w, coef[ROWS], logp[ROWS], entropy[ROWS], scale;
@@ -85,7 +85,7 @@ static double head_loss(void *arg)
 		for (int v = 0; v < V; v++)
 			entropy -= exp(x[v]) / sum * (x[v] - log(sum));
 		c->entropy[r] = entropy;
-		c->logp[r] = labels[r] == NN_IGNORE ? 0.0 : x[labels[r]] - log(sum);
+		c->logp[r] = labels[r] == RT_IGNORE ? 0.0 : x[labels[r]] - log(sum);
 		loss += c->coef[r] * c->logp[r];
 	}
 	return loss;
@@ -174,7 +174,7 @@ START_TEST(cross_entropy_is_the_mean_over_labels_that_count)
 		differences(head_loss, &c, c.h, ROWS * N, dwant);
 		close_to("dhidden", dh, dwant, ROWS * N, BACKWARD);
 		for (int r = 0; r < ROWS; r++)
-			none[r] = NN_IGNORE;
+			none[r] = RT_IGNORE;
 		ck_assert_int_eq(
 			nn_cross_entropy(&head, hidden, none, 1.0f, &loss, &count, dh, NULL, NULL),
 			0);

@@ -1,0 +1,26 @@
+/* rt-model.h - what stands behind the SDK's struct rt_model. */
+#ifndef MODEL_RT_MODEL_H
+#define MODEL_RT_MODEL_H
+
+#include <retort/model.h>
+
+#include "model/checkpoint.h"
+
+struct rt_model {
+	struct model          m;
+	struct rt_model_shape shape;
+	int64_t              *index; /* of each parameter in m.weights */
+	int64_t               parameters;
+	struct rt_tokenizer  *tokenizer; /* or NULL, as are the rest */
+	struct rt_template *template;
+	char    *bos, *eos; /* spelled */
+	int32_t *stops;
+	int64_t  n_stops;
+};
+
+/* Tokenizer, template and stop tokens from a Hugging Face folder, or from GGUF metadata. */
+int model_text_folder(struct rt_model *m, const char *folder, struct rt_error *err);
+int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
+                    struct rt_error *err);
+
+#endif
