@@ -36,6 +36,15 @@ static int copy_text(const char *from, const char *to, const char *name, struct 
 	return r;
 }
 
+int rt_model_copy_text(const char *from, const char *to, struct rt_error *err)
+{
+	int r = 0;
+
+	for (int i = 0; r == 0 && text_files[i]; i++)
+		r = copy_text(from, to, text_files[i], err);
+	return r;
+}
+
 /* Some rows of a tensor, rounded to dtype, are what was written. */
 static int compare(const struct rt_tensor *mine, const struct rt_tensor *written,
                    enum rt_dtype dtype, struct rt_error *err)
@@ -95,8 +104,8 @@ int rt_model_write(const struct rt_model *m, const char *folder, enum rt_dtype d
 {
 	int r = checkpoint_write_folder(&m->m, folder, dtype, err);
 
-	for (int i = 0; text && r == 0 && text_files[i]; i++)
-		r = copy_text(text, folder, text_files[i], err);
+	if (r == 0 && text)
+		r = rt_model_copy_text(text, folder, err);
 	if (r == 0)
 		r = check(m, folder, dtype, err);
 	return r < 0 ? rt_within(err, r, "%s", folder) : 0;

@@ -72,7 +72,8 @@ static int take(struct reading *r, const struct rt_json *row, struct rt_error *e
 	if (!rt_row_reference(row, 0))
 		return rt_fail(err, RT_E_FORMAT, "row %s has no answer of the assistant's to learn",
 		               id ? id : "without id");
-	r->text.len = r->ids.len = r->mask.len = 0;
+	rt_text_clear(&r->text);
+	r->ids.len = r->mask.len = 0;
 	code = rt_model_encode_chat(r->m, &chat, &r->text, &r->ids, &r->mask, err);
 	if (code < 0)
 		return rt_within(err, code, "row %s", id ? id : "without id");
@@ -129,7 +130,7 @@ int rt_sequences_read(struct rt_sequences *ret, const struct rt_model *m, const 
                       struct rt_error *err)
 {
 	const int64_t  context = rt_model_shape(m)->context;
-	struct reading r = { .m = m, .o = options, .out = ret };
+	struct reading r = { .m = m, .o = options, .out = ret, .text = RT_TEXT_INIT };
 	char          *path = rt_path_join(folder, "rows.jsonl");
 	int            code = 0;
 

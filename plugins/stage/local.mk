@@ -22,3 +22,15 @@ stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
 
+
+plugin_LTLIBRARIES += stage-model.la
+stage_model_la_SOURCES  = plugins/stage/model.c plugins/stage/model-text.c plugins/stage/model-text.h
+stage_model_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_model_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_model_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-train.la
+stage_train_la_SOURCES  = plugins/stage/train.c
+stage_train_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_train_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_train_la_LIBADD   = libretort.la -lm

@@ -52,6 +52,10 @@ int rt_model_assemble(struct rt_model **ret, const struct rt_json *config,
 int rt_model_write(const struct rt_model *m, const char *folder, enum rt_dtype dtype,
                    const char *text, struct rt_error *err);
 
+/* The tokenizer files of one folder to another, byte for byte; those that are not there are no
+ * error. [worker] */
+int rt_model_copy_text(const char *from, const char *to, struct rt_error *err);
+
 /* ---- what it is ------------------------------------------------------------------------- */
 
 struct rt_model_shape {

@@ -1,0 +1,298 @@
+/* train.c - stage-train: supervised fine-tuning of all weights on the answers of a dataset.
+ *
+ * The loss is the mean of -log p over the tokens that count, over the whole batch: parts of a batch
+ * weigh what they hold, so it does not matter how a batch is cut. */
+#include <retort/file.h>
+#include <retort/memory.h>
+#include <retort/metrics.h>
+#include <retort/stage.h>
+#include <retort/train.h>
+
+#include <math.h>
+#include <stdio.h>
+
+static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
+static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
+
+struct config {
+	const struct rt_artifact *model, *data, *validation;
+	double                    epochs, prompt_weight;
+	int64_t                   steps, max_tokens;
+	int                       dtype;
+	struct rt_training        training;
+};
+
+struct state {
+	const struct config *cfg;
+};
+
+static const struct rt_param params[] = {
+	RT_PARAM_INPUT(struct config, model, MODEL, "The model to begin with.",
+	               .flags = RT_P_REQUIRED),
+	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with the answers to learn.",
+	               .flags = RT_P_REQUIRED),
+	RT_PARAM_INPUT(struct config, validation, DATASET, "Rows that the model is tried on."),
+	RT_PARAM_REAL(struct config, epochs, 3, 0, 1e6, NULL, "How often each row is seen."),
+	RT_PARAM_INT(struct config, steps, 0, 0, INT64_MAX, NULL,
+	             "Steps to go, instead of epochs; 0: as epochs say."),
+	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
+	             "Longer rows are left out; 0: what the model was made for."),
+	RT_PARAM_REAL(struct config, prompt_weight, 0, 0, 1, NULL,
+	              "What a token that the assistant did not write counts in the loss."),
+	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How the weights are stored."),
+	RT_TRAINING_PARAMS(struct config, training),
+	RT_PARAM_END
+};
+
+static const struct rt_stage_output outputs[] = { { "model", "The trained model.", RT_MODEL, 0 },
+	                                          { "report", "Steps, tokens, losses.", RT_METRICS,
+	                                            0 },
+	                                          { 0 } };
+
+/* One run. */
+struct job {
+	const struct config       *cfg;
+	struct rt_context         *c;
+	struct rt_model           *m;
+	struct rt_trainer         *t;
+	struct rt_tape            *tape;
+	struct rt_sequences        data, validation;
+	struct rt_order            order;
+	struct rt_packed           packed;
+	int64_t                    steps;
+	int64_t                   *index; /* [batch] */
+	const struct rt_sequence **chosen;
+	float                     *hidden, *dhidden, *logp, *coef;
+	int64_t                    rows; /* that these have room for */
+	double                     loss; /* a running mean */
+};
+
+static int reserve(struct job *j, int64_t rows, struct rt_error *err)
+{
+	const size_t n = (size_t)rows, width = (size_t)rt_model_shape(j->m)->hidden;
+
+	if (rows <= j->rows)
+		return 0;
+	rt_free(j->hidden);
+	rt_free(j->dhidden);
+	rt_free(j->logp);
+	rt_free(j->coef);
+	j->hidden = rt_alloc_aligned(n * width, sizeof(float));
+	j->dhidden = rt_alloc_aligned(n * width, sizeof(float));
+	j->logp = rt_alloc(n, sizeof(float));
+	j->coef = rt_alloc(n, sizeof(float));
+	j->rows = j->hidden && j->dhidden && j->logp && j->coef ? rows : 0;
+	return j->rows ? 0 : rt_fail_nomem(err, "a batch");
+}
+
+/* Sequences side by side through the model; *ret_sum gets the weighted sum of -log p.  With
+ * total > 0 the gradients of that sum / total are added. */
+static int pass(struct job *j, const struct rt_sequence *const *s, int64_t n, double total,
+                double *ret_sum, struct rt_error *err)
+{
+	struct rt_gradients *g = total > 0 ? rt_trainer_gradients(j->t) : NULL;
+	struct rt_packed    *p = &j->packed;
+	int                  r = rt_pack(p, s, n, err);
+
+	if (r == 0)
+		r = reserve(j, p->batch.rows, err);
+	if (r == 0)
+		r = rt_model_forward(j->m, &p->batch, g ? j->tape : NULL, j->hidden, err);
+	if (r < 0)
+		return r;
+	for (int64_t i = 0; g && i < p->batch.rows; i++)
+		j->coef[i] = (float)(-p->weight[i] / total);
+	r = rt_model_logps(j->m, j->hidden, p->batch.rows, p->label, g ? j->coef : NULL, j->logp,
+	                   NULL, g ? j->dhidden : NULL, g, err);
+	*ret_sum = 0;
+	for (int64_t i = 0; i < p->batch.rows; i++)
+		*ret_sum -= (double)p->weight[i] * (double)j->logp[i];
+	if (r == 0 && g)
+		r = rt_model_backward(j->m, &p->batch, j->tape, j->dhidden, g, err);
+	return r;
+}
+
+static double weight_of(const struct rt_sequence *const *s, int64_t n)
+{
+	double sum = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t k = 0; k < s[i]->n; k++)
+			sum += (double)s[i]->weight[k];
+	return sum;
+}
+
+/* Mean loss over sequences, in parts of at most `rows` tokens. */
+static int mean_loss(struct job *j, const struct rt_sequence *const *s, int64_t n, bool learn,
+                     double *ret, struct rt_error *err)
+{
+	const double total = weight_of(s, n);
+	double       sum = 0;
+	int          r = 0;
+
+	for (int64_t i = 0, count; r == 0 && i < n; i += count) {
+		double part;
+
+		count = rt_pack_count(s + i, n - i, j->cfg->training.rows);
+		r = pass(j, s + i, count, learn ? total : 0, &part, err);
+		sum += r == 0 ? part : 0;
+	}
+	*ret = sum / total;
+	return r;
+}
+
+static int step(struct job *j, int64_t at, struct rt_error *err)
+{
+	const int64_t     batch = j->order.batch;
+	struct rt_stepped did;
+	double            loss;
+	int               r = rt_order_step(&j->order, at, j->index, err);
+
+	for (int64_t i = 0; r == 0 && i < batch; i++)
+		j->chosen[i] = &j->data.at[j->index[i]];
+	if (r == 0)
+		r = mean_loss(j, j->chosen, batch, true, &loss, err);
+	if (r == 0 && !isfinite(loss))
+		r = rt_fail(err, RT_E_NUMERIC, "the loss of step %lld is not finite",
+		            (long long)at + 1);
+	if (r < 0)
+		return r;
+	j->loss = rt_json_real(rt_json_get(rt_trainer_notes(j->t), "loss"), loss);
+	j->loss += .05 * (loss - j->loss);
+	if (rt_json_set(rt_trainer_notes(j->t), "loss", rt_json_new_real(j->loss)) < 0)
+		return rt_fail_nomem(err, "notes");
+	rt_scalar(j->c, "train/loss", at + 1, loss);
+	rt_scalar(j->c, "train/epoch", at + 1, (double)((at + 1) * batch) / (double)j->data.n);
+	return rt_trainer_step(j->t, &did, err);
+}
+
+/* ---- before and after -------------------------------------------------------------------------
+ */
+
+static int validate(struct job *j, double *ret, struct rt_error *err)
+{
+	const struct rt_sequence **all = rt_alloc((size_t)j->validation.n, sizeof *all);
+	int                        r = all ? 0 : rt_fail_nomem(err, "validation");
+
+	for (int64_t i = 0; r == 0 && i < j->validation.n; i++)
+		all[i] = &j->validation.at[i];
+	if (r == 0)
+		r = mean_loss(j, all, j->validation.n, false, ret, err);
+	rt_free(all);
+	return r;
+}
+
+static int report(struct job *j, const char *dir, struct rt_error *err)
+{
+	struct rt_json *m = rt_json_new_object();
+	double          loss = NAN;
+	int             r = m ? 0 : rt_fail_nomem(err, "a report");
+
+	if (r == 0 && j->validation.n)
+		r = validate(j, &loss, err);
+	if (r < 0) {
+		rt_json_free(m);
+		return r;
+	}
+	r |= rt_metric(m, "steps", (double)j->steps, j->steps);
+	r |= rt_metric(m, "rows", (double)j->data.n, j->data.n + j->data.too_long);
+	r |= rt_metric(m, "train_loss", j->loss, j->steps);
+	if (j->validation.n)
+		r |= rt_metric(m, "eval_loss", loss, j->validation.n);
+	r = r < 0 ? rt_fail_nomem(err, "a report") : rt_metrics_write(m, dir, err);
+	rt_json_free(m);
+	return r;
+}
+
+static int prepare(struct job *j, struct rt_error *err)
+{
+	const struct config             *c = j->cfg;
+	const struct rt_sequence_options o = { c->max_tokens, c->prompt_weight };
+	int64_t                          batch = c->training.batch;
+	int r = rt_model_open(&j->m, c->model->path, RT_MODEL_TRAIN, err);
+
+	if (r == 0)
+		r = rt_sequences_read(&j->data, j->m, c->data->path, &o, j->c, err);
+	if (r == 0 && c->validation)
+		r = rt_sequences_read(&j->validation, j->m, c->validation->path,
+		                      &(struct rt_sequence_options){ 0 }, j->c, err);
+	if (r == 0)
+		r = rt_tape_new(&j->tape, c->training.recompute, err);
+	if (r < 0)
+		return r;
+	if (batch > j->data.n)
+		batch = j->data.n;
+	j->order = (struct rt_order){ .seed = rt_seed(j->c), .n = j->data.n, .batch = batch };
+	j->steps =
+		c->steps ? c->steps : (int64_t)ceil(c->epochs * (double)j->data.n / (double)batch);
+	j->index = rt_alloc((size_t)batch, sizeof *j->index);
+	j->chosen = rt_alloc((size_t)batch, sizeof *j->chosen);
+	if (!j->index || !j->chosen)
+		return rt_fail_nomem(err, "a batch");
+	return rt_trainer_open(&j->t, j->m, &c->training, j->steps, j->c, err);
+}
+
+static void clean(struct job *j)
+{
+	rt_trainer_close(j->t);
+	rt_tape_free(j->tape);
+	rt_sequences_free(&j->data);
+	rt_sequences_free(&j->validation);
+	rt_order_free(&j->order);
+	rt_packed_free(&j->packed);
+	rt_free(j->index);
+	rt_free(j->chosen);
+	rt_free(j->hidden);
+	rt_free(j->dhidden);
+	rt_free(j->logp);
+	rt_free(j->coef);
+	rt_model_close(j->m);
+}
+
+static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
+{
+	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	int        r = prepare(&j, err);
+
+	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0 && i < j.steps; i++)
+		r = step(&j, i, err);
+	if (r == 0) {
+		rt_trainer_swap(j.t);
+		r = report(&j, out[1], err);
+	}
+	if (r == 0)
+		r = rt_model_write(j.m, out[0], numbers[j.cfg->dtype], j.cfg->model->path, err);
+	clean(&j);
+	return r;
+}
+
+static int check(const void *config, struct rt_error *err)
+{
+	const struct config *c = config;
+
+	return c->epochs > 0 || c->steps > 0 ? 0
+	                                     : rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
+}
+
+static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
+{
+	(void)c, (void)err;
+	((struct state *)state)->cfg = config;
+	return 0;
+}
+
+static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
+{
+	(void)config, (void)err;
+	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	return 0;
+}
+
+static const struct rt_stage_ops ops = {
+	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
+};
+
+RT_PLUGIN(stage_train, STAGE, .name = "train", .version = "1.0", .license = "Apache-2.0",
+          .summary = "Supervised fine-tuning of all weights on the answers of a dataset.",
+          .config_size = sizeof(struct config), .params = params,
+          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
