@@ -5,4 +5,11 @@ tests_plugins_test_judges_SOURCES  = tests/plugins/test-judges.c tests/runner.h 
 	plugins/judge/call-match.c plugins/judge/exact.c
 tests_plugins_test_judges_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_judges_LDADD    = $(TEST_LIBS)
+
+check_PROGRAMS += tests/plugins/test-distill
+tests_plugins_test_distill_SOURCES  = tests/plugins/test-distill.c tests/golden.h tests/runner.h \
+	plugins/distill/kl.c
+tests_plugins_test_distill_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_distill_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 endif
+EXTRA_DIST += tests/golden/losses/distill.json
