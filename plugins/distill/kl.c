@@ -10,7 +10,7 @@
  * the teacher's K most likely ones, renormalised or with all others as one more outcome.  Each
  * outcome gives its term f of the loss and g = q df/dq; then the gradient with respect to a
  * logit is (g - q sum g) / T, where tokens in one outcome share its g by their part of q. */
-#include <retort/distill.h>
+#include "rows.h"
 
 #include <math.h>
 #include <string.h>
@@ -190,30 +190,6 @@ static double top_row(const struct config *c, const struct rt_distill_rows *rows
 	return factor * f;
 }
 
-/* The teacher may rule tokens out with -inf; nothing else may be infinite. */
-static int check_row(const struct rt_distill_rows *rows, int64_t r, struct rt_error *err)
-{
-	const int64_t n = rows->teacher ? rows->V : rows->K;
-	const float  *t = rows->teacher ? rows->teacher + r * n : rows->top_logprob + r * n;
-
-	for (int64_t v = 0; v < rows->V; v++)
-		if (!isfinite(rows->student[r * rows->V + v]))
-			return rt_fail(err, RT_E_NUMERIC,
-			               "row %lld: the student's logit %lld is not finite",
-			               (long long)r, (long long)v);
-	for (int64_t i = 0; i < n; i++)
-		if (isnan(t[i]) || (isinf(t[i]) && t[i] > 0))
-			return rt_fail(err, RT_E_NUMERIC,
-			               "row %lld: the teacher's value %lld is not finite",
-			               (long long)r, (long long)i);
-	for (int64_t k = 0; !rows->teacher && k < n; k++)
-		if (rows->top_id[r * n + k] < 0 || rows->top_id[r * n + k] >= rows->V)
-			return rt_fail(err, RT_E_RANGE, "row %lld: token %d is not among %lld",
-			               (long long)r, (int)rows->top_id[r * n + k],
-			               (long long)rows->V);
-	return 0;
-}
-
 static int eval(const void *state, const struct rt_distill_rows *rows, float *gradient,
                 double *ret_loss, struct rt_error *err)
 {
@@ -236,7 +212,7 @@ static int eval(const void *state, const struct rt_distill_rows *rows, float *gr
 			memset(g, 0, (size_t)rows->V * sizeof *g);
 			continue;
 		}
-		code = check_row(rows, r, err);
+		code = distill_check_row(rows, r, err);
 		if (code < 0)
 			return code;
 		loss += rows->teacher ? all_row(c, rows->student + r * rows->V,

@@ -8,7 +8,8 @@ tests_plugins_test_judges_LDADD    = $(TEST_LIBS)
 
 check_PROGRAMS += tests/plugins/test-distill
 tests_plugins_test_distill_SOURCES  = tests/plugins/test-distill.c tests/golden.h tests/runner.h \
-	plugins/distill/kl.c
+	plugins/distill/ckd.c plugins/distill/kl.c plugins/distill/rows.c \
+	plugins/distill/rows.h
 tests_plugins_test_distill_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_distill_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-extern const struct rt_plugin retort_plugin_distill_kl;
+extern const struct rt_plugin retort_plugin_distill_ckd, retort_plugin_distill_kl;
 
 enum { MOST = 200, TOP = 5 };
 
@@ -217,6 +217,41 @@ START_TEST(extreme_logits_and_ruled_out_tokens_give_numbers)
 	}
 END_TEST
 
+struct ckd {
+	int64_t k, m;
+	double  lambda_tail;
+};
+
+/* STAR's loss at k = 2, m = 3, lambda = 10, from whole rows and from the teacher's top two. */
+START_TEST(constrained_distillation_has_its_value_and_gradient)
+	{
+		static const double    want[4] = { -.84, -.54, 1.41, -.03 };
+		const struct ckd       c = { 2, 3, 10 };
+		const int32_t          id[2] = { 0, 1 };
+		float                  s[4], t[4], g[4];
+		double                 loss = 0;
+		struct rt_distill_rows rows = { .R = 1, .V = 4, .student = s, .scale = 1 };
+
+		for (int i = 0; i < 4; i++) {
+			s[i] = logf(Q[i]);
+			t[i] = logf(P[i]);
+		}
+		if (_i == 0) {
+			rows.teacher = t;
+		} else {
+			rows.top_id = id;
+			rows.top_logprob = t;
+			rows.K = 2;
+		}
+		ck_assert_int_eq(
+			retort_plugin_distill_ckd.ops.distill->eval(&c, &rows, g, &loss, NULL), 0);
+		/* six decimals; f32 logits, amplified by lambda */
+		ck_assert_double_eq_tol(loss, 1.656974, 3e-6);
+		for (int i = 0; i < 4; i++)
+			ck_assert_double_eq_tol((double)g[i], want[i], 3e-6);
+	}
+END_TEST
+
 START_TEST(a_jensen_divergence_of_one_side_is_refused)
 	{
 		struct config   c = { 2, 0, 1, .1, 1, true };
@@ -234,5 +269,6 @@ RUNNER("distill", 60, {
 	tcase_add_test(tc, a_top_k_teacher_gives_what_trl_gives);
 	TABLE_TEST(tc, every_divergence_has_its_value_and_gradient, small);
 	TABLE_TEST(tc, extreme_logits_and_ruled_out_tokens_give_numbers, small);
+	tcase_add_loop_test(tc, constrained_distillation_has_its_value_and_gradient, 0, 2);
 	tcase_add_test(tc, a_jensen_divergence_of_one_side_is_refused);
 })
