@@ -36,7 +36,8 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, clip_low, 0.2, 0, 1, NULL,
 	              "How far below 1 a ratio still counts; not of cispo."),
 	RT_PARAM_REAL(struct config, clip_high, 0.2, 0, 100, NULL,
-	              "How far above 1 a ratio still counts; of cispo: the largest ratio itself."),
+	              "How far above 1 a ratio still counts; of cispo: the largest ratio itself, 1 "
+	              "or more."),
 	RT_PARAM_REAL(struct config, delta, 0, 0, 1000, NULL,
 	              "The largest ratio of tokens with a negative advantage; 0: no limit."),
 	RT_PARAM_REAL(struct config, beta, 0, 0, 10, NULL,
@@ -218,10 +219,11 @@ static int check(const void *config, struct rt_error *err)
 	if (c->loss == CISPO && c->delta > 0)
 		return rt_fail(err, RT_E_USAGE,
 		               "delta = %g: cispo has no second limit, leave it out", c->delta);
-	if (c->loss == CISPO && c->clip_high <= 0)
-		return rt_fail(
-			err, RT_E_USAGE,
-			"clip_high is the largest ratio of cispo, 0 would stop all learning");
+	if (c->loss == CISPO && c->clip_high < 1)
+		return rt_fail(err, RT_E_USAGE,
+		               "clip_high = %g: of cispo it is the largest ratio, want 1 or more "
+		               "(5 is usual)",
+		               c->clip_high);
 	if (c->delta > 0 && c->delta <= 1 + c->clip_high)
 		return rt_fail(err, RT_E_USAGE, "delta = %g must be above 1 + clip_high = %g",
 		               c->delta, 1 + c->clip_high);
