@@ -5,4 +5,19 @@ tests_plugins_test_judges_SOURCES  = tests/plugins/test-judges.c tests/runner.h 
 	plugins/judge/call-match.c plugins/judge/exact.c
 tests_plugins_test_judges_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_judges_LDADD    = $(TEST_LIBS)
+
+check_PROGRAMS += tests/plugins/test-distill
+tests_plugins_test_distill_SOURCES  = tests/plugins/test-distill.c tests/golden.h tests/runner.h \
+	plugins/distill/ckd.c plugins/distill/kl.c plugins/distill/rows.c \
+	plugins/distill/rows.h
+tests_plugins_test_distill_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_distill_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-rl
+tests_plugins_test_rl_SOURCES  = tests/plugins/test-rl.c tests/golden.h tests/runner.h \
+	plugins/rl/dpo.c plugins/rl/grpo.c
+tests_plugins_test_rl_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_rl_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 endif
+EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
+	tests/golden/losses/grpo.json
