@@ -76,6 +76,44 @@ int64_t rt_pack_count(const struct rt_sequence *const *s, int64_t n, int64_t row
 	return i;
 }
 
+double rt_pack_weight(const struct rt_sequence *const *s, int64_t n)
+{
+	double sum = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t k = 0; k < s[i]->n; k++)
+			sum += (double)s[i]->weight[k];
+	return sum;
+}
+
+int rt_pass_reserve(struct rt_pass *p, const struct rt_model *m, int64_t rows, struct rt_error *err)
+{
+	const size_t n = (size_t)rows, width = (size_t)rt_model_shape(m)->hidden;
+
+	if (rows <= p->rows)
+		return 0;
+	rt_pass_free(p);
+	p->hidden = rt_alloc_aligned(n * width, sizeof *p->hidden);
+	p->dhidden = rt_alloc_aligned(n * width, sizeof *p->dhidden);
+	p->logp = rt_alloc(n, sizeof *p->logp);
+	p->coef = rt_alloc(n, sizeof *p->coef);
+	if (!p->hidden || !p->dhidden || !p->logp || !p->coef) {
+		rt_pass_free(p);
+		return rt_fail_nomem(err, "a batch");
+	}
+	p->rows = rows;
+	return 0;
+}
+
+void rt_pass_free(struct rt_pass *p)
+{
+	rt_free(p->hidden);
+	rt_free(p->dhidden);
+	rt_free(p->logp);
+	rt_free(p->coef);
+	*p = (struct rt_pass){ 0 };
+}
+
 int rt_order_step(struct rt_order *o, int64_t step, int64_t *ret_index, struct rt_error *err)
 {
 	if (!o->at) {

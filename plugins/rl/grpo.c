@@ -171,6 +171,12 @@ static void completion(const struct config *c, const struct rt_rl_batch *b, int6
 	s->tokens += n;
 }
 
+/* Of the whole that b is a part of. */
+static double completions(const struct rt_rl_batch *b)
+{
+	return b->completions > 0 ? b->completions : (double)b->N;
+}
+
 static double tokens_of(const struct rt_rl_batch *b, int64_t first, int64_t last)
 {
 	double n = 0;
@@ -184,9 +190,9 @@ static double tokens_of(const struct rt_rl_batch *b, int64_t first, int64_t last
 static double weight_of(const struct config *c, const struct rt_rl_batch *b, int64_t i, double all)
 {
 	switch (c->loss) {
-	case GRPO: return 1 / (fmax(1, tokens_of(b, i, i + 1)) * (double)b->N);
-	case BNPO: return 1 / fmax(1, all);
-	case DR_GRPO: return 1 / ((double)b->N * b->max_tokens);
+	case GRPO: return 1 / (fmax(1, tokens_of(b, i, i + 1)) * completions(b));
+	case BNPO: return (double)b->N / completions(b) * (1 / fmax(1, all));
+	case DR_GRPO: return 1 / (completions(b) * b->max_tokens);
 	default: return 1 / fmax(1, b->tokens > 0 ? b->tokens : all);
 	}
 }

@@ -40,3 +40,21 @@ stage_augment_la_SOURCES  = plugins/stage/augment.c
 stage_augment_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_augment_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_augment_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-distill.la
+stage_distill_la_SOURCES  = plugins/stage/distill.c
+stage_distill_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_distill_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_distill_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-reinforce.la
+stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c
+stage_reinforce_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_reinforce_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-prune.la
+stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h
+stage_prune_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_prune_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_prune_la_LIBADD   = libretort.la -lm

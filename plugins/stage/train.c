@@ -62,28 +62,9 @@ struct job {
 	int64_t                    steps;
 	int64_t                   *index; /* [batch] */
 	const struct rt_sequence **chosen;
-	float                     *hidden, *dhidden, *logp, *coef;
-	int64_t                    rows; /* that these have room for */
+	struct rt_pass             pass;
 	double                     loss; /* a running mean */
 };
-
-static int reserve(struct job *j, int64_t rows, struct rt_error *err)
-{
-	const size_t n = (size_t)rows, width = (size_t)rt_model_shape(j->m)->hidden;
-
-	if (rows <= j->rows)
-		return 0;
-	rt_free(j->hidden);
-	rt_free(j->dhidden);
-	rt_free(j->logp);
-	rt_free(j->coef);
-	j->hidden = rt_alloc_aligned(n * width, sizeof(float));
-	j->dhidden = rt_alloc_aligned(n * width, sizeof(float));
-	j->logp = rt_alloc(n, sizeof(float));
-	j->coef = rt_alloc(n, sizeof(float));
-	j->rows = j->hidden && j->dhidden && j->logp && j->coef ? rows : 0;
-	return j->rows ? 0 : rt_fail_nomem(err, "a batch");
-}
 
 /* Sequences side by side through the model; *ret_sum gets the weighted sum of -log p.  With
  * total > 0 the gradients of that sum / total are added. */
@@ -92,41 +73,32 @@ static int pass(struct job *j, const struct rt_sequence *const *s, int64_t n, do
 {
 	struct rt_gradients *g = total > 0 ? rt_trainer_gradients(j->t) : NULL;
 	struct rt_packed    *p = &j->packed;
+	struct rt_pass      *x = &j->pass;
 	int                  r = rt_pack(p, s, n, err);
 
 	if (r == 0)
-		r = reserve(j, p->batch.rows, err);
+		r = rt_pass_reserve(x, j->m, p->batch.rows, err);
 	if (r == 0)
-		r = rt_model_forward(j->m, &p->batch, g ? j->tape : NULL, j->hidden, err);
+		r = rt_model_forward(j->m, &p->batch, g ? j->tape : NULL, x->hidden, err);
 	if (r < 0)
 		return r;
 	for (int64_t i = 0; g && i < p->batch.rows; i++)
-		j->coef[i] = (float)(-p->weight[i] / total);
-	r = rt_model_logps(j->m, j->hidden, p->batch.rows, p->label, g ? j->coef : NULL, j->logp,
-	                   NULL, g ? j->dhidden : NULL, g, err);
+		x->coef[i] = (float)(-p->weight[i] / total);
+	r = rt_model_logps(j->m, x->hidden, p->batch.rows, p->label, g ? x->coef : NULL, x->logp,
+	                   NULL, g ? x->dhidden : NULL, g, err);
 	*ret_sum = 0;
 	for (int64_t i = 0; i < p->batch.rows; i++)
-		*ret_sum -= (double)p->weight[i] * (double)j->logp[i];
+		*ret_sum -= (double)p->weight[i] * (double)x->logp[i];
 	if (r == 0 && g)
-		r = rt_model_backward(j->m, &p->batch, j->tape, j->dhidden, g, err);
+		r = rt_model_backward(j->m, &p->batch, j->tape, x->dhidden, g, err);
 	return r;
-}
-
-static double weight_of(const struct rt_sequence *const *s, int64_t n)
-{
-	double sum = 0;
-
-	for (int64_t i = 0; i < n; i++)
-		for (int64_t k = 0; k < s[i]->n; k++)
-			sum += (double)s[i]->weight[k];
-	return sum;
 }
 
 /* Mean loss over sequences, in parts of at most `rows` tokens. */
 static int mean_loss(struct job *j, const struct rt_sequence *const *s, int64_t n, bool learn,
                      double *ret, struct rt_error *err)
 {
-	const double total = weight_of(s, n);
+	const double total = rt_pack_weight(s, n);
 	double       sum = 0;
 	int          r = 0;
 
@@ -242,10 +214,7 @@ static void clean(struct job *j)
 	rt_packed_free(&j->packed);
 	rt_free(j->index);
 	rt_free(j->chosen);
-	rt_free(j->hidden);
-	rt_free(j->dhidden);
-	rt_free(j->logp);
-	rt_free(j->coef);
+	rt_pass_free(&j->pass);
 	rt_model_close(j->m);
 }
 

@@ -17,7 +17,9 @@ struct rt_rl_batch {
 	const float *logp;   /* (N, T) log-probability under the policy, now */
 	const float *logp_old; /* (N, T) when it was sampled */
 	const float *logp_ref; /* (N, T) under the reference model; NULL: none */
-	double tokens;     /* of the whole generation batch that this is a part of; 0: this one's */
+	/* Of the whole generation batch that this is a part of; 0: of this one.  Losses and
+	 * gradients of the parts add up to those of the whole. */
+	double tokens, completions;
 	double max_tokens; /* the longest completion that was allowed */
 };
 

@@ -74,6 +74,19 @@ void rt_packed_free(struct rt_packed *p);
 /* How many of the sequences s[0..n) fit in `rows` rows; at least 1. */
 int64_t rt_pack_count(const struct rt_sequence *const *s, int64_t n, int64_t rows);
 
+/* Memory for what a pass over rows needs; zeroed before its first use, grown as needed. */
+struct rt_pass {
+	float  *hidden, *dhidden; /* [rows, hidden] */
+	float  *logp, *coef;      /* [rows] */
+	int64_t rows;             /* that there is room for */
+};
+int  rt_pass_reserve(struct rt_pass *p, const struct rt_model *m, int64_t rows,
+                     struct rt_error *err);
+void rt_pass_free(struct rt_pass *p);
+
+/* Sum of the weights of some sequences. */
+double rt_pack_weight(const struct rt_sequence *const *s, int64_t n);
+
 /* Which sequences step `step` (from 0) trains on: `batch` of them from an endless row of epochs,
  * each in an order of its own (rt_random_permutation() of seed, stream = epoch). */
 struct rt_order {
