@@ -35,11 +35,13 @@ static bool there(const char *folder, const char *name)
 static int add_stop(struct rt_model *m, int64_t id, const char *where, struct rt_error *err)
 {
 	int32_t *stops;
+	/* Without weights (RT_MODEL_TEXT) nothing says how many there are. */
+	const int64_t size = m->m.config.vocabulary ? m->m.config.vocabulary : INT32_MAX;
 
-	if (id < 0 || id >= m->m.config.vocabulary)
+	if (id < 0 || id >= size)
 		return rt_fail(err, RT_E_RANGE,
 		               "%s: the stop token %lld is not among the model's %lld", where,
-		               (long long)id, (long long)m->m.config.vocabulary);
+		               (long long)id, (long long)size);
 	for (int64_t i = 0; i < m->n_stops; i++)
 		if (m->stops[i] == id)
 			return 0;
@@ -78,8 +80,12 @@ static int stops_of_folder(struct rt_model *m, const char *folder, struct rt_err
 
 	if (r == 0)
 		r = add_stops(m, j, "generation_config.json", err);
+	rt_json_free(j);
+	j = rt_json_ref(m->m.config.json);
+	if (r == 0 && !j)
+		r = read_json(folder, "config.json", &j, err);
 	if (r == 0)
-		r = add_stops(m, m->m.config.json, "config.json", err);
+		r = add_stops(m, j, "config.json", err);
 	rt_json_free(j);
 	return r < 0 ? rt_within(err, r, "%s", folder) : 0;
 }
@@ -278,17 +284,26 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
 
 /* ---- chats ---------------------------------------------------------------------------------- */
 
-int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,
-                         struct rt_ids *ids, struct rt_ids *mask, struct rt_error *err)
+int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,
+                         const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
+                         struct rt_ids *mask, struct rt_error *err)
 {
 	struct rt_chat c = *chat;
 
-	if (!m->tokenizer || !m->template)
+	if (!t)
+		t = m->template;
+	if (!m->tokenizer || !t)
 		return rt_fail(err, RT_E_INVAL, "the model comes without %s",
 		               m->tokenizer ? "a chat template" : "a tokenizer");
 	if (!c.bos)
 		c.bos = m->bos;
 	if (!c.eos)
 		c.eos = m->eos;
-	return rt_template_encode(m->template, m->tokenizer, &c, out, ids, mask, err);
+	return rt_template_encode(t, m->tokenizer, &c, out, ids, mask, err);
+}
+
+int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,
+                         struct rt_ids *ids, struct rt_ids *mask, struct rt_error *err)
+{
+	return rt_model_encode_with(m, NULL, chat, out, ids, mask, err);
 }

@@ -24,8 +24,10 @@
 struct rt_model;
 
 enum {
-	RT_MODEL_TRAIN = 1 /* weights are copied to f32 memory of its own, and may be written; the
-	                    * files are let go of */
+	RT_MODEL_TRAIN = 1, /* weights are copied to f32 memory of its own, and may be written; the
+	                     * files are let go of */
+	RT_MODEL_TEXT = 2   /* tokenizer, template and stop tokens alone; weights need not be there.
+	                     * Its shape is zeros, and nothing can be computed with it */
 };
 
 /* A Hugging Face directory or a GGUF file.  Weights are mapped, not copied.  Tokenizer, template
@@ -81,6 +83,11 @@ const int32_t *rt_model_stops(const struct rt_model *m, int64_t *ret_n);
  * bos and eos are filled in.  RT_E_INVAL without template or tokenizer. [any] */
 int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,
                          struct rt_ids *ids, struct rt_ids *mask, struct rt_error *err);
+
+/* The same with another template; NULL: the model's. [any] */
+int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,
+                         const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
+                         struct rt_ids *mask, struct rt_error *err);
 
 /* Its parameters, each once (a tied head is the embedding), in the order of the layers. */
 struct rt_parameter {
