@@ -7,6 +7,7 @@ PLUGIN_INCLUDES = -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$(srcdir)/sdk/in
 include plugins/judge/local.mk
 include plugins/optimizer/local.mk
 include plugins/rejector/local.mk
+include plugins/sampler/local.mk
 include plugins/stage/local.mk
 include plugins/teacher/local.mk
 include plugins/tracker/local.mk
