@@ -15,6 +15,7 @@ include core/plugin/local.mk
 include core/tensor/local.mk
 include core/model/local.mk
 include core/text/local.mk
+include core/engine/local.mk
 include core/train/local.mk
 include core/pipeline/local.mk
 include core/cli/local.mk

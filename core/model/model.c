@@ -99,7 +99,8 @@ int model_forward(const struct model *m, const struct rt_batch *b, const struct 
                   float *hidden, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
-	struct model_tape          own = { 0 }, *tape = run->tape ? run->tape : &own;
+	struct model_tape          own = { 0 };
+	struct model_tape         *tape = run->tape ? run->tape : run->room ? run->room : &own;
 	const bool                 all_x = run->tape != NULL, keep = all_x && !tape->recompute;
 	const struct nn_heads      out = layer_rows(hidden, b->rows, c->hidden);
 	struct reel                reel;

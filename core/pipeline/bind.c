@@ -186,10 +186,14 @@ static struct rt_component *read_component(struct binding *b, const struct rt_pa
 static bool read_input(struct binding *b, const struct rt_param *p, const struct setting *s,
                        const void **field, struct rt_json **id)
 {
+	/* What check() sees: that there is one, and nothing of it. */
+	static const struct rt_artifact unresolved = { .rows = -1 };
+
 	if (s->type != SET_STRING) {
 		wrong_type(b, p, s, "the name of a stage in quotes");
 		return false;
 	}
+	*field = &unresolved;
 	add_ref(b, REF_INPUT, p, s, s->s, field, new_slot(b, id));
 	return true;
 }

@@ -114,9 +114,10 @@ static int multiply(const struct product *p, unsigned flags, struct rt_error *er
 
 	if (p->m == 0 || p->n == 0 || p->k == 0)
 		return 0;
-	if (flags & RT_MATMUL_INT8 && rows && p->m <= INT8_MOST && kernels()->unpack[p->b.dtype])
+	if (flags & RT_MATMUL_INT8 && rows && (p->m <= INT8_MOST || flags & RT_MATMUL_ROWS) &&
+	    kernels()->unpack[p->b.dtype])
 		return gemm_int8(p, err);
-	if (rows && p->m <= FEW)
+	if (rows && (p->m <= FEW || flags & RT_MATMUL_ROWS))
 		return gemm_rows(p, err);
 	if (size > SMALL && blas_takes(p) && blas_preferred()) {
 		blas_gemm(p);

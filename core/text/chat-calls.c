@@ -141,3 +141,36 @@ int rt_chat_calls(const char *reply, size_t n, struct rt_json **ret_calls, struc
 		rt_json_free(calls);
 	return r;
 }
+
+int rt_chat_message(const char *reply, size_t n, struct rt_json **ret, struct rt_error *err)
+{
+	struct rt_text  content = RT_TEXT_INIT;
+	struct rt_json *calls = NULL, *m = rt_json_new_object();
+	int             r = m ? rt_chat_calls(reply, n, &calls, &content, err) : RT_E_NOMEM;
+	const bool      broken = r == RT_E_FORMAT;
+
+	if (broken) {
+		rt_text_clear(&content);
+		rt_text_add_n(&content, reply, n);
+	}
+	if (broken || r == 0) {
+		r = rt_json_set(m, "role", rt_json_new_string("assistant"));
+		if (content.len || rt_json_length(calls) == 0)
+			r |= rt_json_set(m, "content",
+			                 rt_json_new_string_n(content.data, content.len));
+		if (rt_json_length(calls))
+			r |= rt_json_set(m, "tool_calls", rt_json_ref(calls));
+		if (r < 0 && !content.failed && rt_utf8_check(reply, n) < n)
+			r = rt_fail(err, RT_E_FORMAT, "a reply is not UTF-8");
+		else if (r < 0)
+			r = rt_fail_nomem(err, "a message");
+	} else if (r == RT_E_NOMEM)
+		rt_fail_nomem(err, "a message");
+	rt_json_free(calls);
+	rt_text_free(&content);
+	if (r == 0)
+		*ret = m;
+	else
+		rt_json_free(m);
+	return r;
+}

@@ -34,3 +34,9 @@ stage_train_la_SOURCES  = plugins/stage/train.c
 stage_train_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_train_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_train_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-augment.la
+stage_augment_la_SOURCES  = plugins/stage/augment.c
+stage_augment_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_augment_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_augment_la_LIBADD   = libretort.la -lm

@@ -54,4 +54,8 @@ int rt_template_encode(const struct rt_template *t, const struct rt_tokenizer *t
 int rt_chat_calls(const char *reply, size_t n, struct rt_json **ret_calls, struct rt_text *content,
                   struct rt_error *err);
 
+/* A reply as the assistant's message: { role, content?, tool_calls? }.  A call that is begun and is
+ * no JSON leaves the reply as the text it is.  RT_E_FORMAT when it is not UTF-8. [any] */
+int rt_chat_message(const char *reply, size_t n, struct rt_json **ret, struct rt_error *err);
+
 #endif

@@ -7,7 +7,8 @@
  * Life of an instance, always in this order, on the thread that runs the stage:
  *
  *     host zeroes config and state, fills config from the pipeline file
- *     check(config)   [main]    before anything runs: rules that span several parameters
+ *     check(config)   [main]    before anything runs: rules that span several parameters; of
+ *                               inputs it sees whether they are set, and no more
  *     open(state)     [stage]   its components are open already
  *     ops...                    as the kind's header says
  *     close(state)    [stage]   exactly once after open(), even when open() failed

@@ -128,7 +128,10 @@ enum rt_matmul_flags {
 	 * is of a block type and that is faster (few rows).  For inference only. */
 	RT_MATMUL_INT8 = 1,
 	/* RT_E_NUMERIC if a result is infinite or not a number. */
-	RT_MATMUL_CHECK = 2
+	RT_MATMUL_CHECK = 2,
+	/* Each row of c is the same bits for any number of rows beside it: what one sequence
+	 * gets does not depend on the others.  For few rows. */
+	RT_MATMUL_ROWS = 4
 };
 
 struct rt_matmul_options {

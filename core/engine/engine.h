@@ -1,0 +1,59 @@
+/* engine.h - what an engine holds while it generates. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <retort/generate.h>
+
+#include "engine/stream.h"
+#include "model/rt-model.h"
+
+/* A request that is being answered, in its own stretch of the cache. */
+struct slot {
+	const struct rt_request *q; /* NULL: free */
+	int64_t                  index;
+	int64_t                  first;  /* row of the cache where it begins */
+	int64_t                  length; /* tokens whose keys and values are there */
+	int64_t                  most;   /* tokens that it may have */
+	int32_t                 *id;     /* [most], with the stop token behind */
+	float                   *logp;   /* [most] */
+	float                   *prompt_logp, *top_logp;
+	int32_t                 *top_id;
+	int64_t                  n;
+	struct stream            stream;
+	enum rt_finish           finish; /* 0: goes on */
+	int32_t                  stop;
+	float                    stop_logp;
+	double                   begun, first_token;
+};
+
+struct rt_engine {
+	const struct rt_model   *m;
+	struct rt_engine_options o;
+	struct model_cache       cache;
+	struct model_tape        room; /* of forward passes */
+	struct slot             *slots;
+	int64_t                  n_slots, reach; /* reach: rows of the cache for a slot */
+	/* for the rows of a pass */
+	int32_t        *token, *position;
+	struct rt_span *spans;
+	float          *hidden, *logits, *logps; /* [rows, ...]; logps: [vocabulary] */
+	int64_t         rows;                    /* that there is room for */
+	rt_token_fn    *tell;
+	void           *arg;
+};
+
+/* Begin a request: its prompt goes through the model, and its first token is chosen. */
+int  slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
+                struct rt_error *err);
+void slot_clear(struct slot *s);
+
+/* Choose the next token from logits [vocabulary], which are overwritten. */
+int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err);
+
+/* One pass over rows of e->token, e->position, e->spans; hidden is filled. */
+int      engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, unsigned flags,
+                     struct rt_error *err);
+unsigned engine_flags(const struct rt_engine *e);
+double   engine_now(void);
+
+#endif

@@ -1,0 +1,177 @@
+/* slot.c - one request: its prompt, its tokens, its end.  See engine.h */
+#include "engine/engine.h"
+
+#include <retort/memory.h>
+#include <retort/random.h>
+
+#include <math.h>
+#include <string.h>
+
+void slot_clear(struct slot *s)
+{
+	const int64_t first = s->first;
+
+	rt_free(s->id);
+	rt_free(s->logp);
+	rt_free(s->prompt_logp);
+	rt_free(s->top_id);
+	rt_free(s->top_logp);
+	stream_fini(&s->stream);
+	*s = (struct slot){ .first = first };
+}
+
+static int make_room(struct rt_engine *e, struct slot *s, struct rt_error *err)
+{
+	const struct rt_request *q = s->q;
+	const size_t             n = (size_t)s->most, top = (size_t)q->top;
+
+	s->id = rt_alloc(n + 1, sizeof *s->id);
+	s->logp = rt_alloc(n + 1, sizeof *s->logp);
+	if (q->prompt_logps)
+		s->prompt_logp = rt_alloc((size_t)q->n, sizeof *s->prompt_logp);
+	if (top) {
+		s->top_id = rt_alloc(n, top * sizeof *s->top_id);
+		s->top_logp = rt_alloc(n, top * sizeof *s->top_logp);
+	}
+	if (!s->id || !s->logp || (q->prompt_logps && !s->prompt_logp) ||
+	    (top && (!s->top_id || !s->top_logp)))
+		return rt_fail_nomem(err, "an answer");
+	return stream_init(&s->stream, rt_model_tokenizer(e->m), q->stop, s->most + 1, err);
+}
+
+/* Log-probabilities of the prompt's tokens behind `at`, from the hidden rows of a chunk. */
+static int score_chunk(struct rt_engine *e, struct slot *s, int64_t at, int64_t n,
+                       struct rt_error *err)
+{
+	const int64_t scored = at + n < s->q->n ? n : n - 1;
+
+	if (!s->prompt_logp || scored < 1)
+		return 0;
+	return rt_model_logps(e->m, e->hidden, scored, s->q->prompt + at + 1, NULL,
+	                      s->prompt_logp + at + 1, NULL, NULL, NULL, err);
+}
+
+int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
+               struct rt_error *err)
+{
+	const int64_t left = e->reach - q->n, width = rt_model_shape(e->m)->hidden;
+	int64_t       n = 0;
+	int           r;
+
+	s->q = q;
+	s->index = index;
+	s->stop = -1;
+	s->most = q->max_tokens < left ? q->max_tokens : left;
+	s->begun = engine_now();
+	r = make_room(e, s, err);
+	for (int64_t at = 0; r == 0 && at < q->n; at += n) {
+		n = q->n - at < e->o.chunk ? q->n - at : e->o.chunk;
+		memcpy(e->token, q->prompt + at, (size_t)n * sizeof *e->token);
+		for (int64_t i = 0; i < n; i++)
+			e->position[i] = (int32_t)(at + i);
+		e->spans[0] = (struct rt_span){ 0, n, s->first, at + n };
+		r = engine_pass(e, n, 1, engine_flags(e), err);
+		if (r == 0)
+			r = score_chunk(e, s, at, n, err);
+		s->length = at + n;
+	}
+	if (r < 0)
+		return r;
+	if (s->most == 0) {
+		s->finish = RT_FINISH_LENGTH;
+		return 0;
+	}
+	r = model_logits(&e->m->m, e->hidden + (n - 1) * width, 1, engine_flags(e) | RT_MATMUL_ROWS,
+	                 e->logits, err);
+	return r < 0 ? r : slot_choose(e, s, e->logits, err);
+}
+
+/* The k largest of logps, best first, by insertion: k is small, and few numbers get in. */
+static void best(const float *logps, int64_t V, int64_t k, int32_t *id, float *logp)
+{
+	int64_t n = 0;
+
+	for (int64_t i = 0; i < V; i++) {
+		int64_t at = n;
+
+		if (n == k && logps[i] <= logp[k - 1])
+			continue;
+		if (n < k)
+			n++;
+		else
+			at = k - 1;
+		for (; at > 0 && logps[i] > logp[at - 1]; at--) {
+			logp[at] = logp[at - 1];
+			id[at] = id[at - 1];
+		}
+		logp[at] = logps[i];
+		id[at] = (int32_t)i;
+	}
+	for (; n < k; n++) {
+		id[n] = -1;
+		logp[n] = -INFINITY;
+	}
+}
+
+static bool is_stop(const struct rt_engine *e, const struct slot *s, int32_t id)
+{
+	int64_t        n;
+	const int32_t *stops = rt_model_stops(e->m, &n);
+
+	for (int64_t i = 0; !s->q->ignore_stops && i < n; i++)
+		if (stops[i] == id)
+			return true;
+	return false;
+}
+
+static int draw(const struct slot *s, float *logits, int64_t V, int32_t *ret, struct rt_error *err)
+{
+	const struct rt_request *q = s->q;
+	const double             chance = rt_random_uniform(q->seed, q->stream, (uint64_t)s->n);
+
+	if (!q->sampler)
+		return rt_sample(&q->sampling, logits, V, chance, ret, err);
+	return q->sampler->sample(q->sampler_state, logits, V, s->id, s->n, chance, ret, err);
+}
+
+/* Text that is ready goes out. */
+static int tell(struct rt_engine *e, struct slot *s, int32_t id, struct rt_error *err)
+{
+	size_t      n;
+	const char *text = stream_take(&s->stream, s->finish != 0, &n);
+
+	return e->tell ? e->tell(e->arg, s->index, id, text, n, err) : 0;
+}
+
+int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err)
+{
+	const int64_t V = rt_model_shape(e->m)->vocabulary, top = s->q->top;
+	int32_t       id = 0;
+	int           r = nn_log_softmax(logits, 1, V, e->logps, true, err);
+
+	if (r == 0)
+		r = draw(s, logits, V, &id, err);
+	if (r < 0)
+		return rt_within(err, r, "request %lld, token %lld", (long long)s->index,
+		                 (long long)s->n);
+	if (s->n == 0)
+		s->first_token = engine_now() - s->begun;
+	if (is_stop(e, s, id)) {
+		s->finish = RT_FINISH_STOP;
+		s->stop = id;
+		s->stop_logp = e->logps[id];
+		return 0;
+	}
+	if (top)
+		best(e->logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
+	s->logp[s->n] = e->logps[id];
+	s->id[s->n++] = id;
+	r = stream_put(&s->stream, id, err);
+	if (r < 0)
+		return r;
+	if (s->stream.cut != SIZE_MAX)
+		s->finish = RT_FINISH_STRING;
+	else if (s->n == s->most)
+		s->finish = RT_FINISH_LENGTH;
+	return tell(e, s, id, err);
+}
