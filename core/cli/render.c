@@ -85,11 +85,11 @@ const struct command command_render = {
 	.arguments = "MODEL",
 	.summary = "Render conversations: the text, its ids, and what the assistant wrote.",
 	.help = "Reads rows from standard input as JSON Lines: messages, and where wanted tools "
-	        "and\n"
+		"and\n"
 		"template_kwargs (more variables for the template).  Prints for each row its "
-	        "text,\n"
+		"text,\n"
 		"ids, and mask: 1 for tokens that the assistant wrote, which are those that "
-	        "training\n"
+		"training\n"
 		"counts.\n\n"
 		"    retort render MODEL <chats.jsonl\n",
 	.run = run,

@@ -308,11 +308,11 @@ const struct command command_score = {
 	.arguments = "MODEL",
 	.summary = "Log-probabilities of given tokens, under a model.",
 	.help = "Reads rows from standard input as JSON Lines, with ids, text or messages.  Prints "
-	        "for\n"
+		"for\n"
 		"each its ids, logp (natural logarithms; null for the first, which follows "
-	        "nothing),\n"
+		"nothing),\n"
 		"n, sum and perplexity; for messages also mask, and the same figures over what "
-	        "the\n"
+		"the\n"
 		"assistant wrote; with --top K a list of [id, logp] for each place, best first.\n\n"
 		"    echo '{\"text\":\"play some jazz\"}' | retort score MODEL --top 3\n",
 	.run = run,

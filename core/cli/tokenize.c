@@ -121,13 +121,13 @@ const struct command command_tokenize = {
 	.arguments = "MODEL",
 	.summary = "Turn text into token ids, or back.",
 	.help = "MODEL is a folder with a tokenizer, or a GGUF file.  Reads standard input, a text "
-	        "a\n"
+		"a\n"
 		"line, and prints the ids of each as a JSON list; --decode reads such lists.\n"
 		"Text that spells a special token is plain text, unless --special says that it is\n"
 		"that token; --special also adds the tokens that the tokenizer puts around a "
-	        "text,\n"
+		"text,\n"
 		"and with --decode shows special tokens, which are left out otherwise.\n\n"
 		"    echo 'play some jazz' | retort tokenize MODEL | retort tokenize MODEL "
-	        "--decode\n",
+		"--decode\n",
 	.run = run,
 };

@@ -130,6 +130,7 @@ void rt_model_close(struct rt_model *m)
 	rt_free(m->index);
 	rt_free(m->bos);
 	rt_free(m->eos);
+	rt_free(m->pad);
 	rt_free(m->stops);
 	rt_free(m);
 }
@@ -149,11 +150,10 @@ static int finish(struct rt_model *m, int r, struct rt_model **ret, struct rt_er
 /* What a text folder or GGUF file holds, for a model of other weights. */
 static int adopt_text(struct rt_model *m, const char *text, struct rt_error *err)
 {
-	const size_t n = strlen(text);
-	struct gguf  g;
-	int          r;
+	struct gguf g;
+	int         r;
 
-	if (n <= 5 || strcmp(text + n - 5, ".gguf") != 0)
+	if (!model_is_gguf(text))
 		return model_text_folder(m, text, err);
 	r = gguf_open(&g, text, err);
 	if (r == 0) {

@@ -114,7 +114,8 @@ static int tokenizer_of_folder(struct rt_model *m, const char *folder, struct rt
 	if (r == 0)
 		r = read_json(folder, "tokenizer_config.json", &config, err);
 	if (r == 0 && (spelled(rt_json_get(config, "bos_token"), &m->bos) < 0 ||
-	               spelled(rt_json_get(config, "eos_token"), &m->eos) < 0))
+	               spelled(rt_json_get(config, "eos_token"), &m->eos) < 0 ||
+	               spelled(rt_json_get(config, "pad_token"), &m->pad) < 0))
 		r = rt_fail_nomem(err, "a tokenizer");
 	if (r == 0 &&
 	    (there(folder, "chat_template.jinja") || rt_json_get(config, "chat_template")))
@@ -257,7 +258,9 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
                     struct rt_error *err)
 {
 	static const char *const stops[] = { "tokenizer.ggml.eos_token_id",
-		                             "tokenizer.ggml.eot_token_id" };
+		                             "tokenizer.ggml.eot_token_id",
+		                             "tokenizer.ggml.eom_token_id" };
+	const int64_t            pad = gguf_int(g, "tokenizer.ggml.padding_token_id", -1);
 	const struct gguf_text   text = gguf_string(g, "tokenizer.chat_template");
 	struct arrays            s = { .room = RT_ARENA_INIT };
 	int                      r = 0;
@@ -268,7 +271,8 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
 		r = rt_fail_nomem(err, "a tokenizer");
 	if (r == 0)
 		r = rt_tokenizer_from_arrays(&m->tokenizer, &s.a, err);
-	if (r == 0 && (spell_id(m, s.a.bos, &m->bos) < 0 || spell_id(m, s.a.eos, &m->eos) < 0))
+	if (r == 0 && (spell_id(m, s.a.bos, &m->bos) < 0 || spell_id(m, s.a.eos, &m->eos) < 0 ||
+	               spell_id(m, pad, &m->pad) < 0))
 		r = rt_fail_nomem(err, "a tokenizer");
 	if (r == 0 && text.data)
 		r = rt_template_parse(&m->template, text.data, text.n, path, err);
@@ -280,6 +284,23 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
 	}
 	rt_arena_free(&s.room);
 	return r;
+}
+
+int model_tokenizer_json(const struct gguf *g, struct rt_json **ret, struct rt_error *err)
+{
+	struct arrays s = { .room = RT_ARENA_INIT };
+	int           r = take_arrays(&s, g) < 0 ? rt_fail_nomem(err, "a tokenizer")
+	                                         : rt_tokenizer_arrays_json(ret, &s.a, err);
+
+	rt_arena_free(&s.room);
+	return r;
+}
+
+bool model_is_gguf(const char *path)
+{
+	const size_t n = strlen(path);
+
+	return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
 /* ---- chats ---------------------------------------------------------------------------------- */

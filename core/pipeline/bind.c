@@ -5,6 +5,7 @@
 #include "plugin/registry.h"
 
 #include <retort/file.h>
+#include <retort/stage.h>
 
 #include <stdio.h>
 #include <string.h>

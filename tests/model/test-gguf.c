@@ -228,7 +228,7 @@ START_TEST(a_model_written_in_f32_computes_the_same)
 		ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL),
 		                 0);
 		ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
-		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
+		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, 0, NULL), 0);
 		want = logits_at(golden_path(folders[_i]));
 		gguf = logits_at(temp_path("m.gguf"));
 		folder = logits_at(temp_path("m"));

@@ -7,7 +7,7 @@ tests_plugins_test_judges_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_judges_LDADD    = $(TEST_LIBS)
 
 tests_plugins_test_samplers_SOURCES  = tests/plugins/test-samplers.c tests/runner.h \
-	plugins/sampler/greedy.c plugins/sampler/nucleus.c plugins/sampler/logits.h
+	plugins/sampler/greedy.c plugins/sampler/nucleus.c
 tests_plugins_test_samplers_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_samplers_LDADD    = $(TEST_LIBS) -lm
 endif
