@@ -339,18 +339,18 @@ static char tiny[4096];
 /* Open, one step of training, close. */
 static int live(struct rt_error *err)
 {
-	const int32_t            id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
-	const struct rt_span     span = { 0, 5, 0, 5 };
+	const int32_t         id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
+	const struct rt_span  span = { 0, 5, 0, 5 };
 	const struct rt_batch b = { id, position, 5, &span, 1 };
-	struct model_tape        tape = { 0 };
-	struct model_run         run = { .tape = &tape };
-	struct weights           g = { 0 };
-	struct model             m;
-	struct nn_head           head;
-	float                    hidden[5 * 64], dhidden[5 * 64];
-	struct nn_heads          h = { hidden, 5, 1, 64, 64 };
-	double                   loss;
-	int                      r = model_open(&m, tiny, err);
+	struct model_tape     tape = { 0 };
+	struct model_run      run = { .tape = &tape };
+	struct weights        g = { 0 };
+	struct model          m;
+	struct nn_head        head;
+	float                 hidden[5 * 64], dhidden[5 * 64];
+	struct nn_heads       h = { hidden, 5, 1, 64, 64 };
+	double                loss;
+	int                   r = model_open(&m, tiny, err);
 
 	if (r != 0)
 		return r;

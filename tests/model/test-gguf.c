@@ -137,7 +137,7 @@ static void logits_of(const struct model *m, const int32_t *id, int64_t n, float
 	const struct model_run run = { 0 };
 	int32_t                position[64];
 	float                 *hidden = malloc((size_t)(n * m->config.hidden) * sizeof *hidden);
-	struct rt_batch     b = { id, position, n, &span, 1 };
+	struct rt_batch        b = { id, position, n, &span, 1 };
 
 	for (int i = 0; i < 64; i++)
 		position[i] = i;

@@ -162,8 +162,8 @@ static void compare_hidden(void *arg, int64_t layer, int part, struct nn_heads x
 
 static void check_forward(struct subject *s)
 {
-	const struct rt_batch b = batch_of(s);
-	const struct model_run   run = { .watch = compare_hidden, .watch_arg = s };
+	const struct rt_batch  b = batch_of(s);
+	const struct model_run run = { .watch = compare_hidden, .watch_arg = s };
 	float *logits = calloc((size_t)(s->rows * s->m.config.vocabulary), sizeof *logits);
 
 	ck_assert_int_eq(model_forward(&s->m, &b, &run, s->hidden, NULL), 0);
@@ -193,9 +193,9 @@ END_TEST
 /* Loss and gradients, added to *g. */
 static double step(struct subject *s, struct model_tape *tape, const struct weights *g)
 {
-	const struct rt_batch b = batch_of(s);
-	const struct model_run   run = { .tape = tape };
-	const struct nn_head     head = model_head(&s->m);
+	const struct rt_batch  b = batch_of(s);
+	const struct model_run run = { .tape = tape };
+	const struct nn_head   head = model_head(&s->m);
 	const struct nn_heads h = { s->hidden, s->rows, 1, s->m.config.hidden, s->m.config.hidden };
 	double                loss;
 
@@ -409,7 +409,7 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 		position[i] = (int32_t)i;
 	}
 	for (int64_t at = 0, count; at < n - 1; at += count) {
-		struct rt_span     span;
+		struct rt_span  span;
 		struct rt_batch b;
 
 		count = at + 5 <= n_prompt ? 5 : at < n_prompt ? n_prompt - at : 1;

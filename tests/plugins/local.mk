@@ -10,4 +10,19 @@ tests_plugins_test_samplers_SOURCES  = tests/plugins/test-samplers.c tests/runne
 	plugins/sampler/greedy.c plugins/sampler/nucleus.c
 tests_plugins_test_samplers_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_samplers_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-distill
+tests_plugins_test_distill_SOURCES  = tests/plugins/test-distill.c tests/golden.h tests/runner.h \
+	plugins/distill/ckd.c plugins/distill/kl.c plugins/distill/rows.c \
+	plugins/distill/rows.h
+tests_plugins_test_distill_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_distill_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-rl
+tests_plugins_test_rl_SOURCES  = tests/plugins/test-rl.c tests/golden.h tests/runner.h \
+	plugins/rl/dpo.c plugins/rl/grpo.c
+tests_plugins_test_rl_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_rl_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 endif
+EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
+	tests/golden/losses/grpo.json

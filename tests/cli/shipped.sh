@@ -1,0 +1,31 @@
+#!/bin/sh
+# shipped.sh - the shipped losses keep the contract of their kind, in each of their forms.
+. "${srcdir:-.}/tests/cli/lib.sh"
+
+# What is not passed, and the count without its number.
+complaints() {
+	plugin=$1
+	shift
+	"$retort" test-plugin "$@" "$builddir/.libs/$plugin.so" 2>&1 | grep -v '^ok ' | sed 's/[0-9]* passed/N passed/'
+}
+
+keeps() { # plugin, --set options
+	check "$* keeps its contract" 0 "$1: N passed, 0 failed, 0 skipped" complaints "$@"
+}
+
+keeps distill-ckd --set k=3 --set m=5
+for divergence in forward reverse jensen skew-forward skew-reverse; do
+	keeps distill-kl --set divergence=$divergence --set temperature=2
+done
+for loss in sigmoid hinge ipo; do
+	keeps rl-dpo --set loss=$loss
+done
+for loss in cdpo robust; do
+	keeps rl-dpo --set loss=$loss --set smoothing=0.1
+done
+for loss in grpo bnpo dr_grpo dapo; do
+	keeps rl-grpo --set loss=$loss --set beta=0.04
+done
+keeps rl-grpo --set level=sequence --set kl=k2 --set beta=0.04
+
+done_testing
