@@ -23,13 +23,19 @@ static bool ends_in(const char *s, const char *end)
 	return n > k && strcmp(s + n - k, end) == 0;
 }
 
-/* Is there something that could be a model?  A GGUF file is known by its first bytes. */
-static bool is_model(const char *path, unsigned flags)
+/* 1 where there is something that could be a model.  A GGUF file is known by its first bytes. */
+static int is_model(const char *path, unsigned flags, struct rt_error *err)
 {
 	char  first[4] = "";
 	char *config = rt_path_join(path, "config.json");
 	bool  is = config && rt_exists(config);
 	FILE *f = is ? NULL : fopen(path, "rb");
+
+	if (!config) {
+		if (f)
+			fclose(f);
+		return rt_fail_nomem(err, "a path");
+	}
 
 	rt_free(config);
 	if (f) {
@@ -43,9 +49,14 @@ static bool is_model(const char *path, unsigned flags)
 
 int lines_model(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
 {
+	int is;
+
 	if (!rt_exists(path))
 		return rt_fail(err, RT_E_NOENT, "there is no %s", path);
-	if (!is_model(path, flags))
+	is = is_model(path, flags, err);
+	if (is < 0)
+		return is;
+	if (!is)
 		return rt_fail(err, RT_E_FORMAT,
 		               "%s is no model: a model is a folder with config.json and weights, "
 		               "or a GGUF file",

@@ -21,12 +21,17 @@ static int read_json(const char *folder, const char *name, struct rt_json **ret,
 	return r;
 }
 
-static bool there(const char *folder, const char *name)
+/* Is one of the names there?  1, 0 or an error. */
+static int there(const char *folder, const char *const *names, struct rt_error *err)
 {
-	char *path = rt_path_join(folder, name);
-	bool  is = path && rt_exists(path);
+	int is = 0;
 
-	rt_free(path);
+	for (; is == 0 && *names; names++) {
+		char *path = rt_path_join(folder, *names);
+
+		is = path ? rt_exists(path) : rt_fail_nomem(err, "a path");
+		rt_free(path);
+	}
 	return is;
 }
 
@@ -104,12 +109,14 @@ static int spelled(const struct rt_json *j, char **ret)
 
 static int tokenizer_of_folder(struct rt_model *m, const char *folder, struct rt_error *err)
 {
-	struct rt_json *config = NULL;
-	int             r;
+	static const char *const vocabularies[] = { "tokenizer.json", "vocab.json", "encoder.json",
+		                                    NULL };
+	static const char *const templates[] = { "chat_template.jinja", NULL };
+	struct rt_json          *config = NULL;
+	int                      r = there(folder, vocabularies, err);
 
-	if (!there(folder, "tokenizer.json") && !there(folder, "vocab.json") &&
-	    !there(folder, "encoder.json"))
-		return 0;
+	if (r <= 0)
+		return r;
 	r = rt_tokenizer_open(&m->tokenizer, folder, err);
 	if (r == 0)
 		r = read_json(folder, "tokenizer_config.json", &config, err);
@@ -117,8 +124,9 @@ static int tokenizer_of_folder(struct rt_model *m, const char *folder, struct rt
 	               spelled(rt_json_get(config, "eos_token"), &m->eos) < 0 ||
 	               spelled(rt_json_get(config, "pad_token"), &m->pad) < 0))
 		r = rt_fail_nomem(err, "a tokenizer");
-	if (r == 0 &&
-	    (there(folder, "chat_template.jinja") || rt_json_get(config, "chat_template")))
+	if (r == 0)
+		r = rt_json_get(config, "chat_template") ? 1 : there(folder, templates, err);
+	if (r == 1)
 		r = rt_template_open(&m->template, folder, err);
 	rt_json_free(config);
 	return r;
