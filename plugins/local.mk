@@ -9,6 +9,7 @@ include plugins/judge/local.mk
 include plugins/optimizer/local.mk
 include plugins/rejector/local.mk
 include plugins/rl/local.mk
+include plugins/sampler/local.mk
 include plugins/stage/local.mk
 include plugins/teacher/local.mk
 include plugins/tracker/local.mk

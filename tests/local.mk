@@ -6,6 +6,7 @@ include tests/base/local.mk
 include tests/cli/local.mk
 include tests/data/local.mk
 include tests/e2e/local.mk
+include tests/engine/local.mk
 include tests/fixtures/local.mk
 include tests/fuzz/local.mk
 include tests/plugin/local.mk
@@ -13,6 +14,7 @@ include tests/plugins/local.mk
 include tests/tensor/local.mk
 include tests/text/local.mk
 include tests/model/local.mk
+include tests/train/local.mk
 
 TESTS += $(check_PROGRAMS)
 

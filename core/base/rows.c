@@ -17,6 +17,7 @@ enum { CHUNK = 256 * 1024 };
 struct rt_rows {
 	char          *path;
 	int            fd;
+	bool           lent; /* fd is the caller's */
 	int64_t        limit, size, line;
 	int64_t        taken;      /* bytes of the file that are in lines or behind them */
 	size_t         at, filled; /* chunk[at, filled) is still to be looked at */
@@ -26,34 +27,50 @@ struct rt_rows {
 	char           chunk[CHUNK];
 };
 
-int rt_rows_open(struct rt_rows **ret, const char *path, int64_t limit, struct rt_error *err)
+/* Takes over fd unless it is lent; a negative one is an error that err holds already. */
+static int open_fd(struct rt_rows **ret, int fd, bool lent, int64_t size, const char *name,
+                   int64_t limit, struct rt_error *err)
 {
-	struct rt_rows *r = rt_alloc(1, sizeof *r);
-	int             code = 0;
+	struct rt_rows *r = fd < 0 ? NULL : rt_alloc(1, sizeof *r);
 
-	if (!r)
-		return rt_fail_nomem(err, "reading rows");
+	if (!r) {
+		if (fd >= 0 && !lent)
+			close(fd);
+		return fd < 0 ? fd : rt_fail_nomem(err, "reading rows");
+	}
 	r->text = (struct rt_text)RT_TEXT_INIT;
 	r->limit = limit > 0 ? limit : RT_ROW_LIMIT;
-	r->path = rt_strdup(path);
-	r->fd = disk_open_regular(path, &r->size, err);
-	if (r->fd < 0)
-		code = r->fd;
-	else if (!r->path)
-		code = rt_fail_nomem(err, "reading rows");
-	if (code < 0) {
+	r->fd = fd;
+	r->lent = lent;
+	r->size = size;
+	r->path = rt_strdup(name);
+	if (!r->path) {
 		rt_rows_close(r);
-		return code;
+		return rt_fail_nomem(err, "reading rows");
 	}
 	*ret = r;
 	return 0;
+}
+
+int rt_rows_open(struct rt_rows **ret, const char *path, int64_t limit, struct rt_error *err)
+{
+	int64_t   size = 0;
+	const int fd = disk_open_regular(path, &size, err);
+
+	return open_fd(ret, fd, false, size, path, limit, err);
+}
+
+int rt_rows_from(struct rt_rows **ret, int fd, const char *name, int64_t limit,
+                 struct rt_error *err)
+{
+	return open_fd(ret, fd, true, -1, name, limit, err);
 }
 
 void rt_rows_close(struct rt_rows *r)
 {
 	if (!r)
 		return;
-	if (r->fd >= 0)
+	if (!r->lent)
 		close(r->fd);
 	rt_text_free(&r->text);
 	rt_free(r->path);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum option_type { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_LIST };
+enum option_type { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_REAL, OPT_LIST };
 
 /* Every value of a repeated option, in order. */
 struct option_list {
@@ -21,8 +21,8 @@ struct option {
 	const char      *value;  /* what help calls its value, NULL for a flag */
 	const char      *help;   /* one line */
 	enum option_type type;
-	void            *into;     /* bool, const char *, int64_t, struct option_list */
-	int64_t          min, max; /* OPT_INT */
+	void            *into;     /* bool, const char *, int64_t, double, struct option_list */
+	int64_t          min, max; /* OPT_INT, OPT_REAL */
 };
 
 #define OPTION_END                                                                                 \
@@ -49,6 +49,8 @@ int options_read(const struct command *c, const struct option *options, int *arg
 /* The commands, each in a file of its own. */
 extern const struct command command_check, command_plan, command_run, command_runs;
 extern const struct command command_plugins, command_new_plugin, command_test_plugin;
+extern const struct command command_tokenize, command_render, command_score, command_convert;
+extern const struct command command_show, command_generate;
 
 /* Options of the program itself that commands look at. */
 extern const char *program_plugin_path; /* --plugin-path, or NULL */

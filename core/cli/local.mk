@@ -1,16 +1,23 @@
 core_libcore_la_SOURCES += \
 	core/cli/check.c \
 	core/cli/command.h \
+	core/cli/convert.c \
 	core/cli/describe.c core/cli/describe.h \
 	core/cli/display.c core/cli/display.h \
+	core/cli/generate.c \
+	core/cli/lines.c core/cli/lines.h \
 	core/cli/new-plugin.c \
 	core/cli/options.c \
 	core/cli/plan.c \
 	core/cli/plugins.c \
 	core/cli/program.c core/cli/program.h \
+	core/cli/render.c \
 	core/cli/run.c \
 	core/cli/runs.c \
-	core/cli/test-plugin.c
+	core/cli/score.c \
+	core/cli/show.c core/cli/show.h core/cli/show-data.c \
+	core/cli/test-plugin.c \
+	core/cli/tokenize.c
 
 dist_man_MANS += core/cli/man/retort.1 core/cli/man/retort-pipeline.5 core/cli/man/retort-plugin.7
 

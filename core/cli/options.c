@@ -42,6 +42,7 @@ static int store(const struct command *c, const struct option *o, const char *va
 {
 	struct option_list *list = o->into;
 	long long           n;
+	double              x;
 	char               *end;
 
 	switch (o->type) {
@@ -52,6 +53,14 @@ static int store(const struct command *c, const struct option *o, const char *va
 			return rt_fail(err, RT_E_USAGE, "%s: --%s may be given %lld times", c->name,
 			               o->name, (long long)list->n);
 		list->at[list->n++] = value;
+		return 0;
+	case OPT_REAL:
+		x = strtod(value, &end);
+		if (*end || end == value || !(x >= (double)o->min && x <= (double)o->max))
+			return rt_fail(err, RT_E_USAGE,
+			               "%s: --%s %s: must be a number from %lld to %lld", c->name,
+			               o->name, value, (long long)o->min, (long long)o->max);
+		*(double *)o->into = x;
 		return 0;
 	default:
 		errno = 0;

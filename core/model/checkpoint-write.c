@@ -8,6 +8,8 @@
 
 enum { CHUNK = 1 << 20 }; /* floats that are converted at once */
 
+static const int64_t DEFAULT_SHARD = 5000000000;
+
 /* Rows of a parameter in the order in which they are stored. */
 struct order {
 	bool    turned; /* halves interleaved, as llama's q and k are in GGUF */
@@ -66,16 +68,11 @@ static int convert(const struct rt_tensor *t, const struct order *o, enum rt_dty
 
 /* ---- a folder ----------------------------------------------------------------------------- */
 
-struct buffer {
-	char *at;
-};
+enum { SHARD_NAME = 64 };
 
-static void to_buffer(void *arg, const void *bytes, size_t n)
+static void to_file(void *arg, const void *bytes, size_t n)
 {
-	struct buffer *b = arg;
-
-	memcpy(b->at, bytes, n);
-	b->at += n;
+	rt_file_put(arg, bytes, n);
 }
 
 static const char *dtype_name(enum rt_dtype dtype)
@@ -103,67 +100,150 @@ static int write_config(const struct model *m, const char *folder, enum rt_dtype
 	return r;
 }
 
-/* Names and converted tensors, in memory of the arena. */
-static int gather(const struct model *m, enum rt_dtype dtype, struct rt_arena *room,
-                  struct rt_named_tensor *out, int64_t *ret_n, struct rt_error *err)
-{
-	const struct order straight = { false, 1 };
-	int64_t            n = 0;
-	int                r = 0;
+/* The tensors that are written, in their order, and the shard of each. */
+struct plan {
+	struct rt_named_tensor *tensors; /* shapes; no data */
+	int64_t                *index;   /* in the model's weights */
+	int64_t                *shard;
+	int64_t                 n, shards, bytes;
+	struct rt_arena         room;
+};
 
-	for (int64_t i = 0; r == 0 && i < m->weights.n; i++) {
+static int make_plan(const struct model *m, enum rt_dtype dtype, int64_t most, struct plan *p,
+                     struct rt_error *err)
+{
+	const size_t n = (size_t)m->weights.n;
+	int64_t      filled = 0;
+
+	p->tensors = rt_arena_alloc(&p->room, n, sizeof *p->tensors);
+	p->index = rt_arena_alloc(&p->room, n, sizeof *p->index);
+	p->shard = rt_arena_alloc(&p->room, n, sizeof *p->shard);
+	if (!p->tensors || !p->index || !p->shard)
+		return rt_fail_nomem(err, "a checkpoint");
+	for (int64_t i = 0; i < m->weights.n; i++) {
 		const struct rt_tensor *t = &m->weights.t[i];
 		char                   *name;
-		struct buffer           b;
+		int64_t                 bytes;
 
 		if (!t->data || (i == W_HEAD && m->config.tied))
 			continue;
-		name = rt_arena_alloc(room, WEIGHTS_NAME, 1);
-		b.at = rt_arena_alloc(room, (size_t)rt_numel(t),
-		                      (size_t)rt_dtype_info(dtype)->bytes);
-		if (!name || !b.at)
+		name = rt_arena_alloc(&p->room, WEIGHTS_NAME, 1);
+		if (!name)
 			return rt_fail_nomem(err, "a checkpoint");
 		weights_name(i, NAME_HF, name);
-		out[n].name = name;
-		out[n++].tensor = rt_tensor(b.at, dtype, t->ndim, t->dim);
-		r = convert(t, &straight, dtype, to_buffer, &b, err);
-		if (r != 0)
-			r = rt_within(err, r, "tensor %s", name);
+		p->tensors[p->n] =
+			(struct rt_named_tensor){ name, rt_tensor(NULL, dtype, t->ndim, t->dim) };
+		bytes = rt_bytes(&p->tensors[p->n].tensor);
+		if (p->shards == 0 || filled + bytes > most) {
+			p->shards++;
+			filled = 0;
+		}
+		filled += bytes;
+		p->bytes += bytes;
+		p->index[p->n] = i;
+		p->shard[p->n++] = p->shards - 1;
 	}
-	*ret_n = n;
+	return 0;
+}
+
+static void shard_name(const struct plan *p, int64_t shard, char name[SHARD_NAME])
+{
+	if (p->shards == 1)
+		snprintf(name, SHARD_NAME, "model.safetensors");
+	else
+		snprintf(name, SHARD_NAME, "model-%05lld-of-%05lld.safetensors",
+		         (long long)shard + 1, (long long)p->shards);
+}
+
+static int write_shard(const struct model *m, const struct plan *p, int64_t shard,
+                       const char *folder, const struct rt_json *metadata, struct rt_error *err)
+{
+	const struct order straight = { false, 1 };
+	char               name[SHARD_NAME], *path;
+	struct rt_file    *f = NULL;
+	int64_t            first = 0, last;
+	int                r;
+
+	while (p->shard[first] < shard)
+		first++;
+	for (last = first; last < p->n && p->shard[last] == shard;)
+		last++;
+	shard_name(p, shard, name);
+	path = rt_path_join(folder, name);
+	r = path ? safetensors_begin(&f, path, p->tensors + first, last - first, metadata, err)
+	         : rt_fail_nomem(err, "a path");
+	for (int64_t i = first; r == 0 && i < last; i++) {
+		r = convert(&m->weights.t[p->index[i]], &straight,
+		            (enum rt_dtype)p->tensors[i].tensor.dtype, to_file, f, err);
+		if (r != 0)
+			r = rt_within(err, r, "tensor %s", p->tensors[i].name);
+	}
+	if (r == 0)
+		r = rt_file_commit(f, err);
+	else
+		rt_file_discard(f);
+	rt_free(path);
+	return r;
+}
+
+/* Which shard holds what; one that was there from before would lead readers astray. */
+static int write_index(const struct plan *p, const char *folder, struct rt_error *err)
+{
+	char           *path = rt_path_join(folder, "model.safetensors.index.json");
+	struct rt_json *o = rt_json_new_object(), *meta = rt_json_new_object();
+	struct rt_json *map = rt_json_new_object();
+	int             r = path && o && meta && map ? 0 : RT_E_NOMEM;
+
+	for (int64_t i = 0; r == 0 && i < p->n; i++) {
+		char name[SHARD_NAME];
+
+		shard_name(p, p->shard[i], name);
+		r = rt_json_set(map, p->tensors[i].name, rt_json_new_string(name));
+	}
+	if (r == 0) {
+		r |= rt_json_set(meta, "total_size", rt_json_new_int(p->bytes));
+		r |= rt_json_set(o, "metadata", rt_json_ref(meta));
+		r |= rt_json_set(o, "weight_map", rt_json_ref(map));
+	}
+	if (r < 0)
+		r = rt_fail_nomem(err, "an index");
+	else if (p->shards > 1)
+		r = rt_json_write(o, RT_JSON_INDENT, path, err);
+	else
+		r = rt_remove_all(path, err);
+	rt_json_free(map);
+	rt_json_free(meta);
+	rt_json_free(o);
+	rt_free(path);
 	return r;
 }
 
 int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
-                            struct rt_error *err)
+                            int64_t shard, struct rt_error *err)
 {
-	struct rt_arena         room = RT_ARENA_INIT;
-	struct rt_named_tensor *tensors = rt_alloc((size_t)m->weights.n, sizeof *tensors);
-	struct rt_json         *metadata = rt_json_new_object();
-	char                   *file = rt_path_join(path, "model.safetensors");
-	int64_t                 n = 0;
-	int                     r;
+	struct plan     p = { .room = RT_ARENA_INIT };
+	struct rt_json *metadata = rt_json_new_object();
+	int             r;
 
 	if (!dtype_name(dtype))
-		r = rt_fail(err, RT_E_UNSUP, "a folder holds f32, f16 or bf16 weights");
+		r = rt_fail(err, RT_E_UNSUP, "a folder holds f32, f16 or bf16 weights, not %s",
+		            rt_dtype_info(dtype)->name);
 	else if (m->config.rope.divisor)
 		r = rt_fail(err, RT_E_UNSUP,
 		            "the rotary frequencies of this GGUF file have no "
 		            "spelling in a config.json");
-	else if (!tensors || !metadata || !file)
+	else if (!metadata || rt_json_set(metadata, "format", rt_json_new_string("pt")) != 0)
 		r = rt_fail_nomem(err, "a checkpoint");
 	else
-		r = gather(m, dtype, &room, tensors, &n, err);
-	if (r == 0 && rt_json_set(metadata, "format", rt_json_new_string("pt")) != 0)
-		r = rt_fail_nomem(err, "a checkpoint");
+		r = make_plan(m, dtype, shard ? shard : DEFAULT_SHARD, &p, err);
+	for (int64_t i = 0; r == 0 && i < p.shards; i++)
+		r = write_shard(m, &p, i, path, metadata, err);
 	if (r == 0)
-		r = safetensors_write(file, tensors, n, metadata, err);
+		r = write_index(&p, path, err);
 	if (r == 0)
 		r = write_config(m, path, dtype, err);
-	rt_arena_free(&room);
-	rt_free(tensors);
 	rt_json_free(metadata);
-	rt_free(file);
+	rt_arena_free(&p.room);
 	return r;
 }
 
@@ -205,7 +285,7 @@ static int put_scaling(const struct model *m, struct gguf_writer *w, struct rt_e
 	return 0;
 }
 
-static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct gguf *extra,
+static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct gguf_writer *extra,
                         struct gguf_writer *w, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
@@ -240,25 +320,33 @@ static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct
 		gguf_put_int(w, key_of(m, rows[i].tail, key), GGUF_U32, rows[i].value);
 	gguf_put_real(w, key_of(m, "attention.layer_norm_rms_epsilon", key), c->norm_eps);
 	gguf_put_real(w, key_of(m, "rope.freq_base", key), c->rope.theta);
-	for (int64_t i = 0; extra && i < extra->n_entries; i++)
-		if (extra->entries[i].key.n > 10 &&
-		    memcmp(extra->entries[i].key.data, "tokenizer.", 10) == 0)
-			gguf_put_entry(w, &extra->entries[i]);
+	if (extra)
+		gguf_put_entries(w, extra);
 	return put_scaling(m, w, err);
 }
 
-/* What a parameter is stored as. */
+enum rt_dtype checkpoint_gguf_type(const struct rt_tensor *t, enum rt_dtype dtype)
+{
+	static const enum rt_dtype smaller[RT_DTYPES] = {
+		[RT_Q2_K] = RT_Q4_0, [RT_Q3_K] = RT_Q4_0, [RT_Q4_K] = RT_Q5_0,
+		[RT_Q5_K] = RT_Q5_1, [RT_Q6_K] = RT_Q8_0, [RT_IQ4_XS] = RT_IQ4_NL
+	};
+
+	if (t->ndim == 1)
+		return RT_F32;
+	if (t->dim[1] % rt_dtype_info(dtype)->block && smaller[dtype])
+		dtype = smaller[dtype];
+	return t->dim[1] % rt_dtype_info(dtype)->block ? RT_F16 : dtype;
+}
+
 static struct rt_tensor stored(const struct model *m, int64_t index, enum rt_dtype dtype)
 {
 	const struct rt_tensor *t = &m->weights.t[index];
-	enum rt_dtype           type = t->ndim == 1 ? RT_F32 : dtype;
 
-	if (t->ndim == 2 && t->dim[1] % rt_dtype_info(dtype)->block)
-		type = RT_F16;
-	return rt_tensor(NULL, type, t->ndim, t->dim);
+	return rt_tensor(NULL, checkpoint_gguf_type(t, dtype), t->ndim, t->dim);
 }
 
-static void to_file(void *arg, const void *bytes, size_t n)
+static void to_gguf(void *arg, const void *bytes, size_t n)
 {
 	gguf_data(arg, bytes, n);
 }
@@ -278,7 +366,7 @@ static int put_weights(const struct model *m, enum rt_dtype dtype, struct gguf_w
 
 		if (!m->weights.t[i].data || (i == W_HEAD && m->config.tied))
 			continue;
-		r = convert(&m->weights.t[i], &o, (enum rt_dtype)stored(m, i, dtype).dtype, to_file,
+		r = convert(&m->weights.t[i], &o, (enum rt_dtype)stored(m, i, dtype).dtype, to_gguf,
 		            w, err);
 		gguf_pad(w);
 		weights_name(i, NAME_GGUF, name);
@@ -289,7 +377,7 @@ static int put_weights(const struct model *m, enum rt_dtype dtype, struct gguf_w
 }
 
 int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
-                          const struct gguf *extra, struct rt_error *err)
+                          const struct gguf_writer *extra, struct rt_error *err)
 {
 	const int64_t      half = m->config.head_dim / 2;
 	float             *divisor = config_rope_divisor(&m->config);

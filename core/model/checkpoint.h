@@ -29,14 +29,20 @@ int checkpoint_complete(struct model *m, enum weights_style style, const char *p
 int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *err);
 int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err);
 
-/* Write config.json and model.safetensors into a folder that is there, every tensor in the
- * plain type dtype. [worker] */
+/* Write config.json and the weights into a folder that is there, every tensor in the plain type
+ * dtype: model.safetensors, or shards of at most `shard` bytes with an index where that is not
+ * enough (0: 5 GB).  Memory does not grow with the model. [worker] */
 int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
-                            struct rt_error *err);
+                            int64_t shard, struct rt_error *err);
 
-/* Write one GGUF file: matrices in dtype (f16 where rows are no whole blocks), vectors f32.
- * extra holds metadata to add (a tokenizer's), or NULL. [worker] */
+/* Write one GGUF file, every tensor as checkpoint_gguf_type() says.  extra holds metadata to add
+ * (a tokenizer's), or NULL. [worker] */
 int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
-                          const struct gguf *extra, struct rt_error *err);
+                          const struct gguf_writer *extra, struct rt_error *err);
+
+/* What a parameter is stored as when dtype is asked for: vectors as f32; where the block does not
+ * divide a row in the nearest type of smaller blocks, as llama.cpp does (q4_k: q5_0, ...), and
+ * where that does not either in f16. */
+enum rt_dtype checkpoint_gguf_type(const struct rt_tensor *t, enum rt_dtype dtype);
 
 #endif

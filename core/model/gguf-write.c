@@ -44,11 +44,32 @@ void gguf_put_int(struct gguf_writer *w, const char *key, enum gguf_type type, i
 
 void gguf_put_real(struct gguf_writer *w, const char *key, double value)
 {
-	const float f = (float)value;
-	uint32_t    bits;
-
-	memcpy(&bits, &f, sizeof bits);
 	begin_entry(w, key, GGUF_F32);
+	gguf_item_f32(w, (float)value);
+}
+
+void gguf_put_array(struct gguf_writer *w, const char *key, enum gguf_type item, uint64_t count)
+{
+	begin_entry(w, key, GGUF_ARRAY);
+	put(&w->entries, item, 4);
+	put(&w->entries, count, 8);
+}
+
+void gguf_item_text(struct gguf_writer *w, const char *s, size_t n)
+{
+	put_text(&w->entries, s, n);
+}
+
+void gguf_item_i32(struct gguf_writer *w, int32_t x)
+{
+	put(&w->entries, (uint32_t)x, 4);
+}
+
+void gguf_item_f32(struct gguf_writer *w, float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof bits);
 	put(&w->entries, bits, 4);
 }
 
@@ -68,6 +89,13 @@ void gguf_put_entry(struct gguf_writer *w, const struct gguf_entry *e)
 	}
 	rt_text_add_n(&w->entries, e->data, e->bytes);
 	w->n_entries++;
+}
+
+void gguf_put_entries(struct gguf_writer *w, const struct gguf_writer *from)
+{
+	rt_text_add_n(&w->entries, from->entries.data, from->entries.len);
+	w->entries.failed |= from->entries.failed;
+	w->n_entries += from->n_entries;
 }
 
 void gguf_declare(struct gguf_writer *w, const char *name, const struct rt_tensor *t)

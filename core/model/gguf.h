@@ -97,7 +97,14 @@ void gguf_writer_init(struct gguf_writer *w);
 void gguf_put_int(struct gguf_writer *w, const char *key, enum gguf_type type, int64_t value);
 void gguf_put_real(struct gguf_writer *w, const char *key, double value); /* as f32 */
 void gguf_put_string(struct gguf_writer *w, const char *key, const char *value);
-void gguf_put_entry(struct gguf_writer *w, const struct gguf_entry *e); /* a copy */
+void gguf_put_entry(struct gguf_writer *w, const struct gguf_entry *e);       /* a copy */
+void gguf_put_entries(struct gguf_writer *w, const struct gguf_writer *from); /* all of another */
+
+/* An array: its head, then `count` items of the type. */
+void gguf_put_array(struct gguf_writer *w, const char *key, enum gguf_type item, uint64_t count);
+void gguf_item_text(struct gguf_writer *w, const char *s, size_t n);
+void gguf_item_i32(struct gguf_writer *w, int32_t x);
+void gguf_item_f32(struct gguf_writer *w, float x);
 void gguf_declare(struct gguf_writer *w, const char *name, const struct rt_tensor *t);
 
 int  gguf_begin(struct gguf_writer *w, const char *path, struct rt_error *err);

@@ -10,6 +10,7 @@ core_libcore_la_SOURCES += \
 	core/model/layer-backward.c \
 	core/model/model.c core/model/model.h \
 	core/model/rope.c \
+	core/model/rt-gguf.c \
 	core/model/rt-model.c core/model/rt-model.h \
 	core/model/rt-run.c \
 	core/model/rt-text.c \

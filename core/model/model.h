@@ -57,10 +57,11 @@ typedef void model_watch_fn(void *arg, int64_t layer, int part, struct nn_heads 
 struct model_run {
 	struct model_cache *cache; /* or NULL */
 	struct model_tape  *tape;  /* or NULL: no backward will follow */
-	struct model_tape  *room;  /* without a tape: memory that is kept for the next pass, or NULL */
-	model_watch_fn     *watch; /* or NULL */
-	void               *watch_arg;
-	unsigned            matmul_flags; /* RT_MATMUL_INT8 for inference */
+	struct model_tape
+		       *room;  /* without a tape: memory that is kept for the next pass, or NULL */
+	model_watch_fn *watch; /* or NULL */
+	void           *watch_arg;
+	unsigned        matmul_flags; /* RT_MATMUL_INT8 for inference */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a

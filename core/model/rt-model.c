@@ -130,6 +130,7 @@ void rt_model_close(struct rt_model *m)
 	rt_free(m->index);
 	rt_free(m->bos);
 	rt_free(m->eos);
+	rt_free(m->pad);
 	rt_free(m->stops);
 	rt_free(m);
 }
@@ -146,11 +147,32 @@ static int finish(struct rt_model *m, int r, struct rt_model **ret, struct rt_er
 	return r;
 }
 
+/* What a text folder or GGUF file holds, for a model of other weights. */
+static int adopt_text(struct rt_model *m, const char *text, struct rt_error *err)
+{
+	struct gguf g;
+	int         r;
+
+	if (!model_is_gguf(text))
+		return model_text_folder(m, text, err);
+	r = gguf_open(&g, text, err);
+	if (r == 0) {
+		r = model_text_gguf(m, &g, text, err);
+		gguf_close(&g);
+	}
+	return r;
+}
+
 int rt_model_open(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
 {
 	struct rt_model *m = rt_alloc(1, sizeof *m);
-	int              r = m ? model_open(&m->m, path, err) : rt_fail_nomem(err, "a model");
+	int              r;
 
+	if (!m)
+		return rt_fail_nomem(err, "a model");
+	if (flags & RT_MODEL_TEXT)
+		return finish(m, adopt_text(m, path, err), ret, err);
+	r = model_open(&m->m, path, err);
 	if (r < 0) {
 		rt_free(m);
 		return r;
@@ -160,26 +182,6 @@ int rt_model_open(struct rt_model **ret, const char *path, unsigned flags, struc
 	if (r == 0 && (flags & RT_MODEL_TRAIN))
 		r = model_thaw(&m->m, err);
 	return finish(m, r, ret, err);
-}
-
-/* What a text folder or GGUF file holds, for a model of other weights. */
-static int adopt_text(struct rt_model *m, const char *text, struct rt_error *err)
-{
-	char       *probe = rt_path_join(text, "tokenizer.json");
-	struct gguf g;
-	int         r = probe ? 0 : rt_fail_nomem(err, "a path");
-	size_t      n = strlen(text);
-
-	if (r == 0 && n > 5 && strcmp(text + n - 5, ".gguf") == 0) {
-		r = gguf_open(&g, text, err);
-		if (r == 0) {
-			r = model_text_gguf(m, &g, text, err);
-			gguf_close(&g);
-		}
-	} else if (r == 0)
-		r = model_text_folder(m, text, err);
-	rt_free(probe);
-	return r;
 }
 
 int rt_model_assemble(struct rt_model **ret, const struct rt_json *config,

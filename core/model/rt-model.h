@@ -13,7 +13,7 @@ struct rt_model {
 	int64_t               parameters;
 	struct rt_tokenizer  *tokenizer; /* or NULL, as are the rest */
 	struct rt_template *template;
-	char    *bos, *eos; /* spelled */
+	char    *bos, *eos, *pad; /* spelled */
 	int32_t *stops;
 	int64_t  n_stops;
 };
@@ -22,5 +22,18 @@ struct rt_model {
 int model_text_folder(struct rt_model *m, const char *folder, struct rt_error *err);
 int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
                     struct rt_error *err);
+
+/* The tokenizer of GGUF metadata as a tokenizer.json. */
+int model_tokenizer_json(const struct gguf *g, struct rt_json **ret, struct rt_error *err);
+
+/* Does the path name a GGUF file? */
+bool model_is_gguf(const char *path);
+
+/* Tokenizer, template and stop tokens of a GGUF file as files of a folder. */
+int model_text_from_gguf(const char *from, const char *to, struct rt_error *err);
+
+/* Open what was written as dtype, and compare it. */
+int model_compare(const struct rt_model *m, const char *path, enum rt_dtype dtype,
+                  struct rt_error *err);
 
 #endif

@@ -21,12 +21,17 @@ static int read_json(const char *folder, const char *name, struct rt_json **ret,
 	return r;
 }
 
-static bool there(const char *folder, const char *name)
+/* Is one of the names there?  1, 0 or an error. */
+static int there(const char *folder, const char *const *names, struct rt_error *err)
 {
-	char *path = rt_path_join(folder, name);
-	bool  is = path && rt_exists(path);
+	int is = 0;
 
-	rt_free(path);
+	for (; is == 0 && *names; names++) {
+		char *path = rt_path_join(folder, *names);
+
+		is = path ? rt_exists(path) : rt_fail_nomem(err, "a path");
+		rt_free(path);
+	}
 	return is;
 }
 
@@ -35,11 +40,13 @@ static bool there(const char *folder, const char *name)
 static int add_stop(struct rt_model *m, int64_t id, const char *where, struct rt_error *err)
 {
 	int32_t *stops;
+	/* Without weights (RT_MODEL_TEXT) nothing says how many there are. */
+	const int64_t size = m->m.config.vocabulary ? m->m.config.vocabulary : INT32_MAX;
 
-	if (id < 0 || id >= m->m.config.vocabulary)
+	if (id < 0 || id >= size)
 		return rt_fail(err, RT_E_RANGE,
 		               "%s: the stop token %lld is not among the model's %lld", where,
-		               (long long)id, (long long)m->m.config.vocabulary);
+		               (long long)id, (long long)size);
 	for (int64_t i = 0; i < m->n_stops; i++)
 		if (m->stops[i] == id)
 			return 0;
@@ -78,8 +85,12 @@ static int stops_of_folder(struct rt_model *m, const char *folder, struct rt_err
 
 	if (r == 0)
 		r = add_stops(m, j, "generation_config.json", err);
+	rt_json_free(j);
+	j = rt_json_ref(m->m.config.json);
+	if (r == 0 && !j)
+		r = read_json(folder, "config.json", &j, err);
 	if (r == 0)
-		r = add_stops(m, m->m.config.json, "config.json", err);
+		r = add_stops(m, j, "config.json", err);
 	rt_json_free(j);
 	return r < 0 ? rt_within(err, r, "%s", folder) : 0;
 }
@@ -98,20 +109,24 @@ static int spelled(const struct rt_json *j, char **ret)
 
 static int tokenizer_of_folder(struct rt_model *m, const char *folder, struct rt_error *err)
 {
-	struct rt_json *config = NULL;
-	int             r;
+	static const char *const vocabularies[] = { "tokenizer.json", "vocab.json", "encoder.json",
+		                                    NULL };
+	static const char *const templates[] = { "chat_template.jinja", NULL };
+	struct rt_json          *config = NULL;
+	int                      r = there(folder, vocabularies, err);
 
-	if (!there(folder, "tokenizer.json") && !there(folder, "vocab.json") &&
-	    !there(folder, "encoder.json"))
-		return 0;
+	if (r <= 0)
+		return r;
 	r = rt_tokenizer_open(&m->tokenizer, folder, err);
 	if (r == 0)
 		r = read_json(folder, "tokenizer_config.json", &config, err);
 	if (r == 0 && (spelled(rt_json_get(config, "bos_token"), &m->bos) < 0 ||
-	               spelled(rt_json_get(config, "eos_token"), &m->eos) < 0))
+	               spelled(rt_json_get(config, "eos_token"), &m->eos) < 0 ||
+	               spelled(rt_json_get(config, "pad_token"), &m->pad) < 0))
 		r = rt_fail_nomem(err, "a tokenizer");
-	if (r == 0 &&
-	    (there(folder, "chat_template.jinja") || rt_json_get(config, "chat_template")))
+	if (r == 0)
+		r = rt_json_get(config, "chat_template") ? 1 : there(folder, templates, err);
+	if (r == 1)
 		r = rt_template_open(&m->template, folder, err);
 	rt_json_free(config);
 	return r;
@@ -251,7 +266,9 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
                     struct rt_error *err)
 {
 	static const char *const stops[] = { "tokenizer.ggml.eos_token_id",
-		                             "tokenizer.ggml.eot_token_id" };
+		                             "tokenizer.ggml.eot_token_id",
+		                             "tokenizer.ggml.eom_token_id" };
+	const int64_t            pad = gguf_int(g, "tokenizer.ggml.padding_token_id", -1);
 	const struct gguf_text   text = gguf_string(g, "tokenizer.chat_template");
 	struct arrays            s = { .room = RT_ARENA_INIT };
 	int                      r = 0;
@@ -262,7 +279,8 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
 		r = rt_fail_nomem(err, "a tokenizer");
 	if (r == 0)
 		r = rt_tokenizer_from_arrays(&m->tokenizer, &s.a, err);
-	if (r == 0 && (spell_id(m, s.a.bos, &m->bos) < 0 || spell_id(m, s.a.eos, &m->eos) < 0))
+	if (r == 0 && (spell_id(m, s.a.bos, &m->bos) < 0 || spell_id(m, s.a.eos, &m->eos) < 0 ||
+	               spell_id(m, pad, &m->pad) < 0))
 		r = rt_fail_nomem(err, "a tokenizer");
 	if (r == 0 && text.data)
 		r = rt_template_parse(&m->template, text.data, text.n, path, err);
@@ -276,19 +294,45 @@ int model_text_gguf(struct rt_model *m, const struct gguf *g, const char *path,
 	return r;
 }
 
+int model_tokenizer_json(const struct gguf *g, struct rt_json **ret, struct rt_error *err)
+{
+	struct arrays s = { .room = RT_ARENA_INIT };
+	int           r = take_arrays(&s, g) < 0 ? rt_fail_nomem(err, "a tokenizer")
+	                                         : rt_tokenizer_arrays_json(ret, &s.a, err);
+
+	rt_arena_free(&s.room);
+	return r;
+}
+
+bool model_is_gguf(const char *path)
+{
+	const size_t n = strlen(path);
+
+	return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
+}
+
 /* ---- chats ---------------------------------------------------------------------------------- */
 
-int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,
-                         struct rt_ids *ids, struct rt_ids *mask, struct rt_error *err)
+int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,
+                         const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
+                         struct rt_ids *mask, struct rt_error *err)
 {
 	struct rt_chat c = *chat;
 
-	if (!m->tokenizer || !m->template)
+	if (!t)
+		t = m->template;
+	if (!m->tokenizer || !t)
 		return rt_fail(err, RT_E_INVAL, "the model comes without %s",
 		               m->tokenizer ? "a chat template" : "a tokenizer");
 	if (!c.bos)
 		c.bos = m->bos;
 	if (!c.eos)
 		c.eos = m->eos;
-	return rt_template_encode(m->template, m->tokenizer, &c, out, ids, mask, err);
+	return rt_template_encode(t, m->tokenizer, &c, out, ids, mask, err);
+}
+
+int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,
+                         struct rt_ids *ids, struct rt_ids *mask, struct rt_error *err)
+{
+	return rt_model_encode_with(m, NULL, chat, out, ids, mask, err);
 }

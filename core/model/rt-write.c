@@ -40,58 +40,70 @@ int rt_model_copy_text(const char *from, const char *to, struct rt_error *err)
 {
 	int r = 0;
 
+	if (model_is_gguf(from))
+		return model_text_from_gguf(from, to, err);
 	for (int i = 0; r == 0 && text_files[i]; i++)
 		r = copy_text(from, to, text_files[i], err);
 	return r;
 }
 
-/* Some rows of a tensor, rounded to dtype, are what was written. */
+/* Rows of `mine`, stored as dtype, are what was written.  A vector was widened when it was read,
+ * without loss. */
+static int compare_rows(const struct rt_tensor *mine, const struct rt_tensor *written,
+                        enum rt_dtype dtype, int64_t first, int64_t rows, float *x, char *y,
+                        struct rt_error *err)
+{
+	const int64_t columns = mine->ndim == 2 ? mine->dim[1] : 1, n = rows * columns;
+	const struct rt_dtype_info *info = rt_dtype_info(dtype);
+	const void                 *at = rt_at(written, first * columns);
+	bool                        same = true;
+	int r = rt_dequantize(mine->dtype, rt_at(mine, first * columns), n, x, err);
+
+	if (r == 0)
+		r = rt_quantize(dtype, x, rows, columns, NULL, y, err);
+	if (r == 0 && written->dtype == dtype)
+		same = memcmp(y, at, (size_t)(n / info->block * info->bytes)) == 0;
+	else if (r == 0) {
+		r = rt_dequantize(dtype, y, n, x, err);
+		same = memcmp(x, at, (size_t)n * sizeof *x) == 0;
+	}
+	return r == 0 && !same ? rt_fail(err, RT_E_IO, "the file does not hold what was written")
+	                       : r;
+}
+
 static int compare(const struct rt_tensor *mine, const struct rt_tensor *written,
                    enum rt_dtype dtype, struct rt_error *err)
 {
-	const int64_t size = rt_dtype_info(dtype)->bytes, n = rt_numel(mine);
-	float        *x = rt_alloc_aligned(CHUNK, sizeof *x);
-	char         *y = rt_alloc_aligned(CHUNK, sizeof *x);
+	const int64_t columns = mine->ndim == 2 ? mine->dim[1] : 1;
+	const int64_t step = CHUNK / columns > 0 ? CHUNK / columns : 1;
+	float        *x = rt_alloc_aligned((size_t)step, (size_t)columns * sizeof *x);
+	char         *y = rt_alloc_aligned((size_t)step, (size_t)columns * sizeof *x);
 	int           r = x && y ? 0 : rt_fail_nomem(err, "a comparison");
 
-	/* A vector was widened when it was read, without loss. */
-	for (int64_t i = 0; r == 0 && i < n; i += CHUNK) {
-		const int64_t count = n - i < CHUNK ? n - i : CHUNK;
-		bool          same;
-
-		r = rt_dequantize(mine->dtype, rt_at(mine, i), count, x, err);
-		if (r == 0)
-			r = rt_quantize(dtype, x, 1, count, NULL, y, err);
-		if (r < 0)
-			break;
-		if (written->dtype == dtype)
-			same = memcmp(y, rt_at(written, i), (size_t)(count * size)) == 0;
-		else {
-			r = rt_dequantize(dtype, y, count, x, err);
-			same = memcmp(x, rt_at(written, i), (size_t)count * sizeof *x) == 0;
-		}
-		if (r == 0 && !same)
-			r = rt_fail(err, RT_E_IO, "the file does not hold what was written");
-	}
+	for (int64_t i = 0; r == 0 && i < mine->dim[0]; i += step)
+		r = compare_rows(mine, written, dtype, i,
+		                 mine->dim[0] - i < step ? mine->dim[0] - i : step, x, y, err);
 	rt_free(x);
 	rt_free(y);
 	return r;
 }
 
-static int check(const struct rt_model *m, const char *folder, enum rt_dtype dtype,
-                 struct rt_error *err)
+int model_compare(const struct rt_model *m, const char *path, enum rt_dtype dtype,
+                  struct rt_error *err)
 {
 	struct model w;
-	int          r = model_open(&w, folder, err);
+	int          r = model_open(&w, path, err);
 
 	if (r < 0)
 		return r;
 	for (int64_t i = 0; r == 0 && i < m->parameters; i++) {
-		const int64_t at = m->index[i];
-		char          name[WEIGHTS_NAME];
+		const int64_t           at = m->index[i];
+		const struct rt_tensor *mine = &m->m.weights.t[at];
+		char                    name[WEIGHTS_NAME];
 
 		weights_name(at, NAME_HF, name);
-		r = compare(&m->m.weights.t[at], &w.weights.t[at], dtype, err);
+		r = compare(mine, &w.weights.t[at],
+		            model_is_gguf(path) ? checkpoint_gguf_type(mine, dtype) : dtype, err);
 		if (r < 0)
 			r = rt_within(err, r, "tensor %s", name);
 	}
@@ -102,11 +114,11 @@ static int check(const struct rt_model *m, const char *folder, enum rt_dtype dty
 int rt_model_write(const struct rt_model *m, const char *folder, enum rt_dtype dtype,
                    const char *text, struct rt_error *err)
 {
-	int r = checkpoint_write_folder(&m->m, folder, dtype, err);
+	int r = checkpoint_write_folder(&m->m, folder, dtype, 0, err);
 
 	if (r == 0 && text)
 		r = rt_model_copy_text(text, folder, err);
 	if (r == 0)
-		r = check(m, folder, dtype, err);
+		r = model_compare(m, folder, dtype, err);
 	return r < 0 ? rt_within(err, r, "%s", folder) : 0;
 }

@@ -244,28 +244,36 @@ static int check_tensors(const struct rt_named_tensor *tensors, int64_t n, struc
 	return 0;
 }
 
-int safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
-                      const struct rt_json *metadata, struct rt_error *err)
+int safetensors_begin(struct rt_file **ret, const char *path, const struct rt_named_tensor *tensors,
+                      int64_t n, const struct rt_json *metadata, struct rt_error *err)
 {
-	struct rt_text  header = RT_TEXT_INIT;
-	struct rt_file *f = NULL;
-	unsigned char   length[8];
-	int             r = check_tensors(tensors, n, err);
+	struct rt_text header = RT_TEXT_INIT;
+	unsigned char  length[8];
+	int            r = check_tensors(tensors, n, err);
 
 	if (r == 0)
 		r = make_header(tensors, n, metadata, &header, err);
 	if (r == 0)
-		r = rt_file_create(&f, path, err);
+		r = rt_file_create(ret, path, err);
 	if (r == 0) {
 		for (int i = 0; i < 8; i++)
 			length[i] = (unsigned char)((uint64_t)header.len >> 8 * i);
-		rt_file_put(f, length, sizeof length);
-		rt_file_put(f, header.data, header.len);
-		for (int64_t i = 0; i < n; i++)
-			rt_file_put(f, tensors[i].tensor.data,
-			            (size_t)rt_bytes(&tensors[i].tensor));
-		r = rt_file_commit(f, err);
+		rt_file_put(*ret, length, sizeof length);
+		rt_file_put(*ret, header.data, header.len);
 	}
 	rt_text_free(&header);
 	return r;
+}
+
+int safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
+                      const struct rt_json *metadata, struct rt_error *err)
+{
+	struct rt_file *f;
+	int             r = safetensors_begin(&f, path, tensors, n, metadata, err);
+
+	if (r < 0)
+		return r;
+	for (int64_t i = 0; i < n; i++)
+		rt_file_put(f, tensors[i].tensor.data, (size_t)rt_bytes(&tensors[i].tensor));
+	return rt_file_commit(f, err);
 }

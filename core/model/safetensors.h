@@ -31,4 +31,8 @@ const struct rt_tensor *safetensors_find(const struct safetensors *s, const char
 int safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
                       const struct rt_json *metadata, struct rt_error *err);
 
+/* The same, but the tensors' bytes are still to come: put them in their order, then commit. */
+int safetensors_begin(struct rt_file **ret, const char *path, const struct rt_named_tensor *tensors,
+                      int64_t n, const struct rt_json *metadata, struct rt_error *err);
+
 #endif

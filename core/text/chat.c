@@ -53,6 +53,11 @@ void rt_template_free(struct rt_template *t)
 	rt_free(t);
 }
 
+const char *rt_template_source(const struct rt_template *t)
+{
+	return t->text;
+}
+
 static int from_file(struct rt_template **ret, const char *path, struct rt_error *err)
 {
 	struct rt_text t = RT_TEXT_INIT;

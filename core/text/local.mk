@@ -16,6 +16,7 @@ core_libcore_la_SOURCES += \
 	core/text/tokenizer-arrays.c \
 	core/text/tokenizer-bpe.c \
 	core/text/tokenizer-decode.c \
+	core/text/tokenizer-export.c \
 	core/text/tokenizer-files.c \
 	core/text/tokenizer-json.c \
 	core/text/tokenizer-normalize.c \

@@ -27,7 +27,7 @@ fault() {
 		case $status:$last in
 		1:retort:*"$3"*) ;;
 		*) bad="$bad
-$n: status $status: $(tail -n 1 err)" ;;
+$n: status $status: $(grep -A 12 'ERROR: ' err || tail -n 3 err)" ;;
 		esac
 	done
 	"$retort" run p.cfg --runs runs >/dev/null 2>&1

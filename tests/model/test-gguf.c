@@ -228,7 +228,7 @@ START_TEST(a_model_written_in_f32_computes_the_same)
 		ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL),
 		                 0);
 		ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
-		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
+		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, 0, NULL), 0);
 		want = logits_at(golden_path(folders[_i]));
 		gguf = logits_at(temp_path("m.gguf"));
 		folder = logits_at(temp_path("m"));
@@ -253,12 +253,17 @@ START_TEST(quantized_files_are_smaller_and_still_run)
 		if (model_open(&m, golden_path("gguf/tiny-qwen2.gguf"), NULL) != 0)
 			return;
 		for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-			struct gguf g;
-			float      *logits;
+			const struct gguf *source = &m.checkpoint->gguf;
+			struct gguf_writer extra;
+			struct gguf        g;
+			float             *logits;
 
+			gguf_writer_init(&extra);
+			gguf_put_entry(&extra, gguf_find(source, "tokenizer.ggml.tokens"));
 			ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("q.gguf"), types[i],
-			                                       &m.checkpoint->gguf, NULL),
+			                                       &extra, NULL),
 			                 0);
+			gguf_writer_fini(&extra);
 			logits = logits_at(temp_path("q.gguf"));
 			for (int64_t k = 0; k < N * m.config.vocabulary; k++)
 				ck_assert(isfinite(logits[k]));

@@ -152,7 +152,7 @@ START_TEST(the_story_comes_out_word_for_word)
 		memcpy(shape, weights_bin, sizeof shape);
 		read_model(&m);
 		ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
-		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, NULL), 0);
+		ck_assert_int_eq(checkpoint_write_folder(&m, temp_path("m"), RT_F32, 0, NULL), 0);
 		ck_assert_int_eq(checkpoint_write_gguf(&m, temp_path("m.gguf"), RT_F32, NULL, NULL),
 		                 0);
 		model_close(&m);

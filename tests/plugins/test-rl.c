@@ -129,8 +129,8 @@ static void golden_begin(struct golden *g)
 	flatten(json_object_get(in, "mask"), g->mask);
 	for (int i = 0; i < ROWS; i++)
 		g->group[i] = i / 4;
-	g->batch = (struct rt_rl_batch){ ROWS,    LENGTH, g->group, g->reward, g->mask,
-		                         g->logp, g->old, g->ref,   44,        16 };
+	g->batch = (struct rt_rl_batch){ ROWS,   LENGTH, g->group, g->reward, g->mask, g->logp,
+		                         g->old, g->ref, 44,       ROWS,      16 };
 }
 
 /* The advantages of a case by name; -1 where it mixes several rewards. */

@@ -23,6 +23,8 @@ int rt_template_parse(struct rt_template **ret, const char *text, size_t n, cons
 int  rt_template_open(struct rt_template **ret, const char *path, struct rt_error *err);
 void rt_template_free(struct rt_template *t); /* NULL is fine */
 
+const char *rt_template_source(const struct rt_template *t); /* its text, lent */
+
 struct rt_chat {
 	const struct rt_json *messages, *tools; /* arrays; tools may be NULL */
 	const struct rt_json *kwargs;           /* more variables: an object, or NULL */

@@ -24,8 +24,10 @@
 struct rt_model;
 
 enum {
-	RT_MODEL_TRAIN = 1 /* weights are copied to f32 memory of its own, and may be written; the
-	                    * files are let go of */
+	RT_MODEL_TRAIN = 1, /* weights are copied to f32 memory of its own, and may be written; the
+	                     * files are let go of */
+	RT_MODEL_TEXT = 2   /* tokenizer, template and stop tokens alone; weights need not be there.
+	                     * Its shape is zeros, and nothing can be computed with it */
 };
 
 /* A Hugging Face directory or a GGUF file.  Weights are mapped, not copied.  Tokenizer, template
@@ -46,15 +48,25 @@ int rt_model_assemble(struct rt_model **ret, const struct rt_json *config,
                       const struct rt_named_tensor *tensors, int64_t n, const char *text,
                       struct rt_error *err);
 
-/* Write a Hugging Face directory (the folder is there) with plain weights f32, f16 or bf16.
- * Tokenizer files of the folder `text` go along byte for byte (NULL: none).  What was written is
- * opened again and compared before this returns 0. [worker] */
+/* Write a Hugging Face directory (the folder is there) with plain weights f32, f16 or bf16, in
+ * shards of at most 5 GB.  Tokenizer files of `text` go along (rt_model_copy_text(); NULL: none).
+ * What was written is opened again and compared before this returns 0. [worker] */
 int rt_model_write(const struct rt_model *m, const char *folder, enum rt_dtype dtype,
                    const char *text, struct rt_error *err);
 
 /* The tokenizer files of one folder to another, byte for byte; those that are not there are no
- * error. [worker] */
+ * error.  From a GGUF file, what its metadata says as tokenizer.json, tokenizer_config.json,
+ * chat_template.jinja and generation_config.json, or RT_E_UNSUP where that would not give the same
+ * tokens. [worker] */
 int rt_model_copy_text(const char *from, const char *to, struct rt_error *err);
+
+/* Write one GGUF file (its name ends in .gguf): matrices in dtype, vectors f32.  Where blocks do
+ * not divide a row the type is the nearest of smaller blocks (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0,
+ * q2_k and q3_k: q4_0, iq4_xs: iq4_nl), and f16 where there is none.  Tokenizer, template and
+ * stop tokens of the folder or GGUF file `text` become metadata (NULL: none), or RT_E_UNSUP where
+ * GGUF cannot say them.  What was written is opened again and compared. [worker] */
+int rt_model_write_gguf(const struct rt_model *m, const char *file, enum rt_dtype dtype,
+                        const char *text, struct rt_error *err);
 
 /* ---- what it is ------------------------------------------------------------------------- */
 
@@ -81,6 +93,11 @@ const int32_t *rt_model_stops(const struct rt_model *m, int64_t *ret_n);
  * bos and eos are filled in.  RT_E_INVAL without template or tokenizer. [any] */
 int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,
                          struct rt_ids *ids, struct rt_ids *mask, struct rt_error *err);
+
+/* The same with another template; NULL: the model's. [any] */
+int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,
+                         const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
+                         struct rt_ids *mask, struct rt_error *err);
 
 /* Its parameters, each once (a tied head is the embedding), in the order of the layers. */
 struct rt_parameter {

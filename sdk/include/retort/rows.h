@@ -18,6 +18,10 @@ enum { RT_ROW_LIMIT = 16 << 20 }; /* bytes of one line */
  * without its newline is read; one that is cut inside JSON is an error. */
 struct rt_rows;
 int rt_rows_open(struct rt_rows **ret, const char *path, int64_t limit, struct rt_error *err);
+/* From a descriptor that stays the caller's, a pipe perhaps; `name` stands for the path, and
+ * rt_rows_size() is -1. */
+int rt_rows_from(struct rt_rows **ret, int fd, const char *name, int64_t limit,
+                 struct rt_error *err);
 /* 1: *ret is the next row, released by the caller; 0: the end; negative: an error, after
  * which reading may go on with the next line. */
 int     rt_rows_next(struct rt_rows *r, struct rt_json **ret, struct rt_error *err);

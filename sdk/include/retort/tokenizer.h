@@ -17,6 +17,7 @@
 
 #include <retort/error.h>
 #include <retort/json.h>
+#include <retort/memory.h>
 #include <retort/text.h>
 
 #include <stdbool.h>
@@ -70,6 +71,16 @@ struct rt_tokenizer_arrays {
 	bool     add_bos, add_eos, add_space; /* .add_bos_token, ..., .add_space_prefix */
 };
 int rt_tokenizer_from_arrays(struct rt_tokenizer **ret, const struct rt_tokenizer_arrays *a,
+                             struct rt_error *err);
+
+/* The way there: arrays from which rt_tokenizer_from_arrays() makes a tokenizer that gives the
+ * same ids, in memory of the tokenizer and the arena.  Proven by encoding a text that has every
+ * token in it; RT_E_UNSUP when GGUF has no name for what this tokenizer does.  Ids that no token
+ * has are filled with unused ones; bos and eos are those that are added, or -1. [any] */
+int rt_tokenizer_to_arrays(const struct rt_tokenizer *t, struct rt_tokenizer_arrays *ret,
+                           struct rt_arena *room, struct rt_error *err);
+/* A tokenizer.json of such arrays, with the same proof; release with rt_json_free(). [any] */
+int rt_tokenizer_arrays_json(struct rt_json **ret, const struct rt_tokenizer_arrays *a,
                              struct rt_error *err);
 
 void rt_tokenizer_free(struct rt_tokenizer *t); /* NULL is fine */

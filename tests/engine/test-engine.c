@@ -1,0 +1,454 @@
+/* test-engine.c - generation: what third parties get, whatever stands beside a request; sampling
+ * against closed forms; stop strings; ends. */
+#include "golden.h"
+#include "runner.h"
+
+#include "base/fault.h"
+
+#include <retort/generate.h>
+#include <retort/memory.h>
+#include <retort/random.h>
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST = 64, REQUESTS = 9 };
+
+/* Answers, copied. */
+struct heard {
+	int32_t id[REQUESTS][MOST];
+	float   logp[REQUESTS][MOST], prompt[REQUESTS][MOST];
+	int64_t n[REQUESTS];
+	char    text[REQUESTS][1024];
+	char    told[REQUESTS][1024];
+	int     finish[REQUESTS];
+	int     answers;
+};
+
+/* Text that may hold zero bytes, which become dots. */
+static void append(char *to, const char *text, size_t n)
+{
+	size_t at = strlen(to);
+
+	ck_assert_uint_lt(at + n, 1024);
+	for (size_t i = 0; i < n; i++)
+		to[at++] = text[i] ? text[i] : '.';
+	to[at] = '\0';
+}
+
+static int hear(void *arg, int64_t i, const struct rt_answer *a, struct rt_error *err)
+{
+	struct heard *h = arg;
+
+	(void)err;
+	ck_assert_int_le(a->n, MOST);
+	memcpy(h->id[i], a->id, (size_t)a->n * sizeof *a->id);
+	memcpy(h->logp[i], a->logp, (size_t)a->n * sizeof *a->logp);
+	if (a->prompt_logp)
+		memcpy(h->prompt[i], a->prompt_logp, 12 * sizeof(float));
+	if (a->text)
+		append(h->text[i], a->text, a->text_n);
+	h->n[i] = a->n;
+	h->finish[i] = (int)a->finish;
+	h->answers++;
+	return 0;
+}
+
+static int tell(void *arg, int64_t i, int32_t id, const char *text, size_t n, struct rt_error *err)
+{
+	struct heard *h = arg;
+
+	(void)id, (void)err;
+	append(h->told[i], text, n);
+	return 0;
+}
+
+static struct rt_model *open_golden(const char *name)
+{
+	const char      *root = getenv("RETORT_GOLDEN");
+	char             path[4096];
+	struct rt_model *m;
+	struct rt_error  err = RT_ERROR_INIT;
+
+	snprintf(path, sizeof path, "%s/%s", root && *root ? root : GOLDEN_DIR, name);
+	ck_assert_msg(rt_model_open(&m, path, 0, &err) == 0, "%s", err.msg);
+	return m;
+}
+
+static void generate(const struct rt_model *m, const struct rt_engine_options *o,
+                     const struct rt_request *q, int64_t n, struct heard *h)
+{
+	struct rt_engine *e;
+	struct rt_error   err = RT_ERROR_INIT;
+
+	memset(h, 0, sizeof *h);
+	ck_assert_int_eq(rt_engine_open(&e, m, o, NULL), 0);
+	ck_assert_msg(rt_generate(e, q, n, hear, tell, h, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(h->answers, n);
+	rt_engine_close(e);
+}
+
+static int64_t take(const json_t *list, int32_t *ret)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		ret[i] = (int32_t)json_integer_value(json_array_get(list, i));
+	return (int64_t)json_array_size(list);
+}
+
+static const char *const folders[] = { "qwen2-tiny", "qwen3-tiny", "llama-tiny",
+	                               "qwen2-bf16-sharded" };
+
+START_TEST(greedy_answers_are_those_of_transformers)
+	{
+		const struct rt_engine_options o = { .exact = true, .chunk = 5 };
+		struct rt_model               *m = open_golden(folders[_i]);
+		char                           name[100];
+		int32_t                        prompt[MOST], want[MOST];
+		static struct heard            h;
+		json_t                        *j, *greedy;
+		struct rt_request              q = { .prompt = prompt,
+			                             .ignore_stops = true,
+			                             .prompt_logps = true };
+
+		snprintf(name, sizeof name, "%s/golden.json", folders[_i]);
+		j = golden_json(name);
+		greedy = json_object_get(j, "greedy");
+		q.n = take(json_object_get(greedy, "prompt"), prompt);
+		q.max_tokens = take(json_object_get(greedy, "tokens"), want);
+		generate(m, &o, &q, 1, &h);
+		ck_assert_int_eq(h.n[0], q.max_tokens);
+		ck_assert_mem_eq(h.id[0], want, (size_t)q.max_tokens * sizeof *want);
+		ck_assert_int_eq(h.finish[0], RT_FINISH_LENGTH);
+		json_decref(j);
+		rt_model_close(m);
+	}
+END_TEST
+
+/* Log-probabilities of ids[1..n) as training sees them. */
+static void score(const struct rt_model *m, const int32_t *ids, int64_t n, float *logp)
+{
+	const struct rt_span span = { 0, n, 0, n };
+	const int64_t        width = rt_model_shape(m)->hidden;
+	float               *hidden = calloc((size_t)(n * width), sizeof *hidden);
+	int32_t              position[2 * MOST];
+	struct rt_batch      b = { ids, position, n, &span, 1 };
+
+	for (int64_t i = 0; i < n; i++)
+		position[i] = (int32_t)i;
+	ck_assert_int_eq(rt_model_forward(m, &b, NULL, hidden, NULL), 0);
+	ck_assert_int_eq(
+		rt_model_logps(m, hidden, n - 1, ids + 1, NULL, logp, NULL, NULL, NULL, NULL), 0);
+	free(hidden);
+}
+
+/* Both sum the same f32 products in another order; 2e-5 is some 20 roundings of a logit near 10. */
+START_TEST(log_probabilities_are_those_that_training_sees)
+	{
+		const struct rt_engine_options o = { .exact = true, .chunk = 7 };
+		struct rt_model               *m = open_golden("qwen3-tiny");
+		int32_t                        ids[2 * MOST];
+		float                          logp[2 * MOST];
+		static struct heard            h;
+		struct rt_request              q = { .prompt = ids,
+			                             .n = 12,
+			                             .max_tokens = 40,
+			                             .ignore_stops = true,
+			                             .prompt_logps = true,
+			                             .sampling = { .temperature = 1 },
+			                             .seed = 3 };
+
+		for (int i = 0; i < 12; i++)
+			ids[i] = 7 * i + 1;
+		generate(m, &o, &q, 1, &h);
+		memcpy(ids + 12, h.id[0], 40 * sizeof *ids);
+		score(m, ids, 52, logp);
+		for (int i = 1; i < 12; i++)
+			ck_assert_float_eq_tol(h.prompt[0][i], logp[i - 1], 2e-5f);
+		for (int i = 0; i < 40; i++)
+			ck_assert_float_eq_tol(h.logp[0][i], logp[11 + i], 2e-5f);
+		rt_model_close(m);
+	}
+END_TEST
+
+static const char *const beside[] = { "qwen2-tiny", "llama-tiny", "gguf/tiny-qwen2.gguf" };
+
+/* Prompts of many lengths; alone, all together, and three at a time: the same bits. */
+START_TEST(an_answer_does_not_depend_on_the_requests_beside_it)
+	{
+		struct rt_model    *m = open_golden(beside[_i]);
+		const int64_t       V = rt_model_shape(m)->vocabulary;
+		static int32_t      prompt[REQUESTS][MOST];
+		static struct heard all, few, one;
+		struct rt_request   q[REQUESTS];
+
+		for (int i = 0; i < REQUESTS; i++) {
+			const int n = 1 + (i * 11) % 40;
+
+			for (int k = 0; k < n; k++)
+				prompt[i][k] = (int32_t)rt_random_below(5, (uint64_t)i, (uint64_t)k,
+				                                        (uint64_t)V);
+			q[i] = (struct rt_request){ .prompt = prompt[i],
+				                    .n = n,
+				                    .max_tokens = 5 + 3 * i,
+				                    .seed = 9,
+				                    .stream = (uint64_t)i,
+				                    .ignore_stops = true,
+				                    .sampling = { .temperature = 1.5 } };
+		}
+		generate(m, &(struct rt_engine_options){ .chunk = 16 }, q, REQUESTS, &all);
+		generate(m, &(struct rt_engine_options){ .chunk = 16, .sequences = 3 }, q, REQUESTS,
+		         &few);
+		for (int i = 0; i < REQUESTS; i++) {
+			const size_t n = (size_t)all.n[i];
+
+			generate(m, &(struct rt_engine_options){ .chunk = 16 }, &q[i], 1, &one);
+			ck_assert_int_eq(one.n[0], 5 + 3 * i);
+			ck_assert_int_eq(all.n[i], one.n[0]);
+			ck_assert_mem_eq(all.id[i], one.id[0], n * sizeof(int32_t));
+			ck_assert_mem_eq(few.id[i], one.id[0], n * sizeof(int32_t));
+			ck_assert_mem_eq(all.logp[i], one.logp[0], n * sizeof(float));
+			ck_assert_mem_eq(few.logp[i], one.logp[0], n * sizeof(float));
+		}
+		rt_model_close(m);
+	}
+END_TEST
+
+/* ---- text ----------------------------------------------------------------------------------- */
+
+START_TEST(a_stop_string_ends_the_answer_in_front_of_it)
+	{
+		struct rt_model    *m = open_golden("gguf/tiny-qwen2.gguf");
+		int32_t             prompt[4] = { 40, 41, 42, 43 };
+		static struct heard whole, cut;
+		struct rt_request   q = { .prompt = prompt,
+			                  .n = 4,
+			                  .max_tokens = 30,
+			                  .ignore_stops = true,
+			                  .sampling = { .temperature = 2 },
+			                  .seed = 11 };
+		char                needle[8];
+		const char         *stop[] = { "never seen at all", needle, NULL };
+		const char         *at;
+
+		generate(m, NULL, &q, 1, &whole);
+		ck_assert_str_eq(whole.text[0], whole.told[0]);
+		ck_assert_uint_gt(strlen(whole.text[0]), 20);
+		snprintf(needle, sizeof needle, "%.5s", whole.text[0] + 10);
+		if (rt_utf8_check(needle, strlen(needle)) < strlen(needle))
+			snprintf(needle, sizeof needle, "%.1s", whole.text[0] + 10);
+		at = strstr(whole.text[0], needle);
+		q.stop = stop;
+		generate(m, NULL, &q, 1, &cut);
+		ck_assert_int_eq(cut.finish[0], RT_FINISH_STRING);
+		ck_assert_uint_eq(strlen(cut.text[0]), (size_t)(at - whole.text[0]));
+		ck_assert_mem_eq(cut.text[0], whole.text[0], strlen(cut.text[0]));
+		ck_assert_str_eq(cut.text[0], cut.told[0]);
+		ck_assert_int_lt(cut.n[0], 30);
+		rt_model_close(m);
+	}
+END_TEST
+
+/* ---- sampling ------------------------------------------------------------------------------- */
+
+enum { V = 1000, DRAWS = 20000 };
+
+static int draw(const struct rt_sampling *s, const float *logits, int64_t n, double u)
+{
+	float   x[V];
+	int32_t id = -1;
+
+	memcpy(x, logits, (size_t)n * sizeof *x);
+	ck_assert_int_eq(rt_sample(s, x, n, u, &id, NULL), 0);
+	return id;
+}
+
+/* Probabilities .4 .3 .2 .1 in a mixed order; ranges of the uniform that give each. */
+START_TEST(filters_leave_what_their_definitions_say)
+	{
+		const float logits[] = { logf(.2f), logf(.4f), -INFINITY, logf(.1f), logf(.3f) };
+		const struct {
+			struct rt_sampling s;
+			double             want[5];
+		} cases[] = {
+			{ { .temperature = 1 }, { .2, .4, 0, .1, .3 } },
+			{ { .temperature = 0 }, { 0, 1, 0, 0, 0 } },
+			{ { .temperature = 1, .top_k = 1 }, { 0, 1, 0, 0, 0 } },
+			{ { .temperature = 1, .top_k = 2 }, { 0, 4. / 7, 0, 0, 3. / 7 } },
+			{ { .temperature = 1, .top_k = 50 }, { .2, .4, 0, .1, .3 } },
+			{ { .temperature = 1, .top_p = .65 }, { 0, 4. / 7, 0, 0, 3. / 7 } },
+			{ { .temperature = 1, .top_p = .75 }, { 2. / 9, 4. / 9, 0, 0, 3. / 9 } },
+			{ { .temperature = 1, .top_p = 1e-6 }, { 0, 1, 0, 0, 0 } },
+			{ { .temperature = 1, .min_p = .6 }, { 0, 4. / 7, 0, 0, 3. / 7 } },
+			/* of the two that top_k leaves, .4 is 4/7 of the mass */
+			{ { .temperature = 1, .top_k = 2, .top_p = .5 }, { 0, 1, 0, 0, 0 } },
+			/* squares: 4, 16, 1, 9 of 30 */
+			{ { .temperature = .5 }, { 4. / 30, 16. / 30, 0, 1. / 30, 9. / 30 } },
+		};
+
+		for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+			double edge = 0;
+
+			for (int i = 0; i < 5; i++) {
+				if (cases[c].want[i] == 0)
+					continue;
+				ck_assert_int_eq(draw(&cases[c].s, logits, 5, edge + 1e-6), i);
+				edge += cases[c].want[i];
+				ck_assert_int_eq(draw(&cases[c].s, logits, 5, edge - 1e-6), i);
+			}
+		}
+	}
+END_TEST
+
+static int descending(const void *a, const void *b)
+{
+	const float x = *(const float *)a, y = *(const float *)b;
+
+	return (x < y) - (x > y);
+}
+
+/* Against sorting, on numbers with many ties and many sizes. */
+START_TEST(the_largest_are_found_as_sorting_finds_them)
+	{
+		for (uint64_t trial = 0; trial < 60; trial++) {
+			float         logits[V], sorted[V], x[V];
+			const int64_t k = 1 + (int64_t)rt_random_below(1, trial, 0, V);
+			double        left = 0;
+			int32_t       id;
+
+			for (int i = 0; i < V; i++) {
+				logits[i] = (float)(3 * rt_random_normal(2, trial, (uint64_t)i));
+				if (trial % 3 == 0) /* ties */
+					logits[i] = (float)(int)logits[i];
+			}
+			memcpy(sorted, logits, sizeof sorted);
+			qsort(sorted, V, sizeof *sorted, descending);
+			memcpy(x, logits, sizeof x);
+			ck_assert_int_eq(
+				rt_sample(&(struct rt_sampling){ .temperature = 1, .top_k = k }, x,
+			                  V, .5, &id, NULL),
+				0);
+			for (int i = 0; i < V && k > 1; i++) {
+				left += x[i] > 0;
+				if (x[i] > 0)
+					ck_assert(logits[i] >= sorted[k - 1]);
+			}
+			if (k > 1)
+				ck_assert_int_eq((int64_t)left, k);
+		}
+	}
+END_TEST
+
+/* 20000 draws of a fixed seed over 8 tokens: chi-square of 7 degrees of freedom, the 99.9 % point
+ * is 24.3; the seed is fixed, so this passes always or never. */
+START_TEST(frequencies_are_the_probabilities)
+	{
+		const struct rt_sampling s = { .temperature = 1 };
+		float                    logits[8];
+		double                   p[8], sum = 0, chi = 0;
+		int                      count[8] = { 0 };
+
+		for (int i = 0; i < 8; i++) {
+			logits[i] = .3f * (float)i;
+			p[i] = exp((double)logits[i]);
+			sum += p[i];
+		}
+		for (uint64_t i = 0; i < DRAWS; i++)
+			count[draw(&s, logits, 8, rt_random_uniform(1, 2, i))]++;
+		for (int i = 0; i < 8; i++) {
+			const double want = DRAWS * p[i] / sum;
+
+			chi += (count[i] - want) * (count[i] - want) / want;
+		}
+		ck_assert_double_lt(chi, 24.3);
+	}
+END_TEST
+
+START_TEST(logits_that_are_no_numbers_are_errors)
+	{
+		const struct rt_sampling s = { .temperature = 1 };
+		float                    bad[2][2] = { { 0, NAN }, { INFINITY, 0 } };
+		float                    none[2] = { -INFINITY, -INFINITY };
+		int32_t                  id;
+
+		ck_assert_int_eq(rt_sample(&s, bad[0], 2, .5, &id, NULL), RT_E_NUMERIC);
+		ck_assert_int_eq(rt_sample(&s, bad[1], 2, .5, &id, NULL), RT_E_NUMERIC);
+		ck_assert_int_eq(rt_sample(&s, none, 2, .5, &id, NULL), RT_E_NUMERIC);
+	}
+END_TEST
+
+/* ---- errors and memory ------------------------------------------------------------------------
+ */
+
+START_TEST(requests_that_cannot_be_answered_are_named)
+	{
+		struct rt_model    *m = open_golden("qwen2-tiny");
+		const int32_t       good[2] = { 1, 2 }, wild[2] = { 1, 999999 };
+		struct rt_engine   *e;
+		struct rt_error     err = RT_ERROR_INIT;
+		static struct heard h;
+		struct rt_request   q = { .prompt = good, .n = 0, .max_tokens = 4 };
+
+		ck_assert_int_eq(rt_engine_open(&e, m, NULL, NULL), 0);
+		ck_assert_int_eq(rt_generate(e, &q, 1, hear, NULL, &h, &err), RT_E_INVAL);
+		ck_assert_str_eq(err.msg, "request 0 has no prompt");
+		q.prompt = wild;
+		q.n = 2;
+		ck_assert_int_eq(rt_generate(e, &q, 1, hear, NULL, &h, &err), RT_E_RANGE);
+		ck_assert(strstr(err.msg, "token 999999 is not among the model's") != NULL);
+		rt_engine_close(e);
+		ck_assert_int_eq(
+			rt_engine_open(&e, m, &(struct rt_engine_options){ .tokens = 3 }, NULL), 0);
+		q.prompt = good;
+		ck_assert_int_eq(rt_generate(e, &q, 1, hear, NULL, &h, &err), RT_E_RANGE);
+		ck_assert(strstr(err.msg, "the limit is 3 tokens") != NULL);
+		rt_engine_close(e);
+		rt_model_close(m);
+	}
+END_TEST
+
+static long allocations[MOST + 2];
+static int  tokens_seen;
+
+static int count_allocations(void *arg, int64_t i, int32_t id, const char *text, size_t n,
+                             struct rt_error *err)
+{
+	(void)arg, (void)i, (void)id, (void)text, (void)n, (void)err;
+	allocations[tokens_seen++] = fault_seen_allocs();
+	return 0;
+}
+
+/* From the second token on: the first pass of one row may still make room. */
+START_TEST(tokens_are_decoded_without_allocating)
+	{
+		struct rt_model    *m = open_golden("qwen2-tiny");
+		const int32_t       prompt[3] = { 1, 2, 3 };
+		struct rt_engine   *e;
+		static struct heard h;
+		struct rt_request   q = {
+			  .prompt = prompt, .n = 3, .max_tokens = 40, .top = 3, .ignore_stops = true
+		};
+
+		ck_assert_int_eq(rt_engine_open(&e, m, NULL, NULL), 0);
+		ck_assert_int_eq(fault_set("alloc:1000000", NULL), 0);
+		ck_assert_int_eq(rt_generate(e, &q, 1, hear, count_allocations, &h, NULL), 0);
+		fault_set(NULL, NULL);
+		ck_assert_int_eq(tokens_seen, 40);
+		for (int i = 3; i < 39; i++)
+			ck_assert_int_eq(allocations[i], allocations[2]);
+		rt_engine_close(e);
+		rt_model_close(m);
+	}
+END_TEST
+
+RUNNER("engine", 300, {
+	TABLE_TEST(tc, greedy_answers_are_those_of_transformers, folders);
+	tcase_add_test(tc, log_probabilities_are_those_that_training_sees);
+	TABLE_TEST(tc, an_answer_does_not_depend_on_the_requests_beside_it, beside);
+	tcase_add_test(tc, a_stop_string_ends_the_answer_in_front_of_it);
+	tcase_add_test(tc, filters_leave_what_their_definitions_say);
+	tcase_add_test(tc, the_largest_are_found_as_sorting_finds_them);
+	tcase_add_test(tc, frequencies_are_the_probabilities);
+	tcase_add_test(tc, logits_that_are_no_numbers_are_errors);
+	tcase_add_test(tc, requests_that_cannot_be_answered_are_named);
+	tcase_add_test(tc, tokens_are_decoded_without_allocating);
+})
