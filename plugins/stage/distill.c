@@ -534,6 +534,11 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		rt_trainer_swap(j.t);
 		r = report(&j, out[1], err);
 	}
+	/* Writing reads what was written: the memory of training is not needed any more. */
+	rt_trainer_close(j.t);
+	rt_tape_free(j.tape);
+	j.t = NULL;
+	j.tape = NULL;
 	if (r == 0)
 		r = rt_model_write(j.m, out[0], numbers[j.cfg->dtype], j.cfg->model->path, err);
 	clean(&j);

@@ -35,7 +35,7 @@ static const struct rt_param params[] = {
 	              .flags = RT_P_FOLDER),
 	RT_PARAM_PATH(struct config, gguf, NULL, "GGUF file to take."),
 	RT_PARAM_PATH(struct config, config, NULL,
-	              "config.json of a new model; its vocab_size becomes the tokenizer's."),
+	              "config.json of a new model; its vocab_size grows to the tokenizer's."),
 	RT_PARAM_ENUM(struct config, family, 1, families, "Architecture of a new model."),
 	RT_PARAM_INT(struct config, hidden, 0, 0, 1 << 16, "numbers", "Width of a new model."),
 	RT_PARAM_INT(struct config, layers, 4, 1, 1024, NULL, "Layers of a new model."),
@@ -127,7 +127,8 @@ static struct rt_json *shape_config(const struct config *c)
 static int make_config(const struct config *c, const struct made_text *text, struct rt_json **ret,
                        struct rt_error *err)
 {
-	int r = 0;
+	int64_t size = text->size;
+	int     r = 0;
 
 	*ret = NULL;
 	if (c->config)
@@ -138,7 +139,10 @@ static int make_config(const struct config *c, const struct made_text *text, str
 		return r;
 	if (!*ret)
 		return rt_fail_nomem(err, "a configuration");
-	if (rt_json_set(*ret, "vocab_size", rt_json_new_int(text->size)) < 0 ||
+	/* A shape may have more rows than its tokenizer has tokens. */
+	if (rt_json_int(rt_json_get(*ret, "vocab_size"), 0) > text->size)
+		size = rt_json_int(rt_json_get(*ret, "vocab_size"), 0);
+	if (rt_json_set(*ret, "vocab_size", rt_json_new_int(size)) < 0 ||
 	    (text->end >= 0 && rt_json_set(*ret, "eos_token_id", rt_json_new_int(text->end)) < 0))
 		return rt_fail_nomem(err, "a configuration");
 	return 0;

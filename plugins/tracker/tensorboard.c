@@ -95,10 +95,14 @@ static int put_record(struct state *st, const struct rt_text *event, struct rt_e
 	int            r = 0;
 
 	put_little(&t, event->len, 8);
+	if (t.failed || event->failed) {
+		rt_text_free(&t);
+		return rt_fail_nomem(err, "a record");
+	}
 	put_little(&t, masked(crc32c(t.data, 8)), 4);
 	rt_text_add_n(&t, event->data, event->len);
 	put_little(&t, masked(crc32c(event->data, event->len)), 4);
-	if (t.failed || event->failed)
+	if (t.failed)
 		r = rt_fail_nomem(err, "a record");
 	else if (fwrite(t.data, 1, t.len, st->out) != t.len)
 		r = rt_fail_errno(err, "cannot write %s", st->path);
