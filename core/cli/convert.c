@@ -344,13 +344,12 @@ const struct command command_convert = {
 	.name = "convert",
 	.arguments = "FROM TO",
 	.summary = "Turn a model into another format or number type, and check it.",
-	.help = "TO is a GGUF file when its name ends in .gguf, else a folder as Hugging Face has "
-	        "it\n"
-		"(shards of 5 GB).  The type is that of FROM, if not said.  Tokenizer, template "
-	        "and\n"
-		"stop tokens go along; where the other format cannot say them, that is an error.\n"
-		"What was written is read again and compared, and its logits for a fixed text\n"
-		"(random ids without a tokenizer) are held against those of FROM.\n\n"
+	.help = "TO is a GGUF file when its name ends in .gguf, else a folder as Hugging Face\n"
+		"has it (shards of 5 GB).  The type is that of FROM, if not said.  Tokenizer,\n"
+		"template and stop tokens go along; where the other format cannot say them, that\n"
+		"is an error.  What was written is read again and compared, and its logits for a\n"
+		"fixed text (random ids without a tokenizer) are held against those of FROM.\n"
+		"\n"
 		"    retort convert student student-q4_k.gguf --type q4_k --max-kl 0.05\n",
 	.run = run,
 };

@@ -397,13 +397,12 @@ const struct command command_generate = {
 	.name = "generate",
 	.arguments = "MODEL",
 	.summary = "Let a model go on from a prompt, or answer rows.",
-	.help = "One prompt (--prompt, --ids) is answered as it comes.  Without one, rows are "
-	        "read\n"
-		"from standard input as JSON Lines with ids, text or messages, answered many at a\n"
-		"time, and printed in their order: text, ids, logp (under the model itself), "
-	        "finish\n"
-		"(stop, stop_string, length).  The temperature comes first, then top-k, top-p and\n"
-		"min-p, as in transformers; llama.cpp applies the temperature last.\n\n"
+	.help = "One prompt (--prompt, --ids) is answered as it comes.  Without one, rows are\n"
+		"read from standard input as JSON Lines with ids, text or messages, answered\n"
+		"many at a time, and printed in their order: text, ids, logp (under the model\n"
+		"itself), finish (stop, stop_string, length).  The temperature comes first, then\n"
+		"top-k, top-p and min-p, as in transformers; llama.cpp applies it last.\n"
+		"\n"
 		"    retort generate MODEL --chat --prompt 'play some jazz'\n"
 		"    retort generate MODEL --temperature 0.7 --top-p 0.9 <rows.jsonl\n",
 	.run = run,

@@ -254,10 +254,9 @@ const struct command command_show = {
 	.name = "show",
 	.arguments = "PATH",
 	.summary = "What a model, a dataset or a tokenizer is.",
-	.help = "A model: its shape, parameters and bytes by number type, the memory that it takes "
-	        "to\n"
-		"answer at full context (weights and cache), and to train with AdamW (weights,\n"
-		"gradients and moments in f32; activations come on top).  A dataset: rows, roles,\n"
-		"calls, lengths.  A tokenizer: its tokens.\n",
+	.help = "A model: its shape, parameters and bytes by number type, the memory that it\n"
+		"takes to answer at full context (weights and cache), and to train with AdamW\n"
+		"(weights, gradients and moments in f32; activations come on top).  A dataset:\n"
+		"rows, roles, calls, lengths.  A tokenizer: its tokens.\n",
 	.run = run,
 };

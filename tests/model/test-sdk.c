@@ -534,10 +534,12 @@ START_TEST(memory_may_run_out_anywhere)
 	}
 END_TEST
 
-/* A tokenizer's way to GGUF and back allocates thousands of times: every 97th fails in turn. */
+/* A tokenizer's way to GGUF and back allocates thousands of times: every 97th fails in turn.  A
+ * regular expression that finds no memory for its machine code is interpreted, and all is well. */
 START_TEST(memory_may_run_out_while_a_tokenizer_is_translated)
 	{
 		struct rt_model *m = new_model(710, 1);
+		int              failed = 0;
 
 		for (int n = 1;; n += 97) {
 			struct rt_error err = RT_ERROR_INIT;
@@ -553,11 +555,13 @@ START_TEST(memory_may_run_out_while_a_tokenizer_is_translated)
 				r = rt_model_copy_text(temp_path("m.gguf"), temp_folder, &err);
 			seen = fault_seen_allocs();
 			fault_set(NULL, NULL);
-			ck_assert_msg(r == (seen < n ? 0 : RT_E_NOMEM), "%s: %d %s", wish, r,
-			              err.msg);
+			ck_assert_msg(r == 0 || (r == RT_E_NOMEM && seen >= n), "%s: %d %s", wish,
+			              r, err.msg);
+			failed += r < 0;
 			if (seen < n)
 				break;
 		}
+		ck_assert_int_gt(failed, 20);
 		rt_model_close(m);
 	}
 END_TEST

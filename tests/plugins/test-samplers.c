@@ -192,13 +192,13 @@ START_TEST(what_is_no_number_is_an_error_that_names_it)
 		int32_t             id;
 
 		ck_assert_int_eq(draw(both[_i], &c, x, 4, .5, &id, &err), RT_E_NUMERIC);
-		ck_assert_str_eq(err.msg, "logit 2 is nan");
+		ck_assert_str_eq(err.msg, "the logit of token 2 is nan");
 		x[2] = INFINITY;
 		ck_assert_int_eq(draw(both[_i], &c, x, 4, .5, &id, &err), RT_E_NUMERIC);
-		ck_assert_str_eq(err.msg, "logit 2 is inf");
+		ck_assert_str_eq(err.msg, "the logit of token 2 is inf");
 		x[0] = x[1] = x[2] = x[3] = -INFINITY;
 		ck_assert_int_eq(draw(both[_i], &c, x, 4, .5, &id, &err), RT_E_NUMERIC);
-		ck_assert_str_eq(err.msg, "all 4 tokens are excluded");
+		ck_assert_str_eq(err.msg, "no token is allowed");
 	}
 END_TEST
 
