@@ -7,6 +7,7 @@
 
 #include <retort/generate.h>
 #include <retort/memory.h>
+#include <retort/parallel.h>
 #include <retort/random.h>
 
 #include <math.h>
@@ -417,7 +418,8 @@ static int count_allocations(void *arg, int64_t i, int32_t id, const char *text,
 	return 0;
 }
 
-/* From the second token on: the first pass of one row may still make room. */
+/* From the third token on: the first pass of one row may still make room, and each thread takes its
+ * work space when it first gets a piece of work.  36 tokens of any allocation would show. */
 START_TEST(tokens_are_decoded_without_allocating)
 	{
 		struct rt_model    *m = open_golden("qwen2-tiny");
@@ -433,8 +435,7 @@ START_TEST(tokens_are_decoded_without_allocating)
 		ck_assert_int_eq(rt_generate(e, &q, 1, hear, count_allocations, &h, NULL), 0);
 		fault_set(NULL, NULL);
 		ck_assert_int_eq(tokens_seen, 40);
-		for (int i = 3; i < 39; i++)
-			ck_assert_int_eq(allocations[i], allocations[2]);
+		ck_assert_int_le(allocations[38] - allocations[2], rt_threads());
 		rt_engine_close(e);
 		rt_model_close(m);
 	}
