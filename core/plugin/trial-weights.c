@@ -198,6 +198,19 @@ static double output_error(const struct quantizing *d, const struct rt_grid *gri
 	return lost / all;
 }
 
+/* Is it a number of the grid's type, and on the side of 0 where it may be? */
+static bool scale_fits(const struct rt_grid *grid, float scale)
+{
+	float   back = scale;
+	uint8_t stored[sizeof scale];
+
+	if (!isfinite(scale) || (scale < 0 && !grid->flip))
+		return false;
+	return rt_quantize(grid->scale, &scale, 1, 1, NULL, stored, NULL) == 0 &&
+	       rt_dequantize(grid->scale, stored, 1, &back, NULL) == 0 &&
+	       fabs((double)back - (double)scale) <= 0;
+}
+
 static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_grid *grid,
                         double bound)
 {
@@ -216,11 +229,10 @@ static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_g
 	for (int i = 0; i < WEIGHTS; i++)
 		inside = inside && d->codes[i] <= top;
 	for (int64_t g = 0; g < groups; g++) {
-		inside =
-			inside && d->zeros[g] <= top && isfinite(d->scales[g]) && d->scales[g] >= 0;
+		inside = inside && d->zeros[g] <= top && scale_fits(grid, d->scales[g]);
 		middle = middle && (!grid->symmetric || d->zeros[g] == 1 << (grid->bits - 1));
 	}
-	trial_check(t, inside, "codes and zeros lie in the grid, scales are finite",
+	trial_check(t, inside, "codes, zeros and scales are those of the grid",
 	            "not so at %lld bits", (long long)grid->bits);
 	trial_check(t, middle, "a symmetric grid has its zero in the middle", "not so at %lld bits",
 	            (long long)grid->bits);
@@ -236,10 +248,13 @@ static void quantizer_verify(struct trial *t)
 		struct rt_grid grid;
 		double bound; /* of the squared error: about 4 times that of plain rounding */
 	} grids[] = {
-		{ { 8, COLS, false }, 2e-4 },
-		{ { 4, COLS / 2, false }, 0.02 },
-		{ { 4, COLS, true }, 0.03 },
-		{ { 2, COLS / 4, false }, 0.3 },
+		{ { 8, COLS, false, false, RT_F32 }, 2e-4 },
+		{ { 4, COLS / 2, false, false, RT_F32 }, 0.02 },
+		{ { 4, COLS, true, false, RT_F32 }, 0.03 },
+		{ { 2, COLS / 4, false, false, RT_F32 }, 0.3 },
+		{ { 4, COLS / 2, true, false, RT_BF16 }, 0.03 },
+		{ { 8, COLS / 2, true, false, RT_F16 }, 2e-4 },
+		{ { 4, COLS / 2, true, true, RT_F16 }, 0.03 },
 	};
 	struct quantizing *d = t->data;
 	struct rt_linear   layer = d->layer;
