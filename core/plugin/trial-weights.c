@@ -53,7 +53,7 @@ static void pruner_prepare(struct trial *t)
 	for (int i = 0; i < UNITS; i++)
 		positive[i] = 0.1f + (float)(i * 7 % UNITS);
 	d->layer = new_layer();
-	d->stats = (struct rt_unit_stats){ .units = t->plugin->ops.pruner->units, .n = UNITS };
+	d->stats = (struct rt_unit_stats){ .n = UNITS };
 	d->stats.activation = d->stats.count = d->stats.weight =
 		trial_input(positive, UNITS, sizeof *positive);
 	for (int i = 0; i < UNITS; i++)
@@ -75,6 +75,8 @@ static int pruner_once(struct trial *t, struct rt_error *err)
 		r = ops->mask(t->state, &d->layer, 0.5, d->keep, d->weight, err);
 	if (r == 0 && ops->mask)
 		rt_hash_add(&t->digest, d->weight, WEIGHTS * sizeof *d->weight);
+	if (r == 0 && ops->score)
+		d->stats.units = ops->units(t->state);
 	if (r == 0 && ops->score)
 		r = ops->score(t->state, &d->stats, d->importance, err);
 	if (r == 0 && ops->score)
@@ -110,6 +112,9 @@ static void pruner_verify(struct trial *t)
 {
 	struct pruning *d = t->data;
 
+	if (t->plugin->ops.pruner->score)
+		trial_check(t, d->stats.units >= RT_UNIT_LAYER && d->stats.units <= RT_UNIT_TOKEN,
+		            "it says what units it scores", "it says %u", (unsigned)d->stats.units);
 	if (t->plugin->ops.pruner->score)
 		trial_check(t, trial_finite(d->importance, UNITS),
 		            "every importance is written and finite", "one is not");

@@ -35,4 +35,11 @@ for search in false true; do
 	keeps quantizer-rtn --set search=$search
 done
 
+keeps pruner-depth
+keeps pruner-vocabulary
+keeps pruner-wanda
+for units in neurons heads; do
+	keeps pruner-width --set units=$units
+done
+
 done_testing
