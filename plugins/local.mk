@@ -7,6 +7,8 @@ PLUGIN_INCLUDES = -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$(srcdir)/sdk/in
 include plugins/distill/local.mk
 include plugins/judge/local.mk
 include plugins/optimizer/local.mk
+include plugins/pruner/local.mk
+include plugins/quantizer/local.mk
 include plugins/rejector/local.mk
 include plugins/rl/local.mk
 include plugins/sampler/local.mk

@@ -203,7 +203,7 @@ int kind_vet_ops(const struct rt_plugin *p, struct rt_error *err)
 		return rt_fail(err, RT_E_ABI, "wants %u moments, an optimizer has at most 4",
 		               p->ops.optimizer->moments);
 	if (p->kind == RT_KIND_PRUNER &&
-	    (p->ops.pruner->score != NULL) != (p->ops.pruner->units != 0))
+	    (p->ops.pruner->score != NULL) != (p->ops.pruner->units != NULL))
 		return rt_fail(err, RT_E_ABI,
 		               "score and units go together: which units are scored?");
 	return 0;

@@ -53,7 +53,7 @@ static void pruner_prepare(struct trial *t)
 	for (int i = 0; i < UNITS; i++)
 		positive[i] = 0.1f + (float)(i * 7 % UNITS);
 	d->layer = new_layer();
-	d->stats = (struct rt_unit_stats){ .units = t->plugin->ops.pruner->units, .n = UNITS };
+	d->stats = (struct rt_unit_stats){ .n = UNITS };
 	d->stats.activation = d->stats.count = d->stats.weight =
 		trial_input(positive, UNITS, sizeof *positive);
 	for (int i = 0; i < UNITS; i++)
@@ -75,6 +75,8 @@ static int pruner_once(struct trial *t, struct rt_error *err)
 		r = ops->mask(t->state, &d->layer, 0.5, d->keep, d->weight, err);
 	if (r == 0 && ops->mask)
 		rt_hash_add(&t->digest, d->weight, WEIGHTS * sizeof *d->weight);
+	if (r == 0 && ops->score)
+		d->stats.units = ops->units(t->state);
 	if (r == 0 && ops->score)
 		r = ops->score(t->state, &d->stats, d->importance, err);
 	if (r == 0 && ops->score)
@@ -110,6 +112,9 @@ static void pruner_verify(struct trial *t)
 {
 	struct pruning *d = t->data;
 
+	if (t->plugin->ops.pruner->score)
+		trial_check(t, d->stats.units >= RT_UNIT_LAYER && d->stats.units <= RT_UNIT_TOKEN,
+		            "it says what units it scores", "it says %u", (unsigned)d->stats.units);
 	if (t->plugin->ops.pruner->score)
 		trial_check(t, trial_finite(d->importance, UNITS),
 		            "every importance is written and finite", "one is not");
@@ -198,6 +203,19 @@ static double output_error(const struct quantizing *d, const struct rt_grid *gri
 	return lost / all;
 }
 
+/* Is it a number of the grid's type, and on the side of 0 where it may be? */
+static bool scale_fits(const struct rt_grid *grid, float scale)
+{
+	float   back = scale;
+	uint8_t stored[sizeof scale];
+
+	if (!isfinite(scale) || (scale < 0 && !grid->flip))
+		return false;
+	return rt_quantize(grid->scale, &scale, 1, 1, NULL, stored, NULL) == 0 &&
+	       rt_dequantize(grid->scale, stored, 1, &back, NULL) == 0 &&
+	       fabs((double)back - (double)scale) <= 0;
+}
+
 static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_grid *grid,
                         double bound)
 {
@@ -216,11 +234,10 @@ static void verify_grid(struct trial *t, struct quantizing *d, const struct rt_g
 	for (int i = 0; i < WEIGHTS; i++)
 		inside = inside && d->codes[i] <= top;
 	for (int64_t g = 0; g < groups; g++) {
-		inside =
-			inside && d->zeros[g] <= top && isfinite(d->scales[g]) && d->scales[g] >= 0;
+		inside = inside && d->zeros[g] <= top && scale_fits(grid, d->scales[g]);
 		middle = middle && (!grid->symmetric || d->zeros[g] == 1 << (grid->bits - 1));
 	}
-	trial_check(t, inside, "codes and zeros lie in the grid, scales are finite",
+	trial_check(t, inside, "codes, zeros and scales are those of the grid",
 	            "not so at %lld bits", (long long)grid->bits);
 	trial_check(t, middle, "a symmetric grid has its zero in the middle", "not so at %lld bits",
 	            (long long)grid->bits);
@@ -236,10 +253,13 @@ static void quantizer_verify(struct trial *t)
 		struct rt_grid grid;
 		double bound; /* of the squared error: about 4 times that of plain rounding */
 	} grids[] = {
-		{ { 8, COLS, false }, 2e-4 },
-		{ { 4, COLS / 2, false }, 0.02 },
-		{ { 4, COLS, true }, 0.03 },
-		{ { 2, COLS / 4, false }, 0.3 },
+		{ { 8, COLS, false, false, RT_F32 }, 2e-4 },
+		{ { 4, COLS / 2, false, false, RT_F32 }, 0.02 },
+		{ { 4, COLS, true, false, RT_F32 }, 0.03 },
+		{ { 2, COLS / 4, false, false, RT_F32 }, 0.3 },
+		{ { 4, COLS / 2, true, false, RT_BF16 }, 0.03 },
+		{ { 8, COLS / 2, true, false, RT_F16 }, 2e-4 },
+		{ { 4, COLS / 2, true, true, RT_F16 }, 0.03 },
 	};
 	struct quantizing *d = t->data;
 	struct rt_linear   layer = d->layer;

@@ -473,7 +473,7 @@ static int prune(struct job *j, struct rt_error *err)
 {
 	const struct rt_pruner_ops *ops = j->cfg->pruner->plugin->ops.pruner;
 
-	switch (ops->units) {
+	switch (ops->units ? ops->units(j->cfg->pruner->state) : 0) {
 	case RT_UNIT_LAYER: return prune_layers(j, err);
 	case RT_UNIT_NEURON: return prune_neurons(j, err);
 	case RT_UNIT_HEAD: return prune_heads(j, err);

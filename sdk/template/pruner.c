@@ -59,8 +59,14 @@ static int score(const void *state, const struct rt_unit_stats *stats, float *im
 	return 0;
 }
 
+static uint32_t units(const void *state)
+{
+	(void)state;
+	return RT_UNIT_NEURON;
+}
+
 static const struct rt_pruner_ops ops = {
-	.size = sizeof ops, .mask = mask, .score = score, .units = RT_UNIT_NEURON
+	.size = sizeof ops, .mask = mask, .score = score, .units = units
 };
 
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,

@@ -41,6 +41,8 @@ static int quantize(void *state, const struct rt_linear *layer, const struct rt_
 	const int64_t groups = layer->rows * layer->cols / grid->group;
 
 	(void)state;
+	if (grid->scale != RT_F32 || grid->flip)
+		return rt_fail(err, RT_E_UNSUP, "scales are f32 and not below 0 here");
 	for (int64_t i = 0; i < groups; i++) {
 		const float *w = layer->weight + i * grid->group;
 		int          r = fit(w, grid->group, grid, &scales[i], &zeros[i], err);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# shipped.sh - the shipped losses keep the contract of their kind, in each of their forms.
+# shipped.sh - shipped plugins keep the contract of their kind, in each of their forms.
 . "${srcdir:-.}/tests/cli/lib.sh"
 
 # What is not passed, and the count without its number.
@@ -27,5 +27,19 @@ for loss in grpo bnpo dr_grpo dapo; do
 	keeps rl-grpo --set loss=$loss --set beta=0.04
 done
 keeps rl-grpo --set level=sequence --set kl=k2 --set beta=0.04
+
+for options in damp=0.01 act_order=true static_groups=true search=true; do
+	keeps quantizer-gptq --set $options
+done
+for search in false true; do
+	keeps quantizer-rtn --set search=$search
+done
+
+keeps pruner-depth
+keeps pruner-vocabulary
+keeps pruner-wanda
+for units in neurons heads; do
+	keeps pruner-width --set units=$units
+done
 
 done_testing

@@ -23,6 +23,20 @@ tests_plugins_test_rl_SOURCES  = tests/plugins/test-rl.c tests/golden.h tests/ru
 	plugins/rl/dpo.c plugins/rl/grpo.c
 tests_plugins_test_rl_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_rl_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-quantizers
+tests_plugins_test_quantizers_SOURCES  = tests/plugins/test-quantizers.c tests/runner.h \
+	plugins/quantizer/factor.c plugins/quantizer/factor.h plugins/quantizer/gptq.c \
+	plugins/quantizer/grid.c plugins/quantizer/grid.h plugins/quantizer/rtn.c
+tests_plugins_test_quantizers_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
+tests_plugins_test_quantizers_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-pruners
+tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.h \
+	plugins/pruner/depth.c plugins/pruner/vocabulary.c plugins/pruner/wanda.c \
+	plugins/pruner/width.c
+tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json

@@ -46,8 +46,8 @@ struct rt_pruner_ops {
 	int (*score)(const void *state, const struct rt_unit_stats *stats, float *importance,
 	             struct rt_error *err);
 
-	/* The units that `score` is for; 0: it has none. */
-	uint32_t units;
+	/* The units (enum rt_units) that this instance scores; with score, else NULL. [any] */
+	uint32_t (*units)(const void *state);
 };
 
 #endif
