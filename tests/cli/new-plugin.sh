@@ -23,7 +23,11 @@ complaints() {
 for kind in stage teacher tool judge sampler rejector rl distill pruner quantizer optimizer format tracker; do
 	new $kind my-own "$tmp/$kind" > /dev/null
 	check "the template of a $kind compiles without a warning" 0 "" build "$tmp/$kind" $kind-my-own
-	check "the template of a $kind keeps its contract" 0 "$kind-my-own: N passed, 0 failed, 0 skipped" \
+	want="$kind-my-own: N passed, 0 failed, 0 skipped"
+	# The template does not know grids whose scales may be below 0, says so, and is not tried on them.
+	test $kind != quantizer || want="skip  a grid: refuses 4 bits: scales are f32 and not below 0 here
+$kind-my-own: N passed, 0 failed, 1 skipped"
+	check "the template of a $kind keeps its contract" 0 "$want" \
 		complaints "$tmp/$kind/$kind-my-own.so"
 done
 
