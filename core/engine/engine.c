@@ -89,6 +89,7 @@ static int make_slots(struct rt_engine *e, int64_t slots, int64_t reach, struct 
 {
 	const struct rt_model_shape *s = rt_model_shape(e->m);
 	const int64_t                rows = slots > e->o.chunk ? slots : e->o.chunk;
+	int                          r;
 
 	if (slots <= e->n_slots && reach <= e->reach)
 		return 0;
@@ -101,16 +102,20 @@ static int make_slots(struct rt_engine *e, int64_t slots, int64_t reach, struct 
 	e->logits = rt_alloc_aligned((size_t)(slots * s->vocabulary), sizeof *e->logits);
 	e->logps = rt_alloc_aligned((size_t)s->vocabulary, sizeof *e->logps);
 	if (!e->slots || !e->token || !e->position || !e->spans || !e->hidden || !e->logits ||
-	    !e->logps) {
+	    !e->logps)
+		r = rt_fail_nomem(err, "an engine");
+	else
+		r = model_cache_init(&e->cache, &e->m->m, slots * reach, err);
+	if (r < 0) {
 		let_go(e);
-		return rt_fail_nomem(err, "an engine");
+		return r;
 	}
 	e->n_slots = slots;
 	e->reach = reach;
 	e->rows = rows;
 	for (int64_t i = 0; i < slots; i++)
 		e->slots[i].first = i * reach;
-	return model_cache_init(&e->cache, &e->m->m, slots * reach, err);
+	return 0;
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -185,7 +190,9 @@ static int answer(struct rt_engine *e, struct slot *s, rt_answer_fn *fn, void *a
 		               .stop_logp = s->stop_logp,
 		               .first_seconds = s->first_token,
 		               .seconds = engine_now() - s->begun };
-	int              r;
+	const char      *rest;
+	size_t           rest_n;
+	int              r = 0;
 
 	if (n < 0)
 		return (int)n;
@@ -193,7 +200,11 @@ static int answer(struct rt_engine *e, struct slot *s, rt_answer_fn *fn, void *a
 		a.text = s->stream.text.data;
 		a.text_n = s->stream.text.len;
 	}
-	r = fn(arg, s->index, &a, err);
+	rest = stream_take(&s->stream, true, &rest_n);
+	if (e->tell && rest_n > 0)
+		r = e->tell(arg, s->index, -1, rest, rest_n, err);
+	if (r == 0)
+		r = fn(arg, s->index, &a, err);
 	slot_clear(s);
 	return r;
 }

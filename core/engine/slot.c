@@ -138,7 +138,7 @@ static int draw(const struct slot *s, float *logits, int64_t V, int32_t *ret, st
 static int tell(struct rt_engine *e, struct slot *s, int32_t id, struct rt_error *err)
 {
 	size_t      n;
-	const char *text = stream_take(&s->stream, s->finish != 0, &n);
+	const char *text = stream_take(&s->stream, false, &n);
 
 	return e->tell ? e->tell(e->arg, s->index, id, text, n, err) : 0;
 }

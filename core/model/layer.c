@@ -83,6 +83,14 @@ int layer_check_batch(const struct model *m, const struct rt_batch *b, struct rt
 		if (b->position[r] < 0)
 			return rt_fail(err, RT_E_RANGE, "position %ld of row %lld is below 0",
 			               (long)b->position[r], (long long)r);
+	for (int64_t i = 0; i < b->n_spans; i++)
+		if (b->spans[i].q < 0 || b->spans[i].count < 0 ||
+		    b->spans[i].count > b->rows - b->spans[i].q)
+			return rt_fail(
+				err, RT_E_SHAPE,
+				"sequence %lld has %lld tokens from row %lld on, of %lld rows",
+				(long long)i, (long long)b->spans[i].count,
+				(long long)b->spans[i].q, (long long)b->rows);
 	if (m->config.hidden < 1)
 		return rt_fail(err, RT_E_INVAL, "the model is not open");
 	return 0;

@@ -74,6 +74,22 @@ static int grow(struct model_tape *t, int64_t size, struct rt_error *err)
 	return 0;
 }
 
+/* With dynamic scaling frequencies depend on how far a sequence has come: on its own, not on the
+ * others of the batch. */
+static void rope_tables(const struct model_config *c, const struct rt_batch *b,
+                        const struct scratch *s)
+{
+	const int64_t half = c->head_dim / 2;
+
+	config_rope_tables(c, b->position, b->rows, s->cos, s->sin);
+	for (int64_t i = 0; c->rope.kind == ROPE_DYNAMIC && i < b->n_spans; i++) {
+		const int64_t q = b->spans[i].q;
+
+		config_rope_tables(c, b->position + q, b->spans[i].count, s->cos + q * half,
+		                   s->sin + q * half);
+	}
+}
+
 static int run_layers(const struct model *m, const struct rt_batch *b, const struct model_run *run,
                       struct reel *reel, bool keep, bool all_x, float **ret_x, struct rt_error *err)
 {
@@ -82,7 +98,7 @@ static int run_layers(const struct model *m, const struct rt_batch *b, const str
 	int                        r;
 
 	r = nn_embedding(&m->weights.t[W_EMBED], b->token, layer_rows(x, b->rows, c->hidden), err);
-	config_rope_tables(c, b->position, b->rows, reel->scratch.cos, reel->scratch.sin);
+	rope_tables(c, b, &reel->scratch);
 	for (int64_t i = 0; r == 0 && i < c->layers; i++) {
 		float       *next = all_x ? x + reel->rows_size : x;
 		struct layer l;

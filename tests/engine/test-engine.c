@@ -214,6 +214,39 @@ START_TEST(an_answer_does_not_depend_on_the_requests_beside_it)
 	}
 END_TEST
 
+/* Dynamic scaling over 16 positions: a sequence of 14 beside one of 27 has its own frequencies. */
+START_TEST(frequencies_that_follow_the_length_follow_that_of_the_sequence)
+	{
+		static const char config[] =
+			"{\"model_type\":\"llama\",\"hidden_size\":32,\"num_hidden_layers\":2,"
+			"\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":50,"
+			"\"max_position_embeddings\":16,\"initializer_range\":0.5,"
+			"\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":8.0}}";
+		struct rt_json  *j = NULL;
+		struct rt_model *m;
+		int32_t          ids[41], position[41];
+		struct rt_span   spans[2] = { { 0, 14, 0, 14 }, { 14, 27, 14, 27 } };
+		struct rt_batch  both = { ids, position, 41, spans, 2 };
+		struct rt_batch  alone = { ids, position, 14, spans, 1 };
+		static float     x[41 * 32], y[14 * 32];
+
+		ck_assert_int_eq(rt_json_parse(config, sizeof config - 1, "c", 1, &j, NULL), 0);
+		ck_assert_int_eq(rt_model_new(&m, j, 1, NULL), 0);
+		for (int i = 0; i < 41; i++) {
+			ids[i] = i;
+			position[i] = i < 14 ? i : i - 14;
+		}
+		ck_assert_int_eq(rt_model_forward(m, &both, NULL, x, NULL), 0);
+		ck_assert_int_eq(rt_model_forward(m, &alone, NULL, y, NULL), 0);
+		/* products of 14 and of 41 rows may sum in another order, some 1e-6; with the
+		 * frequencies of the other sequence they differ by 5e-3 and more */
+		for (int i = 0; i < 14 * 32; i++)
+			ck_assert_float_eq_tol(x[i], y[i], 1e-4f);
+		rt_json_free(j);
+		rt_model_close(m);
+	}
+END_TEST
+
 /* ---- text ----------------------------------------------------------------------------------- */
 
 START_TEST(a_stop_string_ends_the_answer_in_front_of_it)
@@ -245,6 +278,43 @@ START_TEST(a_stop_string_ends_the_answer_in_front_of_it)
 		ck_assert_mem_eq(cut.text[0], whole.text[0], strlen(cut.text[0]));
 		ck_assert_str_eq(cut.text[0], cut.told[0]);
 		ck_assert_int_lt(cut.n[0], 30);
+		rt_model_close(m);
+	}
+END_TEST
+
+/* Greedily "hello world" gives four tokens and a stop token; of each beginning of a stop string
+ * that their text ends in, and of each length, what was told is the answer. */
+START_TEST(what_was_told_is_the_answer)
+	{
+		struct rt_model    *m = open_golden("gguf/tiny-qwen2.gguf");
+		struct rt_ids       ids = RT_IDS_INIT;
+		static struct heard whole, h;
+		char                needle[64];
+		const char         *stop[] = { needle, NULL };
+		struct rt_request   q = { .max_tokens = 8 };
+
+		ck_assert_int_eq(rt_tokenizer_encode(rt_model_tokenizer(m), "hello world", 11, 0,
+		                                     &ids, NULL),
+		                 0);
+		q.prompt = ids.data;
+		q.n = (int64_t)ids.len;
+		generate(m, NULL, &q, 1, &whole);
+		ck_assert_int_eq(whole.finish[0], RT_FINISH_STOP);
+		ck_assert_str_eq(whole.text[0], whole.told[0]);
+		for (size_t at = 0; at < strlen(whole.text[0]); at++) {
+			snprintf(needle, sizeof needle, "%.40s never", whole.text[0] + at);
+			q.stop = stop;
+			generate(m, NULL, &q, 1, &h);
+			ck_assert_int_eq(h.finish[0], RT_FINISH_STOP);
+			ck_assert_str_eq(h.text[0], whole.text[0]);
+			ck_assert_str_eq(h.told[0], whole.text[0]);
+		}
+		q = (struct rt_request){ .prompt = ids.data, .n = 1, .ignore_stops = true };
+		for (q.max_tokens = 1; q.max_tokens < 40; q.max_tokens++) {
+			generate(m, NULL, &q, 1, &h);
+			ck_assert_str_eq(h.told[0], h.text[0]);
+		}
+		rt_ids_free(&ids);
 		rt_model_close(m);
 	}
 END_TEST
@@ -441,11 +511,41 @@ START_TEST(tokens_are_decoded_without_allocating)
 	}
 END_TEST
 
+START_TEST(an_engine_that_found_no_memory_can_be_used_again)
+	{
+		struct rt_model    *m = open_golden("qwen2-tiny");
+		const int32_t       prompt[3] = { 1, 2, 3 };
+		static struct heard h;
+		struct rt_request   q = { .prompt = prompt, .n = 3, .max_tokens = 4 };
+		int                 r = -1;
+
+		for (int n = 1; r != 0; n++) {
+			struct rt_engine *e;
+			struct rt_error   err = RT_ERROR_INIT;
+			char              wish[32];
+
+			ck_assert_int_eq(rt_engine_open(&e, m, NULL, NULL), 0);
+			snprintf(wish, sizeof wish, "alloc:%d", n);
+			ck_assert_int_eq(fault_set(wish, NULL), 0);
+			r = rt_generate(e, &q, 1, hear, NULL, &h, &err);
+			fault_set(NULL, NULL);
+			ck_assert_msg(r == 0 || r == RT_E_NOMEM, "%s", err.msg);
+			ck_assert_msg(rt_generate(e, &q, 1, hear, NULL, &h, &err) == 0, "%s: %s",
+			              wish, err.msg);
+			rt_engine_close(e);
+		}
+		rt_model_close(m);
+	}
+END_TEST
+
 RUNNER("engine", 300, {
 	TABLE_TEST(tc, greedy_answers_are_those_of_transformers, folders);
 	tcase_add_test(tc, log_probabilities_are_those_that_training_sees);
 	TABLE_TEST(tc, an_answer_does_not_depend_on_the_requests_beside_it, beside);
+	tcase_add_test(tc, frequencies_that_follow_the_length_follow_that_of_the_sequence);
 	tcase_add_test(tc, a_stop_string_ends_the_answer_in_front_of_it);
+	tcase_add_test(tc, what_was_told_is_the_answer);
+	tcase_add_test(tc, an_engine_that_found_no_memory_can_be_used_again);
 	tcase_add_test(tc, filters_leave_what_their_definitions_say);
 	tcase_add_test(tc, the_largest_are_found_as_sorting_finds_them);
 	tcase_add_test(tc, frequencies_are_the_probabilities);

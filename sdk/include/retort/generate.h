@@ -81,7 +81,10 @@ struct rt_answer {
  * return value stops the rest and is returned by rt_generate(). */
 typedef int rt_answer_fn(void *arg, int64_t index, const struct rt_answer *a, struct rt_error *err);
 
-/* Called for each token as it is chosen, with whole characters of new text; may be NULL. */
+/* Called for each token as it is chosen, with whole characters of new text; and once more with id
+ * -1 in front of the answer, when text had been held back: for a stop string that did not come, or
+ * a character that was not finished (U+FFFD).  All pieces together are the answer's text.  May be
+ * NULL. */
 typedef int rt_token_fn(void *arg, int64_t index, int32_t id, const char *text, size_t n,
                         struct rt_error *err);
 
