@@ -161,15 +161,19 @@ static int factor_damped(struct job *j, struct rt_error *err)
 	return r == 0 ? 0 : rt_within(err, r, "Hessian of %lld columns", (long long)j->layer->cols);
 }
 
-/* Grids of all groups of some rows, from the weights as they were. */
+/* Grids of all groups of some rows, from the weights as they were: dead columns are 0 here, too.
+ * `lost` is not in use yet, and holds them in the layer's own order. */
 static void fit_static(void *arg, int64_t first, int64_t last)
 {
 	const struct job       *j = arg;
 	const struct rt_linear *l = j->layer;
 	const int64_t           g = j->grid->group, each = l->cols / g;
 
+	for (int64_t r = first; r < last; r++)
+		for (int64_t i = 0; i < l->cols; i++)
+			j->lost[r * l->cols + j->order[i]] = j->w[r * l->cols + i];
 	for (int64_t i = first * each; i < last * each; i++)
-		if (grid_fit(j->grid, j->st->cfg.search, l->weight + i * g, g, &j->scales[i],
+		if (grid_fit(j->grid, j->st->cfg.search, j->lost + i * g, g, &j->scales[i],
 		             &j->zeros[i], &j->errors[i / each]) < 0)
 			return;
 }
