@@ -1,6 +1,6 @@
 # Each folder a pipeline that runs; installed as it is.
 assistantdir = $(examplesdir)/assistant
-dist_assistant_DATA = examples/assistant/baseline.cfg
+dist_assistant_DATA = examples/assistant/baseline.cfg examples/assistant/teacher.cfg
 assistantdatadir = $(examplesdir)/assistant/data
 dist_assistantdata_DATA = \
 	examples/assistant/data/NOTICE \

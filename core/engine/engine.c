@@ -73,7 +73,7 @@ static void let_go(struct rt_engine *e)
 	e->token = e->position = NULL;
 	e->spans = NULL;
 	e->hidden = e->logits = e->logps = NULL;
-	e->n_slots = e->reach = e->rows = 0;
+	e->n_slots = e->reach = 0;
 }
 
 void rt_engine_close(struct rt_engine *e)
@@ -112,7 +112,6 @@ static int make_slots(struct rt_engine *e, int64_t slots, int64_t reach, struct 
 	}
 	e->n_slots = slots;
 	e->reach = reach;
-	e->rows = rows;
 	for (int64_t i = 0; i < slots; i++)
 		e->slots[i].first = i * reach;
 	return 0;

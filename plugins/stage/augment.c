@@ -3,7 +3,8 @@
  * An argument whose text stands once in the user's message is a slot.  Copies of a row get other
  * values in their slots, in message and call alike: values of the same argument in other rows, or
  * made-up words.  A small model learns from it to copy what it has never seen (the slot
- * substitution of Louvan and Magnini 2020). */
+ * substitution of Louvan and Magnini 2020).  At most 32 slots of a row, of less than 256 bytes
+ * each, are exchanged; others keep their values. */
 #include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
@@ -328,6 +329,8 @@ static int put_text(struct rt_json *message, const char *text, const struct slot
 	return r;
 }
 
+static const char *const of_the_row[] = { "accepted", "candidates", "scores", "score", NULL };
+
 static int variant(struct job *j, const struct rt_json *row, const struct slot *found, size_t n,
                    int64_t number, struct rt_error *err)
 {
@@ -346,6 +349,9 @@ static int variant(struct job *j, const struct rt_json *row, const struct slot *
 		r = put_text(message, text, slots, n);
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = put_value(answer, &slots[i]);
+	/* What was said of the row does not hold for the copy. */
+	for (int i = 0; r == 0 && of_the_row[i]; i++)
+		r = rt_json_remove(copy, of_the_row[i]);
 	if (r == 0)
 		r = rt_json_set(copy, "id", rt_json_new_string(id));
 	r = r < 0 ? rt_fail_nomem(err, "a variant") : rt_rows_put(j->out, copy, err);

@@ -90,7 +90,6 @@ struct job {
 	int32_t             *label;
 	struct rt_sequence **chosen, *written; /* written: by the student in this step */
 	bool                *own;
-	double               loss;
 };
 
 /* ---- the loss ------------------------------------------------------------------------------- */
@@ -197,14 +196,17 @@ static int distil(struct job *j, int64_t rows, double scale, bool learn, struct 
 	return 0;
 }
 
-/* The cross-entropy on the same rows, its gradient added to that of the distillation. */
+/* The cross-entropy on the same rows, its gradient added to that of the distillation; nothing,
+ * where it has no part in what is learnt. */
 static int cross(struct job *j, int64_t rows, double scale, bool learn, struct terms *sum,
                  struct rt_error *err)
 {
 	const int64_t width = rt_model_shape(j->m)->hidden;
-	float        *d = j->taught.rows ? j->pass.dhidden : NULL; /* free until scatter() */
+	float        *d = j->pass.dhidden; /* not in use until scatter() */
 	int           r;
 
+	if (learn && scale <= 0)
+		return 0;
 	for (int64_t i = 0; i < rows; i++)
 		j->counted.coef[i] = (float)-scale;
 	r = rt_model_logps(j->m, j->counted.hidden, rows, j->label,
@@ -213,7 +215,7 @@ static int cross(struct job *j, int64_t rows, double scale, bool learn, struct t
 	                   err);
 	for (int64_t i = 0; r == 0 && i < rows; i++)
 		sum->ce -= (double)j->counted.logp[i];
-	if (r < 0 || !learn || scale <= 0)
+	if (r < 0 || !learn)
 		return r;
 	sum->ce_norm += squares(d, rows * width);
 	for (int64_t i = 0; i < rows * width; i++)
@@ -350,11 +352,13 @@ static double labels(const struct rt_sequence *const *s, int64_t n)
 
 static void tell(struct job *j, int64_t at, const struct terms *sum, double total)
 {
-	rt_scalar(j->c, "train/loss", at, j->loss);
+	rt_scalar(j->c, "train/loss", at, sum->kd + j->cfg->mix * sum->ce / total);
 	rt_scalar(j->c, "train/kd_loss", at, sum->kd);
-	rt_scalar(j->c, "train/ce_loss", at, sum->ce / total);
 	rt_scalar(j->c, "train/kd_grad_norm", at, sqrt(sum->kd_norm));
-	rt_scalar(j->c, "train/ce_grad_norm", at, sqrt(sum->ce_norm));
+	if (j->cfg->mix > 0) {
+		rt_scalar(j->c, "train/ce_loss", at, sum->ce / total);
+		rt_scalar(j->c, "train/ce_grad_norm", at, sqrt(sum->ce_norm));
+	}
 	rt_scalar(j->c, "train/epoch", at, (double)(at * j->order.batch) / (double)j->data.n);
 }
 
@@ -393,7 +397,9 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 	forget(j);
 	if (r < 0)
 		return r;
-	j->loss = sum.kd + j->cfg->mix * sum.ce / total;
+	if (rt_json_set(rt_trainer_notes(j->t), "loss",
+	                rt_json_new_real(sum.kd + j->cfg->mix * sum.ce / total)) < 0)
+		return rt_fail_nomem(err, "notes");
 	tell(j, at + 1, &sum, total);
 	return rt_trainer_step(j->t, &did, err);
 }
@@ -419,7 +425,8 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 	if (r == 0) {
 		r |= rt_metric(m, "steps", (double)j->steps, j->steps);
 		r |= rt_metric(m, "rows", (double)j->data.n, j->data.n + j->data.too_long);
-		r |= rt_metric(m, "train_loss", j->loss, 1);
+		r |= rt_metric(m, "train_loss",
+		               rt_json_real(rt_json_get(rt_trainer_notes(j->t), "loss"), NAN), 1);
 		if (j->validation.n) {
 			r |= rt_metric(m, "eval_kd_loss", sum.kd, j->validation.n);
 			r |= rt_metric(m, "eval_ce_loss", sum.ce / total, j->validation.n);

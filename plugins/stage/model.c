@@ -193,7 +193,7 @@ static int take(const struct config *c, const char *out, struct rt_error *err)
 	const enum rt_dtype dtype = rt_model_shape(m)->dtype;
 	const bool          plain = dtype == RT_F32 || dtype == RT_BF16 || dtype == RT_F16;
 
-	r = rt_model_write(m, out, plain ? dtype : RT_F32, c->path, err);
+	r = rt_model_write(m, out, plain ? dtype : RT_F32, from, err);
 	rt_model_close(m);
 	return r;
 }

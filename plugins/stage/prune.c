@@ -479,7 +479,9 @@ static int prune(struct job *j, struct rt_error *err)
 	case RT_UNIT_HEAD: return prune_heads(j, err);
 	case 0: return prune_weights(j, err);
 	default:
-		return rt_fail(err, RT_E_UNSUP, "this stage cannot cut the units of pruner-%s",
+		return rt_fail(err, RT_E_UNSUP,
+		               "this stage cuts layers, heads, neurons and single weights, not the "
+		               "units of pruner-%s",
 		               j->cfg->pruner->plugin->name);
 	}
 }

@@ -100,7 +100,6 @@ struct job {
 	int64_t             *group; /* [N] and so on: a batch of retort/rl.h */
 	double              *reward;
 	float               *mask, *logp, *logp_old, *logp_ref, *gradient, *advantage;
-	double               difference; /* mean |engine - training| of log-probabilities */
 };
 
 /* ---- rollouts ------------------------------------------------------------------------------- */
@@ -223,6 +222,10 @@ static int reward_group(struct job *j, int64_t p, double *scores, struct rt_erro
 		for (int64_t k = 0; k < c->group; k++) {
 			reward[k] += weight_of(c, i) * verdicts[k].score;
 			scores[i] += verdicts[k].score;
+			if (!(verdicts[k].score >= 0 && verdicts[k].score <= 1))
+				return rt_fail(err, RT_E_NUMERIC,
+				               "judge-%s gives %g, not a score in 0..1",
+				               judge->plugin->name, verdicts[k].score);
 		}
 	}
 	for (int64_t k = 0; k < c->group; k++) {
@@ -238,7 +241,7 @@ static int reward_group(struct job *j, int64_t p, double *scores, struct rt_erro
 static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_error *err)
 {
 	const struct config *c = j->cfg;
-	double               scores[16] = { 0 }, sum = 0;
+	double               scores[16] = { 0 }, sum = 0, weights = 0;
 	int64_t              left_out = 0;
 	int                  r = 0;
 
@@ -254,11 +257,9 @@ static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_err
 		snprintf(tag, sizeof tag, "rewards/%s/mean", c->judges.at[i]->plugin->name);
 		rt_scalar(j->c, tag, at, scores[i] / (double)j->N);
 		sum += weight_of(c, i) * scores[i] / (double)j->N;
+		weights += weight_of(c, i);
 	}
-	*ret_mean = 0;
-	for (int64_t i = 0; i < c->judges.n; i++)
-		*ret_mean += weight_of(c, i);
-	*ret_mean = sum / *ret_mean;
+	*ret_mean = sum / weights;
 	rt_scalar(j->c, "reward", at, *ret_mean);
 	rt_scalar(j->c, "frac_groups_filtered", at, (double)left_out / (double)c->prompts);
 	return 0;
@@ -391,7 +392,7 @@ static int learn(struct job *j, int64_t first, int64_t *ret_n, struct rt_rl_stat
 }
 
 /* How far the engine's log-probabilities are from those that learning sees. */
-static void compare(struct job *j)
+static double difference(const struct job *j)
 {
 	double  sum = 0;
 	int64_t n = 0;
@@ -400,7 +401,7 @@ static void compare(struct job *j)
 		for (int64_t k = 0; k < j->rollouts[i].answer; k++, n++)
 			sum += fabs((double)j->rollouts[i].sampled[k] -
 			            (double)j->logp_old[i * j->T + k]);
-	j->difference = n ? sum / (double)n : 0;
+	return n ? sum / (double)n : 0;
 }
 
 static int make_table(struct job *j, struct rt_error *err)
@@ -432,6 +433,7 @@ static int update(struct job *j, int64_t at, struct rt_error *err)
 	const struct rt_component *rl = j->cfg->rl;
 	struct rt_rl_batch         all;
 	struct rt_rl_stats         stats = { 0 };
+	double                     apart;
 	int64_t                    n = 1;
 	int                        r = make_table(j, err);
 
@@ -442,7 +444,9 @@ static int update(struct job *j, int64_t at, struct rt_error *err)
 	if (r < 0)
 		return r;
 	memcpy(j->logp, j->logp_old, (size_t)(j->N * j->T) * sizeof *j->logp);
-	compare(j);
+	apart = difference(j);
+	if (rt_json_set(rt_trainer_notes(j->t), "difference", rt_json_new_real(apart)) < 0)
+		return rt_fail_nomem(err, "notes");
 	all = rl_batch(j, 0, j->N);
 	r = rl->plugin->ops.rl->advantages(rl->state, &all, j->advantage, err);
 	if (r < 0)
@@ -453,7 +457,7 @@ static int update(struct job *j, int64_t at, struct rt_error *err)
 	rt_scalar(j->c, "kl", at, stats.kl);
 	rt_scalar(j->c, "clip_ratio/low_mean", at, stats.clip_low);
 	rt_scalar(j->c, "clip_ratio/high_mean", at, stats.clip_high);
-	rt_scalar(j->c, "sampling/logp_difference", at, j->difference);
+	rt_scalar(j->c, "sampling/logp_difference", at, apart);
 	return r;
 }
 
@@ -596,7 +600,8 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 		               j->N);
 		r |= rt_metric(m, "reward_last", rt_json_real(rt_json_get(notes, "reward"), NAN),
 		               j->N);
-		r |= rt_metric(m, "logp_difference", j->difference, j->N);
+		r |= rt_metric(m, "logp_difference",
+		               rt_json_real(rt_json_get(notes, "difference"), NAN), j->N);
 	}
 	r = r < 0 ? rt_fail_nomem(err, "a report") : rt_metrics_write(m, dir, err);
 	rt_json_free(m);

@@ -63,7 +63,6 @@ struct job {
 	int64_t                   *index; /* [batch] */
 	const struct rt_sequence **chosen;
 	struct rt_pass             pass;
-	double                     loss; /* a running mean */
 };
 
 /* Sequences side by side through the model; *ret_sum gets the weighted sum of -log p.  With
@@ -113,11 +112,17 @@ static int mean_loss(struct job *j, const struct rt_sequence *const *s, int64_t 
 	return r;
 }
 
+/* The running mean of the losses of all steps so far, which a checkpoint keeps. */
+static double running_loss(const struct job *j, double otherwise)
+{
+	return rt_json_real(rt_json_get(rt_trainer_notes(j->t), "loss"), otherwise);
+}
+
 static int step(struct job *j, int64_t at, struct rt_error *err)
 {
 	const int64_t     batch = j->order.batch;
 	struct rt_stepped did;
-	double            loss;
+	double            loss, mean;
 	int               r = rt_order_step(&j->order, at, j->index, err);
 
 	for (int64_t i = 0; r == 0 && i < batch; i++)
@@ -129,9 +134,9 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 		            (long long)at + 1);
 	if (r < 0)
 		return r;
-	j->loss = rt_json_real(rt_json_get(rt_trainer_notes(j->t), "loss"), loss);
-	j->loss += .05 * (loss - j->loss);
-	if (rt_json_set(rt_trainer_notes(j->t), "loss", rt_json_new_real(j->loss)) < 0)
+	mean = running_loss(j, loss);
+	mean += .05 * (loss - mean);
+	if (rt_json_set(rt_trainer_notes(j->t), "loss", rt_json_new_real(mean)) < 0)
 		return rt_fail_nomem(err, "notes");
 	rt_scalar(j->c, "train/loss", at + 1, loss);
 	rt_scalar(j->c, "train/epoch", at + 1, (double)((at + 1) * batch) / (double)j->data.n);
@@ -168,7 +173,7 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 	}
 	r |= rt_metric(m, "steps", (double)j->steps, j->steps);
 	r |= rt_metric(m, "rows", (double)j->data.n, j->data.n + j->data.too_long);
-	r |= rt_metric(m, "train_loss", j->loss, j->steps);
+	r |= rt_metric(m, "train_loss", running_loss(j, NAN), j->steps);
 	if (j->validation.n)
 		r |= rt_metric(m, "eval_loss", loss, j->validation.n);
 	r = r < 0 ? rt_fail_nomem(err, "a report") : rt_metrics_write(m, dir, err);

@@ -94,6 +94,28 @@ static void take_stops(struct ask *a, const struct rt_json *stop)
 	a->stop[n] = NULL;
 }
 
+/* Why a request cannot be answered as it is meant; NULL when it can. */
+static const char *refuse(const struct rt_json *body)
+{
+	const struct rt_json *stop = rt_json_get(body, "stop");
+	const char           *choice = rt_json_string(rt_json_get(body, "tool_choice"));
+	const char           *form =
+		rt_json_string(rt_json_get(rt_json_get(body, "response_format"), "type"));
+	const int64_t n = rt_json_int(rt_json_get(body, "n"), 1);
+
+	if (n < 1 || n > MAX_N)
+		return "n is not within 1 and 64";
+	if (rt_json_is(stop, RT_JSON_ARRAY) && rt_json_length(stop) > MAX_STOPS)
+		return "it has more than 16 stop strings";
+	if (rt_json_get(body, "tool_choice") && (!choice || strcmp(choice, "auto") != 0))
+		return "tool_choice other than auto is not supported here";
+	if (rt_json_get(body, "response_format") && (!form || strcmp(form, "text") != 0))
+		return "response_format other than text is not supported here";
+	if (rt_json_int(rt_json_get(body, "top_logprobs"), 0) > 0)
+		return "top_logprobs is not supported here";
+	return NULL;
+}
+
 static int encode(struct batch *b, int64_t i, struct rt_error *err)
 {
 	const struct rt_json *body = b->requests[i].body;
@@ -136,12 +158,14 @@ static int enqueue(struct batch *b, int64_t i, struct rt_error *err)
 		                              .top_k = c->top_k };
 	const uint64_t           seed =
 		(uint64_t)rt_json_int(rt_json_get(body, "seed"), (int64_t)rt_seed(b->st->context));
-	int r = encode(b, i, err);
+	const char *why = refuse(body);
+	int         r = why ? 0 : encode(b, i, err);
 
+	if (why)
+		snprintf(a->why, sizeof a->why, "%s", why);
 	if (r < 0 || a->why[0])
 		return r;
 	a->n = rt_json_int(rt_json_get(body, "n"), 1);
-	a->n = a->n < 1 ? 1 : a->n > MAX_N ? MAX_N : a->n;
 	take_stops(a, rt_json_get(body, "stop"));
 	for (int64_t k = 0; k < a->n; k++) {
 		struct rt_request *q = &b->queue[b->queued];
@@ -262,14 +286,12 @@ static int answered(void *arg, int64_t q, const struct rt_answer *answer, struct
 
 static int queue_all(struct batch *b, struct rt_error *err)
 {
-	int64_t most = 0;
-	int     r = 0;
+	const size_t most = (size_t)b->n * MAX_N; /* as many as one may ask for */
+	int          r = 0;
 
-	for (int64_t i = 0; i < b->n; i++)
-		most += MAX_N; /* as many as one may ask for */
 	b->asks = rt_alloc((size_t)b->n, sizeof *b->asks);
-	b->queue = rt_alloc((size_t)most, sizeof *b->queue);
-	b->of = rt_alloc((size_t)most, sizeof *b->of);
+	b->queue = rt_alloc(most, sizeof *b->queue);
+	b->of = rt_alloc(most, sizeof *b->of);
 	if (!b->asks || !b->queue || !b->of)
 		return rt_fail_nomem(err, "requests");
 	for (int64_t i = 0; r == 0 && i < b->n; i++)

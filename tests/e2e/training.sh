@@ -1,0 +1,63 @@
+#!/bin/sh
+# training.sh - every stage that makes or changes a model, at a small size: killed in front of changes
+# to the disk all along the way, resumed, and the same bytes at the end.  STEP (default 29): every
+# STEPth change.
+. "${srcdir:-.}/tests/e2e/lib.sh"
+
+i=0
+while test $i -lt 24; do
+	i=$((i + 1))
+	echo "{\"id\":\"$i\",\"messages\":[{\"role\":\"user\",\"content\":\"play song number $i by band$((i % 5))\"},{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"function\",\"function\":{\"name\":\"Play\",\"arguments\":{\"song\":\"song number $i\",\"artist\":\"band$((i % 5))\"}}}]}]}"
+done >rows.jsonl
+cat >p.cfg <<-END
+	retort = 1; name = "p"; seed = 3;
+	stages = (
+	  { name = "gold"; use = "dataset"; paths = "rows.jsonl"; },
+	  { name = "more"; use = "augment"; data = "gold"; copies = 1; },
+	  { name = "blank"; use = "model"; family = "llama"; hidden = 32; layers = 2; heads = 4; kv_heads = 2; feed_forward = 64; context = 256; data = "gold"; vocabulary = 320; },
+	  { name = "small"; use = "model"; hidden = 16; layers = 1; heads = 2; feed_forward = 32; context = 256; tokenizer = "text"; },
+	  { name = "taught"; use = "train"; model = "blank"; data = "more"; validation = "gold"; steps = 4; batch = 4; average = 0.9; save = 0; },
+	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; save = 0; },
+	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; save = 0; },
+	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
+	  { name = "thin"; use = "prune"; model = "taught"; data = "gold"; pruner = { use = "width"; units = "heads"; }; remove = 0.5; result = true; },
+	  { name = "narrow"; use = "prune"; model = "better"; data = "gold"; pruner = "width"; remove = 0.5; multiple = 8; },
+	  { name = "answers"; use = "sample"; data = "gold"; n = 2; max_tokens = 8; batch = 8; teacher = { use = "local"; model = "narrow"; }; },
+	  { name = "quality"; use = "evaluate"; data = "answers"; judges = ( "exact", "call-match" ); } );
+	trackers = ( "jsonl" );
+END
+
+# The small model takes the tokenizer of the first one.
+{ sed '/name = "small"/,$d' p.cfg | sed 's/vocabulary = 320; },$/vocabulary = 320; result = true; } );/'; } >t.cfg
+"$retort" run t.cfg --runs first >/dev/null 2>&1
+cp -rL first/p/blank text
+
+RETORT_THREADS=1 "$retort" run p.cfg --runs one >log 2>&1
+result 'every stage that makes or changes a model runs' "$(test $? = 0 && echo true)" "$(tail -n 3 log)"
+"$retort" run p.cfg --runs whole >/dev/null 2>&1
+whole=$(results whole)
+result 'the results are the same bytes for one thread and for several' \
+	"$(test -n "$whole" && test "$whole" = "$(results one)" && echo true)" ''
+layers=$("$retort" show whole/p/shallow | sed -n 's/^layers *//p')
+heads=$("$retort" show whole/p/thin | sed -n 's/^kv_heads *//p')
+neurons=$("$retort" show whole/p/narrow | sed -n 's/^feed_forward *//p')
+result 'layers, heads and neurons are gone from the configuration' \
+	"$(test "$layers $heads $neurons" = '1 1 16' && echo true)" "$layers $heads $neurons"
+result 'everything is done already the second time' \
+	"$("$retort" run p.cfg --runs whole >log 2>&1 && ! grep -q started log && echo true)" "$(cat log)"
+
+# Killed in front of change n, resumed and killed again there, then walked to the end.
+step=${STEP:-29} n=3 bad='' kills=0
+while rm -rf runs; RETORT_FAULT=kill:$n "$retort" run p.cfg --runs runs >/dev/null 2>&1; test $? = 137; do
+	RETORT_FAULT=kill:$n "$retort" run p.cfg --runs runs >/dev/null 2>&1
+	"$retort" run p.cfg --runs runs >/dev/null 2>&1
+	test "$(results runs)" = "$whole" || bad="$bad $n"
+	kills=$((kills + 1)) n=$((n + step))
+done
+result "killed at $kills places, the same bytes at the end" \
+	"$(test -z "$bad" && test $kills -gt 5 && echo true)" "$bad"
+
+example=${srcdir:-.}/examples/assistant
+result 'the pipeline of the example'\''s teacher has no mistake' \
+	"$("$retort" check "$example/teacher.cfg" >log 2>&1 && echo true)" "$(cat log)"
+done_testing
