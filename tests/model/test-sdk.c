@@ -566,7 +566,7 @@ START_TEST(memory_may_run_out_while_a_tokenizer_is_translated)
 	}
 END_TEST
 
-RUNNER("sdk", 240, {
+RUNNER("sdk", 1800, {
 	tcase_add_checked_fixture(tc, temp_begin, temp_end);
 	TABLE_TEST(tc, gradients_through_the_sdk_are_those_of_transformers, plain);
 	TABLE_TEST(tc, a_written_model_is_the_same_model, plain);
