@@ -254,7 +254,7 @@ static struct val map(struct run *x, struct val v, struct args *a)
 	const struct val attr = arg(a, 9, "attribute", undefined),
 			 name = arg(a, 0, "filter", undefined);
 	const struct val otherwise = arg(a, 9, "default", undefined);
-	struct list     *l = val_items(x, v);
+	struct list     *l = v.t == V_NONE ? NULL : val_items(x, v);
 	struct val       ret = val_list(x);
 	struct args      rest = { 0 };
 
@@ -274,7 +274,7 @@ static struct val map(struct run *x, struct val v, struct args *a)
 static struct val pick(struct run *x, struct val v, struct args *a, bool by_attr, bool want)
 {
 	const size_t skip = by_attr;
-	struct list *l = val_items(x, v);
+	struct list *l = v.t == V_NONE ? NULL : val_items(x, v); /* none: nothing to pick from */
 	struct val   ret = val_list(x);
 	struct args  rest = { 0 };
 
@@ -332,13 +332,27 @@ static struct val total(struct run *x, struct val v, char what)
 	return what == 's' ? val_int(sum) : best;
 }
 
+/* As transformers has it: tojson(ensure_ascii=False, indent=None, separators=None,
+ * sort_keys=False). */
 static struct val tojson(struct run *x, struct val v, struct args *a)
 {
-	const struct val width = arg(a, 0, "indent", undefined);
-	struct rt_text   t = RT_TEXT_INIT;
+	const struct val width = arg(a, 1, "indent", undefined),
+			 between = arg(a, 2, "separators", undefined);
+	const bool        lines = width.t == V_INT && width.u.i >= 0 && width.u.i <= 32;
+	struct json_style s = { .indent = lines ? width.u.i : -1,
+		                .ascii = val_true(arg(a, 0, "ensure_ascii", undefined)),
+		                .comma = lines ? "," : ", ",
+		                .colon = ": " };
+	struct rt_text    t = RT_TEXT_INIT;
 
-	val_json(x, v, width.t == V_INT && width.u.i >= 0 && width.u.i <= 32 ? width.u.i : -1, 0,
-	         &t);
+	if (between.t == V_LIST && between.u.list->n == 2 && between.u.list->v[0].t == V_STR &&
+	    between.u.list->v[1].t == V_STR) {
+		s.comma = between.u.list->v[0].u.s;
+		s.colon = between.u.list->v[1].u.s;
+	}
+	if (val_true(arg(a, 3, "sort_keys", undefined)))
+		pool_fail(&x->pool, RT_E_UNSUP, "tojson(sort_keys=true) is not supported");
+	val_json(x, v, &s, 0, &t);
 	return val_text(x, &t);
 }
 
