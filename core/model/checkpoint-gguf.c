@@ -143,11 +143,7 @@ static int adopt_divisors(struct model *m, const struct rt_tensor *t, const char
 	if (t->ndim != 1 || t->dim[0] != half || t->dtype != RT_F32)
 		return rt_fail(err, RT_E_SHAPE, "%s: rope_freqs.weight is not f32 [%lld]", path,
 		               (long long)half);
-	m->config.rope.divisor = rt_alloc((size_t)half, sizeof(float));
-	if (!m->config.rope.divisor)
-		return rt_fail_nomem(err, "a configuration");
-	memcpy(m->config.rope.divisor, t->data, (size_t)half * sizeof(float));
-	return 0;
+	return config_rope_adopt(&m->config, t->data, err);
 }
 
 static int adopt_all(struct model *m, const char *path, bool turned, struct rt_error *err)

@@ -230,8 +230,8 @@ int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dty
 		            rt_dtype_info(dtype)->name);
 	else if (m->config.rope.divisor)
 		r = rt_fail(err, RT_E_UNSUP,
-		            "the rotary frequencies of this GGUF file have no "
-		            "spelling in a config.json");
+		            "the rotary frequencies of this GGUF file are not those of a known "
+		            "scaling: they have no spelling in a config.json");
 	else if (!metadata || rt_json_set(metadata, "format", rt_json_new_string("pt")) != 0)
 		r = rt_fail_nomem(err, "a checkpoint");
 	else

@@ -53,4 +53,8 @@ void config_rope_tables(const struct model_config *c, const int32_t *position, i
  * out.  The caller frees it with rt_free(). */
 float *config_rope_divisor(const struct model_config *c);
 
+/* The way back: llama3's scaling where these divisors are what it makes (with the frequency factors
+ * 1 and 4 that all published models have), and then it is in c->json too; else as they are. */
+int config_rope_adopt(struct model_config *c, const float *divisor, struct rt_error *err);
+
 #endif
