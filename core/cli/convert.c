@@ -3,6 +3,7 @@
 #include "cli/lines.h"
 
 #include "cli/command.h"
+#include "cli/progress.h"
 
 #include <retort/file.h>
 #include <retort/memory.h>
@@ -220,6 +221,7 @@ static int write_it(struct job *j, struct rt_error *err)
 
 	if (r == 0 && !j->gguf)
 		r = rt_mkdir_all(j->part, err);
+	progress_step("convert", "writing, and reading again");
 	if (r == 0)
 		r = j->gguf ? rt_model_write_gguf(j->before, j->part, j->type, j->from, err)
 		            : rt_model_write(j->before, j->part, j->type, j->from, err);
@@ -230,8 +232,10 @@ static int write_it(struct job *j, struct rt_error *err)
 
 		j->fallen += t.ndim == 2 && t.dtype != (uint32_t)j->type;
 	}
+	progress_step("convert", "comparing logits");
 	if (r == 0)
 		r = compare_logits(j, err);
+	progress_clear();
 	return r == 0 ? judge(j, err) : r;
 }
 

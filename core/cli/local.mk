@@ -6,6 +6,7 @@ core_libcore_la_SOURCES += \
 	core/cli/display.c core/cli/display.h \
 	core/cli/generate.c \
 	core/cli/lines.c core/cli/lines.h \
+	core/cli/progress.c core/cli/progress.h \
 	core/cli/new-plugin.c \
 	core/cli/options.c \
 	core/cli/plan.c \

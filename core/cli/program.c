@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "plugin/context.h"
 #include "plugin/registry.h"
 
@@ -128,6 +129,7 @@ int rt_main(int argc, char **argv)
 	if (r == 0)
 		r = run(argc, argv, &err);
 	registry_exit();
+	progress_clear();
 	if (r >= 0)
 		return 0;
 	fflush(stdout);

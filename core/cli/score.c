@@ -2,6 +2,7 @@
 #include "cli/lines.h"
 
 #include "cli/command.h"
+#include "cli/progress.h"
 
 #include <retort/memory.h>
 #include <retort/parallel.h>
@@ -13,7 +14,7 @@ enum { LOGIT_BYTES = 64 << 20, MAX_TOP = 1000 };
 
 struct job {
 	const struct rt_model *m;
-	int64_t                top;
+	int64_t                top, done;
 	bool                   special;
 };
 
@@ -263,14 +264,15 @@ static struct rt_json *answer(const struct job *job, const struct rt_json *row,
 
 static int score(void *arg, const struct rt_json *row, struct rt_error *err)
 {
-	const struct job *job = arg;
-	struct scored     s = { .ids = RT_IDS_INIT, .mask = RT_IDS_INIT };
-	int               r = take(job, row, &s, err);
+	struct job   *job = arg;
+	struct scored s = { .ids = RT_IDS_INIT, .mask = RT_IDS_INIT };
+	int           r = take(job, row, &s, err);
 
 	if (r == 0)
 		r = compute(job, &s, err);
 	if (r == 0)
 		r = lines_put(answer(job, row, &s), err);
+	progress_rows("score", ++job->done);
 	scored_free(&s);
 	return r;
 }
