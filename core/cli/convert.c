@@ -126,7 +126,7 @@ static int hidden_of(const struct rt_model *m, const struct rt_ids *ids, float *
 {
 	const int64_t   n = (int64_t)ids->len;
 	int32_t         position[TOKENS];
-	struct rt_span  span = { 0, n, 0, n };
+	struct rt_span  span = { 0, n, 0, n, 0 };
 	struct rt_batch b = { ids->data, position, n, &span, 1 };
 
 	for (int i = 0; i < TOKENS; i++)

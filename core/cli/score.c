@@ -149,7 +149,7 @@ static int best(const struct job *job, const float *hidden, struct scored *s, st
 static int compute(const struct job *job, struct scored *s, struct rt_error *err)
 {
 	const int64_t   n = (int64_t)s->ids.len;
-	struct rt_span  span = { 0, n, 0, n };
+	struct rt_span  span = { 0, n, 0, n, 0 };
 	int32_t        *position = rt_alloc((size_t)n, sizeof *position);
 	float          *hidden = rt_alloc_aligned((size_t)n,
 	                                          (size_t)rt_model_shape(job->m)->hidden * sizeof *hidden);

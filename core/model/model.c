@@ -81,12 +81,12 @@ static void rope_tables(const struct model_config *c, const struct rt_batch *b,
 {
 	const int64_t half = c->head_dim / 2;
 
-	config_rope_tables(c, b->position, b->rows, s->cos, s->sin);
+	config_rope_tables(c, b->position, b->rows, 0, s->cos, s->sin);
 	for (int64_t i = 0; c->rope.kind == ROPE_DYNAMIC && i < b->n_spans; i++) {
 		const int64_t q = b->spans[i].q;
 
-		config_rope_tables(c, b->position + q, b->spans[i].count, s->cos + q * half,
-		                   s->sin + q * half);
+		config_rope_tables(c, b->position + q, b->spans[i].count, b->spans[i].whole,
+		                   s->cos + q * half, s->sin + q * half);
 	}
 }
 

@@ -99,6 +99,13 @@ static double frequency(const struct model_config *c, int64_t i, int64_t positio
 	}
 }
 
+int64_t config_reach(const struct model_config *c)
+{
+	const bool stretched = c->rope.kind == ROPE_DYNAMIC && c->rope.factor > 1;
+
+	return stretched ? (int64_t)((double)c->rope.original * c->rope.factor) : c->context;
+}
+
 float *config_rope_divisor(const struct model_config *c)
 {
 	const int64_t half = c->head_dim / 2;
@@ -167,11 +174,10 @@ int config_rope_adopt(struct model_config *c, const float *divisor, struct rt_er
 }
 
 void config_rope_tables(const struct model_config *c, const int32_t *position, int64_t rows,
-                        float *cos_, float *sin_)
+                        int64_t length, float *cos_, float *sin_)
 {
 	const int64_t half = c->head_dim / 2;
 	const double  factor = attention_factor(c);
-	int64_t       length = 0;
 
 	for (int64_t r = 0; r < rows; r++)
 		length = position[r] >= length ? position[r] + 1 : length;

@@ -47,7 +47,7 @@ static int describe(struct rt_model *m, struct rt_error *err)
 		                      .kv_heads = c->kv_heads,
 		                      .head_dim = c->head_dim,
 		                      .feed_forward = c->feed_forward,
-		                      .context = c->context,
+		                      .context = config_reach(c),
 		                      .tied = c->tied };
 	for (int64_t i = 0; i < m->m.weights.n; i++) {
 		if (!is_parameter(&m->m, i))

@@ -282,7 +282,7 @@ START_TEST(rotary_scalings_give_the_frequencies_of_their_papers)
 		         "\"rope_parameters\":%s",
 		         ropes[_i].scaling);
 		ck_assert_msg(read_config(more, &c, &err) == 0, "%s", err.msg);
-		config_rope_tables(&c, position, 2, cosine, sine);
+		config_rope_tables(&c, position, 2, 0, cosine, sine);
 		for (int i = 0; i < 4; i++) {
 			ck_assert_double_eq_tol(atan2(sine[i], cosine[i]), ropes[_i].frequency[i],
 			                        1e-4 * ropes[_i].frequency[i]);
@@ -340,7 +340,7 @@ static char tiny[4096];
 static int live(struct rt_error *err)
 {
 	const int32_t         id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
-	const struct rt_span  span = { 0, 5, 0, 5 };
+	const struct rt_span  span = { 0, 5, 0, 5, 0 };
 	const struct rt_batch b = { id, position, 5, &span, 1 };
 	struct model_tape     tape = { 0 };
 	struct model_run      run = { .tape = &tape };

@@ -133,7 +133,7 @@ END_TEST
 /* Logits [n, vocabulary] of n ids from scratch. */
 static void logits_of(const struct model *m, const int32_t *id, int64_t n, float *logits)
 {
-	const struct rt_span   span = { 0, n, 0, n };
+	const struct rt_span   span = { 0, n, 0, n, 0 };
 	const struct model_run run = { 0 };
 	int32_t                position[64];
 	float                 *hidden = malloc((size_t)(n * m->config.hidden) * sizeof *hidden);

@@ -107,7 +107,7 @@ static void open_subject(struct subject *s, const char *folder)
 		s->label[i] = last ? RT_IGNORE : ((const int32_t *)labels->data)[i + 1];
 	}
 	for (int64_t i = 0; i < s->B; i++)
-		s->spans[i] = (struct rt_span){ i * s->T, s->T, i * s->T, s->T };
+		s->spans[i] = (struct rt_span){ i * s->T, s->T, i * s->T, s->T, 0 };
 }
 
 static void close_subject(struct subject *s)
@@ -413,7 +413,7 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 		struct rt_batch b;
 
 		count = at + 5 <= n_prompt ? 5 : at < n_prompt ? n_prompt - at : 1;
-		span = (struct rt_span){ 0, count, 0, at + count };
+		span = (struct rt_span){ 0, count, 0, at + count, 0 };
 		b = (struct rt_batch){ id + at, position + at, count, &span, 1 };
 		ck_assert_int_eq(model_forward(&s->m, &b, &run, hidden, NULL), 0);
 		if (at + count < n_prompt)

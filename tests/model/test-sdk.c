@@ -87,7 +87,7 @@ static void take_batch(struct batch *b, const struct safetensors *golden)
 	for (int i = 0; i < ROWS; i++)
 		b->coef[i] = -1.f / (float)b->counted;
 	for (int i = 0; i < B; i++)
-		b->spans[i] = (struct rt_span){ i * T, T, i * T, T };
+		b->spans[i] = (struct rt_span){ i * T, T, i * T, T, 0 };
 }
 
 static void check_gradient(const struct rt_model *m, const struct rt_gradients *g, int64_t i,
@@ -496,7 +496,7 @@ END_TEST
 static int live(struct rt_error *err)
 {
 	const int32_t         id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
-	const struct rt_span  span = { 0, 5, 0, 5 };
+	const struct rt_span  span = { 0, 5, 0, 5, 0 };
 	const struct rt_batch b = { id, position, 5, &span, 1 };
 	struct rt_model      *m, *a = NULL;
 	struct rt_tape       *tape = NULL;

@@ -287,18 +287,18 @@ START_TEST(the_mask_is_found_where_text_and_tokens_differ_in_blanks)
 		static const char source[] =
 			"{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content }}"
 			"{% for c in m.tool_calls or [] %}[TOOL_CALLS]{{ c.function.name }}{% "
-		        "endfor %}"
+			"endfor %}"
 			"</s>{% elif m.role == 'tool' %}{% if not messages[loop.index0 - "
-		        "1].tool_calls "
+			"1].tool_calls "
 			"%}{{ raise_exception('no call') }}{% endif %}[R]{{ m.content }}[/R]{% "
-		        "else %}"
+			"else %}"
 			"<s>[INST] {{ m.content }} [/INST]{% endif %}{% endfor %}";
 		static const char    chat[] = "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"
-		                              "\"assistant\",\"content\":\"\","
+					      "\"assistant\",\"content\":\"\","
 					      "\"tool_calls\":[{\"function\":{\"name\":\"play\","
-		                              "\"arguments\":{}}}]},{\"role\":"
+					      "\"arguments\":{}}}]},{\"role\":"
 					      "\"tool\",\"content\":\"ok\"},{\"role\":\"assistant\","
-		                              "\"content\":\"done it\"}]";
+					      "\"content\":\"done it\"}]";
 		struct rt_error      err = RT_ERROR_INIT;
 		struct rt_template  *t = NULL;
 		struct rt_tokenizer *k = NULL;

@@ -72,7 +72,7 @@ int rt_model_write_gguf(const struct rt_model *m, const char *file, enum rt_dtyp
 
 struct rt_model_shape {
 	int64_t       vocabulary, hidden, layers, heads, kv_heads, head_dim, feed_forward;
-	int64_t       context;    /* positions that it was made for */
+	int64_t       context;    /* positions that it was made for, stretched or not */
 	int64_t       parameters; /* numbers; a tied embedding once */
 	int64_t       bytes;      /* of the weights as they are stored */
 	bool          tied;
@@ -116,9 +116,11 @@ struct rt_parameter rt_model_parameter(const struct rt_model *m, int64_t i);
  * context - count + i, and nothing of other spans.
  *   packed sequences   several spans over the same rows
  *   padding, any side  rows that are in no span
- *   a cache            context > count, k and v being the cache */
+ *   a cache            context > count, k and v being the cache
+ * Frequencies that follow the length of a sequence (dynamic scaling) are those of `whole`
+ * positions; 0: up to its last query.  A prompt in parts says how long all of it is. */
 struct rt_span {
-	int64_t q, count, k, context;
+	int64_t q, count, k, context, whole;
 };
 
 /* Rows of tokens, several sequences one after another.  Without a cache span.k = span.q and
