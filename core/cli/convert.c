@@ -241,9 +241,7 @@ static int write_it(struct job *j, struct rt_error *err)
 
 static int move_it(const struct job *j, struct rt_error *err)
 {
-	int r = j->force && !j->gguf ? rt_remove_all(j->to, err) : 0;
-
-	return r == 0 ? rt_rename(j->part, j->to, err) : r;
+	return j->force ? rt_replace(j->part, j->to, err) : rt_rename(j->part, j->to, err);
 }
 
 static void print_side(const char *path, const struct rt_model *m)
