@@ -35,14 +35,9 @@ int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err
 int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
                             int64_t shard, struct rt_error *err);
 
-/* Write one GGUF file, every tensor as checkpoint_gguf_type() says.  extra holds metadata to add
- * (a tokenizer's), or NULL. [worker] */
-int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
+/* Write one GGUF file, every tensor as rt_gguf_type() says.  extra holds metadata to add (a
+ * tokenizer's), or NULL. [worker] */
+int checkpoint_write_gguf(const struct model *m, const char *path, int64_t dtype,
                           const struct gguf_writer *extra, struct rt_error *err);
-
-/* What a parameter is stored as when dtype is asked for: vectors as f32; where the block does not
- * divide a row in the nearest type of smaller blocks, as llama.cpp does (q4_k: q5_0, ...), and
- * where that does not either in f16. */
-enum rt_dtype checkpoint_gguf_type(const struct rt_tensor *t, enum rt_dtype dtype);
 
 #endif

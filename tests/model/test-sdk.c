@@ -229,10 +229,10 @@ START_TEST(a_block_type_that_does_not_fit_falls_back_as_the_header_says)
 		for (size_t i = 0; i < sizeof falls / sizeof *falls; i++) {
 			const enum rt_dtype t = falls[i].asked;
 
-			ck_assert_int_eq(checkpoint_gguf_type(&vector, t), RT_F32);
-			ck_assert_int_eq(checkpoint_gguf_type(&by256, t), t);
-			ck_assert_int_eq(checkpoint_gguf_type(&by32, t), falls[i].fits32);
-			ck_assert_int_eq(checkpoint_gguf_type(&odd, t), t == RT_BF16 ? t : RT_F16);
+			ck_assert_int_eq(rt_gguf_type(&vector, t), RT_F32);
+			ck_assert_int_eq(rt_gguf_type(&by256, t), t);
+			ck_assert_int_eq(rt_gguf_type(&by32, t), falls[i].fits32);
+			ck_assert_int_eq(rt_gguf_type(&odd, t), t == RT_BF16 ? t : RT_F16);
 		}
 	}
 END_TEST
