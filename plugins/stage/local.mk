@@ -68,3 +68,11 @@ stage_quantize_la_SOURCES  = plugins/stage/quantize.c plugins/stage/blocks.c plu
 stage_quantize_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_quantize_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_quantize_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-export.la
+stage_export_la_SOURCES  = plugins/stage/export.c plugins/stage/answers.c plugins/stage/answers.h \
+	plugins/stage/calibration.c plugins/stage/calibration.h \
+	plugins/stage/divergence.c plugins/stage/divergence.h
+stage_export_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_export_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_export_la_LIBADD   = libretort.la -lm
