@@ -187,7 +187,7 @@ static int write_shard(const struct model *m, const struct plan *p, int64_t shar
 		last++;
 	shard_name(p, shard, name);
 	path = rt_path_join(folder, name);
-	r = path ? safetensors_begin(&f, path, p->tensors + first, last - first, metadata, err)
+	r = path ? rt_safetensors_begin(&f, path, p->tensors + first, last - first, metadata, err)
 	         : rt_fail_nomem(err, "a path");
 	for (int64_t i = first; r == 0 && i < last; i++) {
 		r = convert(&m->weights.t[p->index[i]], &straight,

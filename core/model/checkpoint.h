@@ -4,16 +4,15 @@
 #define MODEL_CHECKPOINT_H
 
 #include <retort/memory.h>
+#include <retort/safetensors.h>
 
 #include "model/gguf.h"
 #include "model/model.h"
-#include "model/safetensors.h"
 
 struct checkpoint {
-	struct safetensors *files;
-	int64_t             n_files;
-	struct gguf         gguf; /* map.data NULL: none */
-	struct rt_arena     copies;
+	struct rt_safetensors_folder files;
+	struct gguf                  gguf; /* map.data NULL: none */
+	struct rt_arena              copies;
 };
 
 /* Take a tensor of a file as parameter `index` of the model: the shape must be that of the

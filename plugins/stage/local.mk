@@ -61,7 +61,7 @@ stage_prune_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_prune_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-quantize.la
-stage_quantize_la_SOURCES  = plugins/stage/quantize.c plugins/stage/blocks.c plugins/stage/blocks.h \
+stage_quantize_la_SOURCES  = plugins/stage/quantize.c \
 	plugins/stage/calibration.c plugins/stage/calibration.h \
 	plugins/stage/divergence.c plugins/stage/divergence.h \
 	plugins/stage/matrix.c plugins/stage/matrix.h

@@ -1,8 +1,7 @@
 /* matrix.c - see matrix.h */
 #include "matrix.h"
 
-#include "blocks.h"
-
+#include <retort/blocks.h>
 #include <retort/memory.h>
 
 #include <math.h>
@@ -69,8 +68,8 @@ static int run_quantizer(const struct recipe *recipe, const struct rt_linear *l,
 	if (r == 0)
 		r = vet(q->plugin, grid, codes, zeros, (int64_t)n, err);
 	if (r == 0)
-		r = blocks_pack(to->dtype, l->rows, l->cols, grid->group, codes, scales, to->data,
-		                err);
+		r = rt_blocks_pack(to->dtype, l->rows, l->cols, grid->group, codes, scales,
+		                   to->data, err);
 	rt_free(codes);
 	rt_free(zeros);
 	rt_free(scales);
@@ -79,14 +78,13 @@ static int run_quantizer(const struct recipe *recipe, const struct rt_linear *l,
 
 /* Codes and scales by the plugin, with what calibration saw. */
 static int fit_grid(const struct recipe *recipe, const struct rt_parameter *p, const float *w,
-                    struct rt_grid *grid, const struct rt_tensor *to, struct rt_error *err)
+                    const struct rt_grid *grid, const struct rt_tensor *to, struct rt_error *err)
 {
 	struct rt_linear l = { .rows = to->dim[0], .cols = to->dim[1], .weight = w };
 	const size_t     cols = (size_t)l.cols;
 	float           *norm = NULL, *hessian = NULL;
 	int              r = 0;
 
-	grid->group = recipe->group ? recipe->group : grid->group;
 	if (l.cols % grid->group)
 		return rt_fail(err, RT_E_SHAPE,
 		               "group = %lld does not divide %lld columns; take a smaller one, "
@@ -117,12 +115,16 @@ int matrix_quantize(const struct recipe *recipe, const struct rt_parameter *p,
 {
 	const int64_t  n = rt_numel(to);
 	float         *w = rt_alloc_aligned((size_t)n, sizeof *w);
-	struct rt_grid grid;
+	struct rt_grid grid = { .bits = rt_block_bits(to->dtype),
+		                .group = recipe->group ? recipe->group : 32,
+		                .symmetric = true,
+		                .flip = rt_block_bits(to->dtype) < 8,
+		                .scale = RT_F16 };
 	int            r = w ? 0 : rt_fail_nomem(err, "the weights of a layer");
 
 	if (r == 0)
 		r = rt_dequantize(p->tensor.dtype, p->tensor.data, n, w, err);
-	if (r == 0 && recipe->quantizer && blocks_grid(to->dtype, &grid))
+	if (r == 0 && recipe->quantizer && grid.bits)
 		r = fit_grid(recipe, p, w, &grid, to, err);
 	else if (r == 0)
 		r = fit_blocks(recipe, p, w, to, err);

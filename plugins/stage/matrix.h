@@ -14,7 +14,7 @@ struct recipe {
 };
 
 /* The parameter's numbers into `to`, which has its shape and memory.  The quantizer is asked where
- * the type of `to` is a grid (blocks.h). */
+ * the type of `to` has codes (retort/blocks.h). */
 int matrix_quantize(const struct recipe *recipe, const struct rt_parameter *p,
                     const struct rt_tensor *to, struct rt_error *err);
 

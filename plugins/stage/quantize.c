@@ -4,10 +4,10 @@
  * get when everything in front of them is quantized already (Frantar 2022, section 4); inside of a
  * layer o_proj and down_proj are for what the layer's own full-precision parts give.  A layer that
  * is finished is kept: a run that was cut short goes on behind it. */
-#include "blocks.h"
 #include "divergence.h"
 #include "matrix.h"
 
+#include <retort/blocks.h>
 #include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
@@ -98,7 +98,6 @@ static int check(const void *config, struct rt_error *err)
 {
 	const struct config *c = config;
 	const uint32_t       type = type_of(types, c->type);
-	struct rt_grid       grid;
 
 	if (c->group && !c->quantizer)
 		return rt_fail(
@@ -107,7 +106,7 @@ static int check(const void *config, struct rt_error *err)
 	if (c->group % 32)
 		return rt_fail(err, RT_E_RANGE, "group is %lld, no multiple of the block of 32",
 		               (long long)c->group);
-	if (c->quantizer && !blocks_grid(type, &grid))
+	if (c->quantizer && !rt_block_bits(type))
 		return rt_fail(err, RT_E_USAGE,
 		               "no quantizer makes %s, whose smallest values are numbers of their "
 		               "own: take q4_0, q5_0 or q8_0, or leave quantizer out",
