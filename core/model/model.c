@@ -140,6 +140,36 @@ int model_forward(const struct model *m, const struct rt_batch *b, const struct 
 	return r;
 }
 
+int model_embed(const struct model *m, const struct rt_batch *b, float *x, struct rt_error *err)
+{
+	int r = layer_check_batch(m, b, err);
+
+	return r < 0 ? r
+	             : nn_embedding(&m->weights.t[W_EMBED], b->token,
+	                            layer_rows(x, b->rows, m->config.hidden), err);
+}
+
+int model_layer(const struct model *m, int64_t layer, const struct rt_batch *b,
+                const struct model_run *run, float *x, float *next, struct rt_error *err)
+{
+	const struct model_config *c = &m->config;
+	struct model_tape          room = { 0 };
+	struct reel                reel;
+	struct layer               l;
+	int                        r = layer_check_batch(m, b, err);
+
+	if (r == 0)
+		r = grow(&room, reel_place(&reel, c, b->rows, false, false, NULL), err);
+	if (r != 0)
+		return r;
+	reel_place(&reel, c, b->rows, false, false, room.data);
+	rope_tables(c, b, &reel.scratch);
+	layer_place(&l, c, b->rows, reel.layers);
+	r = layer_forward(m, layer, b, run, x, &l, &reel.scratch, next, err);
+	model_tape_fini(&room);
+	return r;
+}
+
 int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
                  float *logits, struct rt_error *err)
 {

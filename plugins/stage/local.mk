@@ -54,7 +54,25 @@ stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reinforce_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prune.la
-stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h
+stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h \
+	plugins/stage/calibration.c plugins/stage/calibration.h
 stage_prune_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_prune_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_prune_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-quantize.la
+stage_quantize_la_SOURCES  = plugins/stage/quantize.c \
+	plugins/stage/calibration.c plugins/stage/calibration.h \
+	plugins/stage/divergence.c plugins/stage/divergence.h \
+	plugins/stage/matrix.c plugins/stage/matrix.h
+stage_quantize_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_quantize_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_quantize_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-export.la
+stage_export_la_SOURCES  = plugins/stage/export.c plugins/stage/answers.c plugins/stage/answers.h \
+	plugins/stage/calibration.c plugins/stage/calibration.h \
+	plugins/stage/divergence.c plugins/stage/divergence.h
+stage_export_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_export_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_export_la_LIBADD   = libretort.la -lm

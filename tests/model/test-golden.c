@@ -44,7 +44,7 @@ static int note_folder(void *arg, const char *name, bool is_dir, struct rt_error
 struct subject {
 	const char        *folder;
 	struct model       m;
-	struct safetensors golden;
+	struct rt_safetensors golden;
 	int64_t            B, T, rows;
 	const int32_t     *ids;
 	int32_t           *position, *label;
@@ -55,7 +55,7 @@ struct subject {
 
 static const struct rt_tensor *golden_tensor(const struct subject *s, const char *name)
 {
-	const struct rt_tensor *t = safetensors_find(&s->golden, name);
+	const struct rt_tensor *t = rt_safetensors_find(&s->golden, name);
 
 	ck_assert_msg(t != NULL, "%s: no golden %s", s->folder, name);
 	return t;
@@ -87,7 +87,7 @@ static void open_subject(struct subject *s, const char *folder)
 	*s = (struct subject){ .folder = folder };
 	ck_assert_msg(model_open(&s->m, folder, &err) == 0, "%s", err.msg);
 	snprintf(path, sizeof path, "%s/golden.safetensors", folder);
-	ck_assert_msg(safetensors_open(&s->golden, path, &err) == 0, "%s", err.msg);
+	ck_assert_msg(rt_safetensors_open(&s->golden, path, &err) == 0, "%s", err.msg);
 	if (s->m.config.dtype == RT_BF16)
 		round_frequencies(&s->m.config);
 	s->ids = golden_tensor(s, "input_ids")->data;
@@ -113,7 +113,7 @@ static void open_subject(struct subject *s, const char *folder)
 static void close_subject(struct subject *s)
 {
 	model_close(&s->m);
-	safetensors_close(&s->golden);
+	rt_safetensors_close(&s->golden);
 	free(s->position);
 	free(s->label);
 	free(s->spans);

@@ -73,12 +73,12 @@ struct batch {
 	int64_t        counted;
 };
 
-static void take_batch(struct batch *b, const struct safetensors *golden)
+static void take_batch(struct batch *b, const struct rt_safetensors *golden)
 {
-	const int32_t *labels = safetensors_find(golden, "labels")->data;
+	const int32_t *labels = rt_safetensors_find(golden, "labels")->data;
 
 	b->counted = 0;
-	memcpy(b->token, safetensors_find(golden, "input_ids")->data, sizeof b->token);
+	memcpy(b->token, rt_safetensors_find(golden, "input_ids")->data, sizeof b->token);
 	for (int i = 0; i < ROWS; i++) {
 		b->position[i] = i % T;
 		b->label[i] = i % T == T - 1 ? RT_IGNORE : labels[i + 1];
@@ -91,7 +91,7 @@ static void take_batch(struct batch *b, const struct safetensors *golden)
 }
 
 static void check_gradient(const struct rt_model *m, const struct rt_gradients *g, int64_t i,
-                           const struct safetensors *golden)
+                           const struct rt_safetensors *golden)
 {
 	const struct rt_parameter p = rt_model_parameter(m, i);
 	const float              *got = rt_gradients_at(g, i);
@@ -100,7 +100,7 @@ static void check_gradient(const struct rt_model *m, const struct rt_gradients *
 	double                    largest = 1e-20;
 
 	snprintf(key, sizeof key, "grad.%s", p.name);
-	want = safetensors_find(golden, key);
+	want = rt_safetensors_find(golden, key);
 	ck_assert_msg(want != NULL, "no golden %s", key);
 	for (int64_t k = 0; k < rt_numel(want); k++)
 		largest = fmax(largest, fabs(((const float *)want->data)[k]));
@@ -115,7 +115,7 @@ static const char *const plain[] = { "qwen2-tiny", "qwen3-tiny", "llama-tiny" };
 START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 	{
 		struct rt_model     *m = open_model(golden_path(plain[_i]), RT_MODEL_TRAIN);
-		struct safetensors   golden;
+		struct rt_safetensors   golden;
 		struct rt_tape      *tape;
 		struct rt_gradients *g;
 		struct batch         b;
@@ -126,7 +126,7 @@ START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 		char                 name[64];
 
 		snprintf(name, sizeof name, "%s/golden.safetensors", plain[_i]);
-		ck_assert_int_eq(safetensors_open(&golden, golden_path(name), NULL), 0);
+		ck_assert_int_eq(rt_safetensors_open(&golden, golden_path(name), NULL), 0);
 		take_batch(&b, &golden);
 		ck_assert_int_eq(rt_tape_new(&tape, true, NULL), 0);
 		ck_assert_int_eq(rt_gradients_new(&g, m, NULL), 0);
@@ -138,7 +138,7 @@ START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 		for (int i = 0; i < ROWS; i++)
 			loss -= b.logp[i] / (double)b.counted;
 		ck_assert_double_eq_tol(
-			loss, *(const float *)safetensors_find(&golden, "loss")->data, 1e-5);
+			loss, *(const float *)rt_safetensors_find(&golden, "loss")->data, 1e-5);
 		for (int64_t i = 0; i < rt_model_parameters(m); i++) {
 			const struct rt_tensor t = rt_model_parameter(m, i).tensor;
 
@@ -153,7 +153,7 @@ START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 		rt_gradients_free(g);
 		rt_tape_free(tape);
 		rt_model_close(m);
-		safetensors_close(&golden);
+		rt_safetensors_close(&golden);
 		free(hidden);
 	}
 END_TEST
@@ -229,10 +229,10 @@ START_TEST(a_block_type_that_does_not_fit_falls_back_as_the_header_says)
 		for (size_t i = 0; i < sizeof falls / sizeof *falls; i++) {
 			const enum rt_dtype t = falls[i].asked;
 
-			ck_assert_int_eq(checkpoint_gguf_type(&vector, t), RT_F32);
-			ck_assert_int_eq(checkpoint_gguf_type(&by256, t), t);
-			ck_assert_int_eq(checkpoint_gguf_type(&by32, t), falls[i].fits32);
-			ck_assert_int_eq(checkpoint_gguf_type(&odd, t), t == RT_BF16 ? t : RT_F16);
+			ck_assert_int_eq(rt_gguf_type(&vector, t), RT_F32);
+			ck_assert_int_eq(rt_gguf_type(&by256, t), t);
+			ck_assert_int_eq(rt_gguf_type(&by32, t), falls[i].fits32);
+			ck_assert_int_eq(rt_gguf_type(&odd, t), t == RT_BF16 ? t : RT_F16);
 		}
 	}
 END_TEST
