@@ -5,7 +5,8 @@ stage_dataset_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_dataset_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-evaluate.la
-stage_evaluate_la_SOURCES  = plugins/stage/evaluate.c
+stage_evaluate_la_SOURCES  = plugins/stage/evaluate.c \
+	plugins/stage/evaluate-calls.c plugins/stage/evaluate-calls.h
 stage_evaluate_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_evaluate_la_LIBADD   = libretort.la -lm
@@ -21,7 +22,6 @@ stage_sample_la_SOURCES  = plugins/stage/sample.c
 stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
-
 
 plugin_LTLIBRARIES += stage-model.la
 stage_model_la_SOURCES  = plugins/stage/model.c plugins/stage/model-text.c plugins/stage/model-text.h
@@ -76,3 +76,9 @@ stage_export_la_SOURCES  = plugins/stage/export.c plugins/stage/answers.c plugin
 stage_export_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_export_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_export_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-measure.la
+stage_measure_la_SOURCES  = plugins/stage/measure.c plugins/stage/answers.c plugins/stage/answers.h
+stage_measure_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_measure_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_measure_la_LIBADD   = libretort.la -lm
