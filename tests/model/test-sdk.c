@@ -114,16 +114,16 @@ static const char *const plain[] = { "qwen2-tiny", "qwen3-tiny", "llama-tiny" };
 
 START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 	{
-		struct rt_model     *m = open_model(golden_path(plain[_i]), RT_MODEL_TRAIN);
-		struct rt_safetensors   golden;
-		struct rt_tape      *tape;
-		struct rt_gradients *g;
-		struct batch         b;
-		const int64_t        n = rt_model_shape(m)->hidden;
-		float               *hidden = malloc((size_t)(2 * ROWS * n) * sizeof *hidden);
-		struct rt_batch      batch = { b.token, b.position, ROWS, b.spans, B };
-		double               loss = 0, sum = 0;
-		char                 name[64];
+		struct rt_model      *m = open_model(golden_path(plain[_i]), RT_MODEL_TRAIN);
+		struct rt_safetensors golden;
+		struct rt_tape       *tape;
+		struct rt_gradients  *g;
+		struct batch          b;
+		const int64_t         n = rt_model_shape(m)->hidden;
+		float                *hidden = malloc((size_t)(2 * ROWS * n) * sizeof *hidden);
+		struct rt_batch       batch = { b.token, b.position, ROWS, b.spans, B };
+		double                loss = 0, sum = 0;
+		char                  name[64];
 
 		snprintf(name, sizeof name, "%s/golden.safetensors", plain[_i]);
 		ck_assert_int_eq(rt_safetensors_open(&golden, golden_path(name), NULL), 0);
