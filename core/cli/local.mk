@@ -16,6 +16,9 @@ core_libcore_la_SOURCES += \
 	core/cli/run.c \
 	core/cli/runs.c \
 	core/cli/score.c \
+	core/cli/account.c core/cli/account.h core/cli/account-html.c \
+	core/cli/account-plot.c core/cli/account-text.c \
+	core/cli/report.c \
 	core/cli/show.c core/cli/show.h core/cli/show-data.c \
 	core/cli/test-plugin.c \
 	core/cli/tokenize.c

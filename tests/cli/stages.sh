@@ -70,4 +70,29 @@ answer_tokens X n 2
 requests_per_second X n 2
 threads X n 1" measured
 
+# ---- report: of the runs above -----------------------------------------------------------------
+
+row 'play <b>jazz|blues</b>' play '{"genre":"jazz|blues"}' > odd.jsonl
+sed 's/test.jsonl/odd.jsonl/; s/name = "e"/name = "r"/' evaluate.cfg > report.cfg
+reported() {
+	run report.cfg > out && "$retort" report r | sed -n '/^#/p; /blues/p'
+}
+check "report prints failures and figures as Markdown" 0 '# r
+## Failures of quality
+| play <b>jazz\|blues</b> | play{"genre":"jazz\|blues"}  | play{"genre":"jazz","n":2,"x":true}  | other arguments |
+## All figures' reported
+
+page() {
+	"$retort" report r --html page.html && sed -n 's/.*<td>\(play &lt.*\)<\/td><td>play{&quot;genre&quot;:&quot;jazz|.*/\1/p' page.html
+	grep -c '<html' page.html
+	! grep 'src=\|href=\|<script' page.html
+}
+check "its page escapes what rows say and needs nothing else" 0 'play &lt;b&gt;jazz|blues&lt;/b&gt;
+1' page
+
+models() { "$retort" report m | sed -n '/^| mini/p' | sed 's/ | [0-9.]* [ms]*s |/ | T |/g; s/ T | [0-9.]* [ms]*s |/ T | T |/g'; }
+check "models are listed with what was measured of them" 0 '| mini | model | - | 64.8 kB | 16 k | T | T | T |' models
+
+check "a run that is not there" 1 "retort: there is no run of a pipeline 'none' in runs; \`retort runs\` lists them" "$retort" report none
+
 done_testing
