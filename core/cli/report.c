@@ -53,11 +53,11 @@ const struct command command_report = {
 	.help = "PIPELINE is the name that the pipeline file gives it; `retort runs` lists them.\n"
 		"Prints Markdown: a table of the models that were made, each with the quality of\n"
 		"its answers (the first judge of their evaluation), size and latency (of a "
-	        "measure\n"
+		"measure\n"
 		"stage), some failures, and all figures.  The page of --html has also a drawing "
-	        "of\n"
+		"of\n"
 		"quality against size, the losses (where tracker jsonl kept them), and the "
-	        "lineage\n"
+		"lineage\n"
 		"of every stage: parameters, inputs, and hashes of files.\n\n"
 		"    retort report assistant --html report.html\n",
 	.run = run,
