@@ -92,7 +92,7 @@ static const struct {
 START_TEST(headers_that_lie_are_refused)
 	{
 		struct rt_safetensors s;
-		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_error       err = RT_ERROR_INIT;
 
 		ck_assert_int_lt(
 			rt_safetensors_open(&s, file_of(lies[_i].header, lies[_i].data), &err), 0);
@@ -103,19 +103,20 @@ END_TEST
 START_TEST(lengths_that_lie_are_refused)
 	{
 		struct rt_safetensors s;
-		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_error       err = RT_ERROR_INIT;
 
 		ck_assert_int_lt(rt_safetensors_open(&s, temp_write("t", "\1\0", 2), &err), 0);
 		ck_assert_str_eq(temp_strip(err.msg), "t: 2 bytes are no safetensors file");
-		ck_assert_int_lt(
-			rt_safetensors_open(&s,
-		                         temp_write("t", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10),
-		                         &err),
-			0);
+		ck_assert_int_lt(rt_safetensors_open(
+					 &s,
+					 temp_write("t", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10),
+					 &err),
+		                 0);
 		ck_assert_str_eq(temp_strip(err.msg),
 		                 "t: a header of 18446744073709551615 bytes in a file of 10");
 		ck_assert_int_lt(
-			rt_safetensors_open(&s, temp_write("t", "\2\0\0\0\0\0\0\0{\"", 10), &err), 0);
+			rt_safetensors_open(&s, temp_write("t", "\2\0\0\0\0\0\0\0{\"", 10), &err),
+			0);
 		ck_assert_int_lt(rt_safetensors_open(&s, temp_write("t", "", 0), &err), 0);
 	}
 END_TEST
@@ -168,6 +169,9 @@ static const struct {
 	  "c: model_type gemma is not supported; qwen2, qwen3, llama and mistral are" },
 	{ "\"model_type\":\"llama\",\"hidden_act\":\"gelu\"",
 	  "c: hidden_act = \"gelu\" is not supported (only \"silu\" is)" },
+	{ "\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"x\"}",
+	  "c: the weights are quantized by x; format-x reads them, where there is such a plugin, "
+	  "as `format` of stage-model" },
 	{ "\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}",
 	  "c: quantization_config = {\"bits\": 4} is not supported (only null is)" },
 	{ "\"model_type\":\"llama\",\"num_key_value_heads\":3",
