@@ -331,14 +331,16 @@ static int add_plain(struct writing *o, const struct rt_named_tensor *t, struct 
 static int plan(struct writing *o, struct rt_error *err)
 {
 	const bool tied = rt_json_bool(rt_json_get(o->w->config, "tie_word_embeddings"), false);
+	bool       there;
 	int        r;
 
 	o->tensors = rt_alloc((size_t)o->w->n, 3 * sizeof *o->tensors);
 	o->pieces = rt_alloc((size_t)o->w->n, 3 * sizeof *o->pieces);
 	o->ignore = rt_json_new_array();
+	there = o->tensors && o->pieces && o->ignore;
 	for (int i = 0; i < 3; i++)
-		o->targets[i] = rt_json_new_array();
-	r = o->tensors && o->pieces ? find_runs(o, err) : rt_fail_nomem(err, "a list of tensors");
+		there &= (o->targets[i] = rt_json_new_array()) != NULL;
+	r = there ? find_runs(o, err) : rt_fail_nomem(err, "a list of tensors");
 	if (r == 0 && tied && rt_json_append(o->ignore, rt_json_new_string("lm_head")) < 0)
 		r = rt_fail_nomem(err, "a list of layers");
 	for (int64_t i = 0; r == 0 && i < o->w->n; i++) {

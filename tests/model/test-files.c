@@ -169,6 +169,9 @@ static const struct {
 	  "c: model_type gemma is not supported; qwen2, qwen3, llama and mistral are" },
 	{ "\"model_type\":\"llama\",\"hidden_act\":\"gelu\"",
 	  "c: hidden_act = \"gelu\" is not supported (only \"silu\" is)" },
+	{ "\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"x\"}",
+	  "c: the weights are quantized by x; format-x reads them, where there is such a plugin, "
+	  "as `format` of stage-model" },
 	{ "\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}",
 	  "c: quantization_config = {\"bits\": 4} is not supported (only null is)" },
 	{ "\"model_type\":\"llama\",\"num_key_value_heads\":3",

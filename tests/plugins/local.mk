@@ -37,6 +37,14 @@ tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.
 	plugins/pruner/width.c
 tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-formats
+tests_plugins_test_formats_SOURCES  = tests/plugins/test-formats.c tests/golden.h tests/runner.h \
+	tests/temp.h tests/torture.h plugins/format/compressed-tensors.c plugins/format/packed.h \
+	plugins/format/packed-read.c plugins/format/packed-write.c plugins/format/scheme.c \
+	plugins/format/scheme.h
+tests_plugins_test_formats_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_formats_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 endif
-EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
+EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json
