@@ -37,6 +37,13 @@ tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.
 	plugins/pruner/width.c
 tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-openai
+tests_plugins_test_openai_SOURCES  = tests/plugins/test-openai.c tests/runner.h tests/temp.h \
+	tests/http/server.c tests/http/server.h $(OPENAI_SOURCES)
+tests_plugins_test_openai_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC \
+	$(CURL_CFLAGS) $(SQLITE_CFLAGS)
+tests_plugins_test_openai_LDADD    = $(TEST_LIBS) $(CURL_LIBS) $(SQLITE_LIBS) -lm -lpthread
 endif
 EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json
