@@ -23,3 +23,9 @@ teacher_openai_la_SOURCES  = $(OPENAI_SOURCES)
 teacher_openai_la_CPPFLAGS = $(PLUGIN_INCLUDES) $(CURL_CFLAGS) $(SQLITE_CFLAGS)
 teacher_openai_la_LDFLAGS  = -module $(PLUGIN_LINK)
 teacher_openai_la_LIBADD   = libretort.la $(CURL_LIBS) $(SQLITE_LIBS) -lm -lpthread
+
+plugin_LTLIBRARIES += teacher-replay.la
+teacher_replay_la_SOURCES  = plugins/teacher/replay.c
+teacher_replay_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+teacher_replay_la_LDFLAGS  = -module $(PLUGIN_LINK)
+teacher_replay_la_LIBADD   = libretort.la
