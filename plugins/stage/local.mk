@@ -17,11 +17,10 @@ stage_reject_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reject_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-sample.la
-stage_sample_la_SOURCES  = plugins/stage/sample.c
+stage_sample_la_SOURCES  = plugins/stage/sample.c plugins/stage/ask.c plugins/stage/ask.h
 stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
-
 
 plugin_LTLIBRARIES += stage-model.la
 stage_model_la_SOURCES  = plugins/stage/model.c plugins/stage/model-text.c plugins/stage/model-text.h
@@ -58,3 +57,10 @@ stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plug
 stage_prune_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_prune_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_prune_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-prototype.la
+stage_prototype_la_SOURCES  = plugins/stage/prototype.c plugins/stage/prototype-talk.c \
+	plugins/stage/prototype-talk.h plugins/stage/ask.c plugins/stage/ask.h
+stage_prototype_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_prototype_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_prototype_la_LIBADD   = libretort.la -lm
