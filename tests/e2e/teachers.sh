@@ -95,6 +95,44 @@ check 'teacher-openai keeps its contract' 0 'teacher-openai: N passed, 0 failed,
 check 'teacher-replay keeps its contract' 0 'teacher-replay: N passed, 0 failed, 0 skipped' complaints \
 	--set path="$tmp/trial.jsonl" "$builddir/.libs/teacher-replay.so"
 
+# A prototype over it, with a table and a program behind the functions.
+printf 'city,people\nRome,2800000\nBern,134000\n' >cities.csv
+cat >tools.json <<END
+[ { "type": "function", "function": { "name": "people", "parameters": { "type": "object",
+    "properties": { "city": { "type": "string" } }, "required": [ "city" ] } } } ]
+END
+cat >shout <<'END'
+#!/bin/sh
+read -r call
+echo "{\"heard\": $call, \"variables\": $(env | grep -c KEY)}"
+END
+chmod +x shout
+for city in Rome Bern Paris; do
+	echo "{\"id\":\"$city\",\"messages\":[{\"role\":\"user\",\"content\":\"$city\"}]}"
+done >asks.jsonl
+prototype() { # NAME TOOL
+	cat >$1.cfg <<END
+retort = 1; name = "$1";
+stages = (
+  { name = "pool"; use = "dataset"; paths = "asks.jsonl"; },
+  { name = "talks"; use = "prototype"; data = "pool"; tools = "tools.json"; functions = ( $2 );
+    teacher = { use = "openai"; model = "m"; url = "http://127.0.0.1:$port/v1";
+                key_env = "TEST_OPENAI_KEY"; cache = "cache.sqlite"; }; } );
+END
+	"$retort" run $1.cfg --runs runs >out.$1 2>&1
+	sed -n 's/.*"role":"assistant","content":"\(.*\)"}\].*/\1/p' runs/$1/talks/rows.jsonl
+}
+check 'a prototype looks things up in a table' 0 \
+	'{\"rows\": [{\"city\": \"Rome\", \"people\": \"2800000\"}], \"found\": 1}
+{\"rows\": [{\"city\": \"Bern\", \"people\": \"134000\"}], \"found\": 1}
+{\"error\": \"nothing found for {\\\"city\\\": \\\"Paris\\\"}\"}' \
+	prototype looked '{ use = "table"; function = "people"; path = "cities.csv"; }'
+check 'a prototype runs a program, which does not see the key' 0 \
+	'{\"heard\": {\"name\": \"people\", \"arguments\": {\"city\": \"Rome\"}}, \"variables\": 0}
+{\"heard\": {\"name\": \"people\", \"arguments\": {\"city\": \"Bern\"}}, \"variables\": 0}
+{\"heard\": {\"name\": \"people\", \"arguments\": {\"city\": \"Paris\"}}, \"variables\": 0}' \
+	prototype heard '{ use = "exec"; functions = "people"; program = "shout"; }'
+
 exec 9>&-
 wait $server
 sed 's|teacher = .*|teacher = { use = "replay"; path = "record.jsonl"; }; } );|; /key_env/d; /input_price/d' p.cfg >q.cfg

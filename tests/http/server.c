@@ -131,6 +131,29 @@ static int note(struct server *s, const struct rt_text *head, const struct rt_te
 
 /* ---- an answer ---- */
 
+/* With tools it calls the first one with what the user said, and then says what came back. */
+static void good_message(const struct rt_json *request, const char *said, struct rt_text *out)
+{
+	const struct rt_json *m = rt_json_get(request, "messages"),
+			     *last = rt_json_at(m, rt_json_length(m) - 1),
+			     *tool = rt_json_get(rt_json_at(rt_json_get(request, "tools"), 0),
+	                                         "function");
+	const char *role = rt_json_string(rt_json_get(last, "role"));
+
+	if (role && strcmp(role, "tool") == 0) {
+		rt_text_add(out, "\"content\":");
+		rt_json_print(rt_json_get(last, "content"), 0, out);
+	} else if (tool) {
+		rt_text_printf(out,
+		               "\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
+		               "\"function\",\"function\":{\"name\":\"%s\",\"arguments\":\"{"
+		               "\\\"city\\\":\\\"%s\\\"}\"}}]",
+		               rt_json_string(rt_json_get(tool, "name")), said);
+	} else {
+		rt_text_printf(out, "\"content\":\"re %s\"", said);
+	}
+}
+
 static void good_reply(const struct rt_json *request, const char *said, struct rt_text *out)
 {
 	const int64_t n = rt_json_int(rt_json_get(request, "n"), 1);
@@ -138,11 +161,14 @@ static void good_reply(const struct rt_json *request, const char *said, struct r
 	rt_text_add(out,
 	            "{\"id\":\"x\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m-1\","
 	            "\"choices\":[");
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; i < n; i++) {
 		rt_text_printf(out,
 		               "%s{\"index\":%d,\"finish_reason\":\"stop\",\"logprobs\":null,"
-		               "\"message\":{\"role\":\"assistant\",\"content\":\"re %s\"}}",
-		               i ? "," : "", (int)i, said);
+		               "\"message\":{\"role\":\"assistant\",",
+		               i ? "," : "", (int)i);
+		good_message(request, said, out);
+		rt_text_add(out, "}}");
+	}
 	rt_text_printf(out, "],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":%d}}",
 	               (int)(5 * n));
 }

@@ -44,6 +44,19 @@ tests_plugins_test_openai_SOURCES  = tests/plugins/test-openai.c tests/runner.h 
 tests_plugins_test_openai_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC \
 	$(CURL_CFLAGS) $(SQLITE_CFLAGS)
 tests_plugins_test_openai_LDADD    = $(TEST_LIBS) $(CURL_LIBS) $(SQLITE_LIBS) -lm -lpthread
+
+check_PROGRAMS += tests/plugins/test-tools tests/plugins/test-prototype
+tests_plugins_test_tools_SOURCES  = tests/plugins/test-tools.c tests/plugins/instance.h tests/runner.h \
+	tests/temp.h plugins/tool/exec.c plugins/tool/process.c plugins/tool/process.h \
+	plugins/tool/table.c plugins/tool/table-read.c plugins/tool/table.h
+tests_plugins_test_tools_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_tools_LDADD    = $(TEST_LIBS) -lm
+
+tests_plugins_test_prototype_SOURCES  = tests/plugins/test-prototype.c tests/plugins/instance.h \
+	tests/runner.h tests/temp.h plugins/stage/ask.c plugins/stage/ask.h \
+	plugins/stage/prototype.c plugins/stage/prototype-talk.c plugins/stage/prototype-talk.h
+tests_plugins_test_prototype_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_prototype_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json
