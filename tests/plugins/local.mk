@@ -38,12 +38,18 @@ tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.
 tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
 
-check_PROGRAMS += tests/plugins/test-openai
-tests_plugins_test_openai_SOURCES  = tests/plugins/test-openai.c tests/runner.h tests/temp.h \
-	tests/http/server.c tests/http/server.h $(OPENAI_SOURCES)
-tests_plugins_test_openai_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC \
-	$(CURL_CFLAGS) $(SQLITE_CFLAGS)
-tests_plugins_test_openai_LDADD    = $(TEST_LIBS) $(CURL_LIBS) $(SQLITE_LIBS) -lm -lpthread
+check_PROGRAMS += tests/plugins/test-openai tests/plugins/test-openai-keep
+OPENAI_TEST_SOURCES  = tests/plugins/openai-bench.h tests/runner.h tests/temp.h tests/http/server.c \
+	tests/http/server.h $(OPENAI_SOURCES)
+OPENAI_TEST_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC $(CURL_CFLAGS) \
+	$(SQLITE_CFLAGS)
+OPENAI_TEST_LIBS     = $(TEST_LIBS) $(CURL_LIBS) $(SQLITE_LIBS) -lm -lpthread
+tests_plugins_test_openai_SOURCES       = tests/plugins/test-openai.c $(OPENAI_TEST_SOURCES)
+tests_plugins_test_openai_CPPFLAGS      = $(OPENAI_TEST_CPPFLAGS)
+tests_plugins_test_openai_LDADD         = $(OPENAI_TEST_LIBS)
+tests_plugins_test_openai_keep_SOURCES  = tests/plugins/test-openai-keep.c $(OPENAI_TEST_SOURCES)
+tests_plugins_test_openai_keep_CPPFLAGS = $(OPENAI_TEST_CPPFLAGS)
+tests_plugins_test_openai_keep_LDADD    = $(OPENAI_TEST_LIBS)
 
 check_PROGRAMS += tests/plugins/test-tools tests/plugins/test-prototype
 tests_plugins_test_tools_SOURCES  = tests/plugins/test-tools.c tests/plugins/instance.h tests/runner.h \
