@@ -15,4 +15,5 @@ include plugins/rl/local.mk
 include plugins/sampler/local.mk
 include plugins/stage/local.mk
 include plugins/teacher/local.mk
+include plugins/tool/local.mk
 include plugins/tracker/local.mk

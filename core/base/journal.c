@@ -3,7 +3,9 @@
  * A record is a line:  <first 8 hex digits of its SHA-256> <record> LF
  * Records are flushed one by one, so a crash can only spoil what stands after the last
  * record that was added: that is cut off.  A spoiled line with a good one behind it
- * is damage of another kind, and is not passed over in silence. */
+ * is damage of another kind, and is not passed over in silence.
+ *
+ * A plain journal has the records alone: a line is whole when it has its newline. */
 #include <retort/file.h>
 
 #include <retort/hash.h>
@@ -26,6 +28,7 @@ struct rt_journal {
 	char           *path;
 	int             fd;
 	int64_t         size; /* end of the last whole record */
+	bool            plain;
 	bool            torn; /* something stands behind it that could not be cut off */
 	pthread_mutex_t lock;
 	struct rt_text  line; /* reused by every add */
@@ -39,10 +42,17 @@ static bool sum_is(const char *sum, const char *record, size_t n)
 	return memcmp(sum, hex, SUM) == 0;
 }
 
-/* Is this line, without its newline, a whole record? */
-static bool whole(const char *line, size_t n)
+/* What stands in front of a record. */
+static size_t head(const struct rt_journal *j)
 {
-	return n > SUM && line[SUM] == ' ' && sum_is(line, line + SUM + 1, n - SUM - 1);
+	return j->plain ? 0 : SUM + 1;
+}
+
+/* Is this line, without its newline, a whole record? */
+static bool whole(const struct rt_journal *j, const char *line, size_t n)
+{
+	return j->plain ||
+	       (n > SUM && line[SUM] == ' ' && sum_is(line, line + SUM + 1, n - SUM - 1));
 }
 
 static int damaged(const struct rt_journal *j, int64_t line, struct rt_error *err)
@@ -66,12 +76,12 @@ static int replay(struct rt_journal *j, const char *text, size_t n, rt_journal_f
 		int          r = 0;
 
 		line++;
-		if (!end || !whole(text + at, len))
+		if (!end || !whole(j, text + at, len))
 			bad = bad ? bad : line;
 		else if (bad)
 			return damaged(j, bad, err);
 		else if (each)
-			r = each(arg, text + at + SUM + 1, len - SUM - 1, err);
+			r = each(arg, text + at + head(j), len - head(j), err);
 		if (r < 0)
 			return rt_within(err, r, "%s:%lld", j->path, (long long)line);
 		at += len + 1;
@@ -127,8 +137,8 @@ static int open_locked(struct rt_journal *j, struct rt_error *err)
 	return 0;
 }
 
-int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
-                    struct rt_error *err)
+static int open_journal(struct rt_journal **ret, const char *path, bool plain, rt_journal_fn *each,
+                        void *arg, struct rt_error *err)
 {
 	struct rt_journal *j = rt_alloc(1, sizeof *j);
 	int                r;
@@ -136,6 +146,7 @@ int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *ea
 	if (!j)
 		return rt_fail_nomem(err, "a journal");
 	j->fd = -1;
+	j->plain = plain;
 	j->line = (struct rt_text)RT_TEXT_INIT;
 	pthread_mutex_init(&j->lock, NULL);
 	j->path = rt_strdup(path);
@@ -150,6 +161,18 @@ int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *ea
 	return 0;
 }
 
+int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
+                    struct rt_error *err)
+{
+	return open_journal(ret, path, false, each, arg, err);
+}
+
+int rt_journal_open_plain(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
+                          struct rt_error *err)
+{
+	return open_journal(ret, path, true, each, arg, err);
+}
+
 static int add_locked(struct rt_journal *j, const char *record, size_t n, struct rt_error *err)
 {
 	char hex[RT_HASH_HEX];
@@ -158,10 +181,12 @@ static int add_locked(struct rt_journal *j, const char *record, size_t n, struct
 	if (j->torn && disk_cut(j->fd, j->size) < 0)
 		return rt_fail_errno(err, "cannot cut the unfinished record off %s", j->path);
 	j->torn = false;
-	rt_hash_hex(record, n, hex);
 	rt_text_clear(&j->line);
-	rt_text_add_n(&j->line, hex, SUM);
-	rt_text_add_char(&j->line, ' ');
+	if (!j->plain) {
+		rt_hash_hex(record, n, hex);
+		rt_text_add_n(&j->line, hex, SUM);
+		rt_text_add_char(&j->line, ' ');
+	}
 	rt_text_add_n(&j->line, record, n);
 	rt_text_add_char(&j->line, '\n');
 	if (j->line.failed)

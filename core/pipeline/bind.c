@@ -107,7 +107,7 @@ static bool read_text(struct binding *b, const struct rt_param *p, const struct 
 		add_ref(b, REF_PATH, p, s, v->s, NULL, new_slot(b, id));
 	else
 		*id = rt_json_new_string(p->type == RT_PATH ? s->s : v->s);
-	if (p->flags & RT_P_ENV)
+	if ((p->flags & RT_P_ENV) && *s->s)
 		add_ref(b, REF_ENV, p, s, v->s, NULL, NULL);
 	return v->s != NULL;
 }

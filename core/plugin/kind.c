@@ -48,7 +48,7 @@ static const struct need needs[] = {
 	{ RT_KIND_STAGE, "outputs", { { OPS(stage, outputs), 0 } } },
 	{ RT_KIND_TEACHER, "chat", { { OPS(teacher, chat), 0 } } },
 	{ RT_KIND_TOOL, "call", { { OPS(tool, call), 0 } } },
-	{ RT_KIND_TOOL, "serves", { { OPS(tool, serves), 0 } } },
+	{ RT_KIND_TOOL, "function", { { OPS(tool, function), 0 } } },
 	{ RT_KIND_JUDGE, "judge", { { OPS(judge, judge), 0 } } },
 	{ RT_KIND_SAMPLER, "sample", { { OPS(sampler, sample), 0 } } },
 	{ RT_KIND_REJECTOR, "select", { { OPS(rejector, select), 0 } } },

@@ -110,15 +110,22 @@ static int make_value(struct making *m, const struct rt_param *p, void *at, stru
 	return 0;
 }
 
-static int make_list(struct making *m, const struct rt_param *p, void *field, struct rt_error *err)
+static int read_value(struct making *m, const struct rt_param *p, const char *text, void *at,
+                      struct rt_error *err);
+
+/* As few as will do, or the one that was given. */
+static int make_list(struct making *m, const struct rt_param *p, const char *value, void *field,
+                     struct rt_error *err)
 {
+	const int64_t  n = value ? 1 : p->least;
 	const size_t   size = param_size(p);
-	char          *values = rt_alloc((size_t)p->least, size);
-	struct rt_ints list = { (void *)values, p->least };
+	char          *values = rt_alloc((size_t)n, size);
+	struct rt_ints list = { (void *)values, n };
 	int            r = values ? 0 : rt_fail_nomem(err, "a list");
 
-	for (int64_t i = 0; r == 0 && i < p->least; i++)
-		r = make_value(m, p, values + (size_t)i * size, err);
+	for (int64_t i = 0; r == 0 && i < n; i++)
+		r = value ? read_value(m, p, value, values + (size_t)i * size, err)
+		          : make_value(m, p, values + (size_t)i * size, err);
 	memcpy(field, &list, sizeof list);
 	return r;
 }
@@ -166,7 +173,7 @@ static int fill(struct making *m, const struct rt_param *p, const char *value, s
 	void *field = (char *)m->s->config + p->offset;
 
 	if (p->list)
-		return p->least > 0 ? make_list(m, p, field, err) : 0;
+		return value || p->least > 0 ? make_list(m, p, value, field, err) : 0;
 	if (value)
 		return read_value(m, p, value, field, err);
 	if ((p->flags & RT_P_REQUIRED) || (p->type == RT_COMPONENT && p->dflt.s))

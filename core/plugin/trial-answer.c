@@ -361,54 +361,63 @@ const struct trial_kind trial_teacher = { teacher_prepare, teacher_once, teacher
 
 /* ---- tool ---- */
 
-/* Only the plugin knows what its functions are called: its own name is tried. */
-static const char *function_of(const struct trial *t)
-{
-	static char name[80];
-
-	snprintf(name, sizeof name, "%s", t->plugin->name);
-	for (char *p = name; *p; p++)
-		if (*p == '-')
-			*p = '_';
-	return t->plugin->ops.tool->serves(t->state, name) ? name : NULL;
-}
-
+/* Only the plugin knows what its functions want: no arguments at all is what every one must be able
+ * to refuse, in a result. */
 static void tool_prepare(struct trial *t)
 {
 	t->data = (void *)(uintptr_t)message("{}");
 }
 
+static const char *function_of(const struct trial *t, int64_t i)
+{
+	return t->plugin->ops.tool->function(t->state, i);
+}
+
+static int call(struct trial *t, const char *name, struct rt_json **ret, struct rt_error *err)
+{
+	*ret = NULL;
+	return t->plugin->ops.tool->call(t->state, name, t->data, ret, err);
+}
+
 static int tool_once(struct trial *t, struct rt_error *err)
 {
-	const char     *name = function_of(t);
-	struct rt_json *result = NULL;
+	struct rt_json *result;
 	struct rt_text  text = RT_TEXT_INIT;
-	int             r;
+	int             r = 0;
 
-	if (!name)
-		return rt_fail(err, RT_E_UNSUP, "serves no function of its own name");
-	r = t->plugin->ops.tool->call(t->state, name, t->data, &result, err);
-	if (r < 0)
-		return r;
-	rt_json_print(result, RT_JSON_SORT, &text);
+	if (!function_of(t, 0))
+		return rt_fail(err, RT_E_UNSUP, "serves no function");
+	for (int64_t i = 0; r == 0 && function_of(t, i); i++) {
+		r = call(t, function_of(t, i), &result, err);
+		if (r < 0)
+			break;
+		rt_text_add(&text, function_of(t, i));
+		rt_json_print(result, RT_JSON_SORT, &text);
+		rt_json_free(result);
+	}
 	rt_hash_add(&t->digest, text.data, text.len);
-	r = text.failed ? rt_fail_nomem(err, "a result") : 0;
+	r = r == 0 && text.failed ? rt_fail_nomem(err, "a result") : r;
 	rt_text_free(&text);
-	rt_json_free(result);
 	return r;
 }
 
 static void tool_verify(struct trial *t)
 {
-	struct rt_json *a = NULL, *b = NULL;
-	const char     *name = function_of(t);
+	struct rt_json *a, *b;
+	const char     *name;
 
-	trial_check(t, !t->plugin->ops.tool->serves(t->state, "no such function"),
-	            "it serves its own functions only", "it claims to serve 'no such function'");
-	if (t->plugin->ops.tool->call(t->state, name, t->data, &a, NULL) == 0 &&
-	    t->plugin->ops.tool->call(t->state, name, t->data, &b, NULL) == 0)
+	for (int64_t i = 0; (name = function_of(t, i)); i++) {
+		bool twice = false;
+
+		for (int64_t k = 0; k < i; k++)
+			twice = twice || strcmp(function_of(t, k), name) == 0;
+		trial_check(t, *name && !twice, "functions have names, each its own",
+		            "'%s' is there twice, or empty", name);
+		if (call(t, name, &a, NULL) < 0 || call(t, name, &b, NULL) < 0)
+			continue;
 		trial_check(t, a && rt_json_equal(a, b), "the same arguments give the same result",
-		            "they did not");
+		            "'%s' did not", name);
+	}
 }
 
 const struct trial_kind trial_tool = { tool_prepare, tool_once, tool_verify };

@@ -18,7 +18,7 @@ stage_reject_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reject_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-sample.la
-stage_sample_la_SOURCES  = plugins/stage/sample.c
+stage_sample_la_SOURCES  = plugins/stage/sample.c plugins/stage/ask.c plugins/stage/ask.h
 stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
@@ -82,3 +82,10 @@ stage_measure_la_SOURCES  = plugins/stage/measure.c plugins/stage/answers.c plug
 stage_measure_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_measure_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_measure_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-prototype.la
+stage_prototype_la_SOURCES  = plugins/stage/prototype.c plugins/stage/prototype-talk.c \
+	plugins/stage/prototype-talk.h plugins/stage/ask.c plugins/stage/ask.h
+stage_prototype_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_prototype_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_prototype_la_LIBADD   = libretort.la -lm

@@ -4,6 +4,8 @@
  * that a run that is killed pays for nothing twice.  A row becomes itself plus `candidates`, the
  * assistant messages that the teacher gave; an answer that stands in the row already is left
  * in place, as the reference for judges that compare. */
+#include "ask.h"
+
 #include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
@@ -57,9 +59,8 @@ static const struct rt_stage_output outputs[] = {
 struct job {
 	const struct config *cfg;
 	struct rt_context   *context;
-	struct rt_json      *tools, *done; /* id -> reply */
-	struct rt_text       system;
-	struct rt_journal   *journal;
+	struct ask_files     files;
+	struct ask_journal   journal;
 	int64_t              seen, answered, candidates, failed, input_tokens, output_tokens;
 	/* the batch that is being filled */
 	struct rt_teacher_request *requests;
@@ -67,92 +68,15 @@ struct job {
 	int64_t                    filled;
 };
 
-/* Journal records: { "id":, "reply": }. */
-static int recall(void *arg, const char *record, size_t n, struct rt_error *err)
-{
-	struct job     *j = arg;
-	struct rt_json *o;
-	const char     *id;
-	int             r = rt_json_parse(record, n, "journal", 1, &o, err);
-
-	if (r < 0)
-		return r;
-	id = rt_json_string(rt_json_get(o, "id"));
-	if (id && rt_json_set(j->done, id, rt_json_ref(rt_json_get(o, "reply"))) < 0)
-		r = rt_fail_nomem(err, "replies");
-	rt_json_free(o);
-	return r;
-}
-
-static int remember(struct job *j, const char *id, const struct rt_json *reply,
-                    struct rt_error *err)
-{
-	struct rt_json *o = rt_json_new_object();
-	struct rt_text  t = RT_TEXT_INIT;
-	int             r = o ? 0 : RT_E_NOMEM;
-
-	if (r == 0) {
-		r |= rt_json_set(o, "id", rt_json_new_string(id));
-		r |= rt_json_set(o, "reply", rt_json_ref(reply));
-		rt_json_print(o, 0, &t);
-	}
-	r = r < 0 || t.failed ? rt_fail_nomem(err, "a reply")
-	                      : rt_journal_add(j->journal, t.data, t.len, err);
-	rt_text_free(&t);
-	rt_json_free(o);
-	return r;
-}
-
-static bool has_system(const struct rt_json *messages)
-{
-	const char *role = rt_json_string(rt_json_get(rt_json_at(messages, 0), "role"));
-
-	return role && (strcmp(role, "system") == 0 || strcmp(role, "developer") == 0);
-}
-
-static int add_system(struct rt_json *messages, const char *text)
-{
-	struct rt_json *o = rt_json_new_object();
-	int             r = o ? 0 : RT_E_NOMEM;
-
-	if (r == 0) {
-		r |= rt_json_set(o, "role", rt_json_new_string("system"));
-		r |= rt_json_set(o, "content", rt_json_new_string(text));
-	}
-	if (r < 0) {
-		rt_json_free(o);
-		return r;
-	}
-	return rt_json_append(messages, o);
-}
-
 static struct rt_json *request_body(const struct job *j, const struct rt_json *row)
 {
-	const struct config  *c = j->cfg;
-	const struct rt_json *from = rt_json_get(row, "messages");
-	const struct rt_json *tools =
-		rt_json_get(row, "tools") ? rt_json_get(row, "tools") : j->tools;
-	struct rt_json *o = rt_json_new_object(), *messages = rt_json_new_array();
-	int             r = o && messages ? 0 : RT_E_NOMEM;
+	const struct config      *c = j->cfg;
+	const struct ask_sampling s = { c->n, c->max_tokens, c->temperature, c->top_p };
+	struct rt_json           *messages = ask_prompt(&j->files, row);
+	struct rt_json *o = messages ? ask_body(messages, ask_tools(&j->files, row), &s) : NULL;
 
-	if (r == 0 && c->system && !has_system(from))
-		r |= add_system(messages, j->system.data);
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r |= rt_json_append(messages, rt_json_ref(rt_json_at(from, i)));
-	if (r == 0) {
-		r |= rt_json_set(o, "messages", rt_json_ref(messages));
-		r |= rt_json_set(o, "n", rt_json_new_int(c->n));
-		r |= rt_json_set(o, "temperature", rt_json_new_real(c->temperature));
-		r |= rt_json_set(o, "top_p", rt_json_new_real(c->top_p));
-		r |= rt_json_set(o, "max_tokens", rt_json_new_int(c->max_tokens));
-		if (tools)
-			r |= rt_json_set(o, "tools", rt_json_ref(tools));
-	}
 	rt_json_free(messages);
-	if (r == 0)
-		return o;
-	rt_json_free(o);
-	return NULL;
+	return o;
 }
 
 static int on_reply(void *arg, int64_t index, const struct rt_json *reply, const char *why,
@@ -166,11 +90,10 @@ static int on_reply(void *arg, int64_t index, const struct rt_json *reply, const
 		       why ? why : "unknown");
 		return 0;
 	}
-	if (remember(j, id, reply, err) < 0)
+	if (ask_journal_add(&j->journal, id, reply, err) < 0)
 		return err ? err->code : RT_E_IO;
-	if (rt_json_set(j->done, id, rt_json_ref(reply)) < 0)
-		return rt_fail_nomem(err, "replies");
-	rt_progress(j->context, (int64_t)rt_json_length(j->done), j->cfg->data->rows, "rows");
+	rt_progress(j->context, (int64_t)rt_json_length(j->journal.done), j->cfg->data->rows,
+	            "rows");
 	return 0;
 }
 
@@ -203,7 +126,7 @@ static int enqueue(struct job *j, struct rt_json *row, struct rt_error *err)
 	const char     *id = rt_json_string(rt_json_get(row, "id"));
 	struct rt_json *body = NULL;
 
-	if (rt_json_get(j->done, id)) {
+	if (rt_json_get(j->journal.done, id)) {
 		rt_json_free(row);
 		return 0;
 	}
@@ -277,7 +200,7 @@ static int second_pass(struct job *j, const char *path, const char *to, struct r
 		const char *id = rt_json_string(rt_json_get(row, "id"));
 
 		j->seen++;
-		r = set_candidates(j, row, rt_json_get(j->done, id)) < 0
+		r = set_candidates(j, row, rt_json_get(j->journal.done, id)) < 0
 		            ? rt_fail_nomem(err, "candidates")
 		            : rt_rows_put(out, row, err);
 		rt_json_free(row);
@@ -319,24 +242,18 @@ static int check_failed(const struct job *j, struct rt_error *err)
 static int prepare(struct job *j, struct rt_error *err)
 {
 	const struct config *c = j->cfg;
-	char                *path = rt_path_join(rt_work_dir(j->context), "replies.journal");
-	int                  r = 0;
+	int                  r;
 
-	j->done = rt_json_new_object();
 	j->requests = rt_alloc((size_t)c->batch, sizeof *j->requests);
 	j->rows = rt_alloc((size_t)c->batch, sizeof *j->rows);
-	if (!path || !j->done || !j->requests || !j->rows)
-		r = rt_fail_nomem(err, "a job");
-	if (r == 0 && c->tools)
-		r = rt_json_read(c->tools, 0, &j->tools, err);
-	if (r == 0 && c->system)
-		r = rt_file_read(c->system, 1 << 20, &j->system, err);
+	if (!j->requests || !j->rows)
+		return rt_fail_nomem(err, "a job");
+	r = ask_files_read(&j->files, c->tools, c->system, err);
 	if (r == 0)
-		r = rt_journal_open(&j->journal, path, recall, j, err);
-	rt_free(path);
-	if (r == 0 && rt_json_length(j->done) > 0)
+		r = ask_journal_open(&j->journal, rt_work_dir(j->context), err);
+	if (r == 0 && rt_json_length(j->journal.done) > 0)
 		rt_log(j->context, RT_LOG_INFO, "%zu rows were answered before",
-		       rt_json_length(j->done));
+		       rt_json_length(j->journal.done));
 	return r;
 }
 
@@ -344,7 +261,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 {
 	struct job j = { .cfg = ((struct state *)state)->cfg,
 		         .context = c,
-		         .system = RT_TEXT_INIT };
+		         .files = { .system = RT_TEXT_INIT } };
 	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
 	     *to = rt_path_join(out[0], "rows.jsonl");
 	int r = in && to ? prepare(&j, err) : rt_fail_nomem(err, "a path");
@@ -359,10 +276,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		r = write_report(&j, out[1], err);
 	if (j.requests && j.rows)
 		empty_batch(&j);
-	rt_journal_close(j.journal);
-	rt_text_free(&j.system);
-	rt_json_free(j.tools);
-	rt_json_free(j.done);
+	ask_journal_close(&j.journal);
+	ask_files_free(&j.files);
 	rt_free(j.requests);
 	rt_free(j.rows);
 	rt_free(in);

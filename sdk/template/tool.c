@@ -5,12 +5,10 @@
  *     { "numbers": { "type": "array", "items": { "type": "number" } } }, "required": ["numbers"] } } */
 #include <retort/tool.h>
 
-#include <string.h>
-
-static bool serves(const void *state, const char *name)
+static const char *function(const void *state, int64_t i)
 {
 	(void)state;
-	return strcmp(name, "@ID@") == 0;
+	return i == 0 ? "@ID@" : NULL;
 }
 
 /* { key: value }, taking over value. */
@@ -42,7 +40,7 @@ static int call(void *state, const char *name, const struct rt_json *arguments, 
 	return answer("sum", rt_json_new_real(sum), ret, err);
 }
 
-static const struct rt_tool_ops ops = { .size = sizeof ops, .call = call, .serves = serves };
+static const struct rt_tool_ops ops = { .size = sizeof ops, .call = call, .function = function };
 
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,
           .name = "@NAME@", .version = "0.1", .license = "Apache-2.0",

@@ -62,6 +62,31 @@ START_TEST(records_come_back_in_order)
 	}
 END_TEST
 
+START_TEST(a_plain_journal_is_its_records_alone)
+	{
+		struct rt_text     t = RT_TEXT_INIT;
+		struct rt_journal *j;
+
+		for (int i = 0; i < 2; i++) {
+			ck_assert_int_eq(rt_journal_open_plain(&j, path(), NULL, NULL, NULL), 0);
+			ck_assert_int_eq(rt_journal_add(j, "{\"a\":1}", 7, NULL), 0);
+			rt_journal_close(j);
+		}
+		ck_assert_int_eq(rt_file_read(path(), 0, &t, NULL), 0);
+		ck_assert_str_eq(t.data, "{\"a\":1}\n{\"a\":1}\n");
+		temp_write("j", "one\ntwo\nthr", 11);
+		rt_text_clear(&t);
+		ck_assert_int_eq(rt_journal_open_plain(&j, path(), note, &t, NULL), 0);
+		ck_assert_str_eq(t.data, "one|two|");
+		ck_assert_int_eq(rt_journal_add(j, "new", 3, NULL), 0);
+		rt_journal_close(j);
+		rt_text_clear(&t);
+		ck_assert_int_eq(rt_file_read(path(), 0, &t, NULL), 0);
+		ck_assert_str_eq(t.data, "one\ntwo\nnew\n");
+		rt_text_free(&t);
+	}
+END_TEST
+
 START_TEST(a_tear_at_any_byte_costs_the_last_record_only)
 	{
 		struct rt_text whole = RT_TEXT_INIT;
@@ -232,6 +257,7 @@ END_TEST
 RUNNER("journal", 120, {
 	tcase_add_checked_fixture(tc, temp_begin, temp_end);
 	tcase_add_test(tc, records_come_back_in_order);
+	tcase_add_test(tc, a_plain_journal_is_its_records_alone);
 	tcase_add_test(tc, a_tear_at_any_byte_costs_the_last_record_only);
 	tcase_add_test(tc, a_changed_byte_at_the_end_costs_the_last_record_only);
 	tcase_add_test(tc, damage_in_the_middle_is_not_passed_over);

@@ -44,4 +44,9 @@ for units in neurons heads; do
 	keeps pruner-width --set units=$units
 done
 
+keeps tool-table
+keeps tool-exec --set program=/bin/cat
+keeps stage-prototype --set teacher=nearest
+keeps stage-sample --set teacher=nearest
+
 done_testing

@@ -45,6 +45,32 @@ tests_plugins_test_formats_SOURCES  = tests/plugins/test-formats.c tests/golden.
 	plugins/format/scheme.h
 tests_plugins_test_formats_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_formats_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-openai tests/plugins/test-openai-keep
+OPENAI_TEST_SOURCES  = tests/plugins/openai-bench.h tests/runner.h tests/temp.h tests/http/server.c \
+	tests/http/server.h $(OPENAI_SOURCES)
+OPENAI_TEST_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC $(CURL_CFLAGS) \
+	$(SQLITE_CFLAGS)
+OPENAI_TEST_LIBS     = $(TEST_LIBS) $(CURL_LIBS) $(SQLITE_LIBS) -lm -lpthread
+tests_plugins_test_openai_SOURCES       = tests/plugins/test-openai.c $(OPENAI_TEST_SOURCES)
+tests_plugins_test_openai_CPPFLAGS      = $(OPENAI_TEST_CPPFLAGS)
+tests_plugins_test_openai_LDADD         = $(OPENAI_TEST_LIBS)
+tests_plugins_test_openai_keep_SOURCES  = tests/plugins/test-openai-keep.c $(OPENAI_TEST_SOURCES)
+tests_plugins_test_openai_keep_CPPFLAGS = $(OPENAI_TEST_CPPFLAGS)
+tests_plugins_test_openai_keep_LDADD    = $(OPENAI_TEST_LIBS)
+
+check_PROGRAMS += tests/plugins/test-tools tests/plugins/test-prototype
+tests_plugins_test_tools_SOURCES  = tests/plugins/test-tools.c tests/plugins/instance.h tests/runner.h \
+	tests/temp.h plugins/tool/exec.c plugins/tool/process.c plugins/tool/process.h \
+	plugins/tool/table.c plugins/tool/table-read.c plugins/tool/table.h
+tests_plugins_test_tools_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_tools_LDADD    = $(TEST_LIBS) -lm
+
+tests_plugins_test_prototype_SOURCES  = tests/plugins/test-prototype.c tests/plugins/instance.h \
+	tests/runner.h tests/temp.h plugins/stage/ask.c plugins/stage/ask.h \
+	plugins/stage/prototype.c plugins/stage/prototype-talk.c plugins/stage/prototype-talk.h
+tests_plugins_test_prototype_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_prototype_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json

@@ -52,6 +52,10 @@ typedef int rt_journal_fn(void *arg, const char *record, size_t n, struct rt_err
  * A journal that is open already, here or in another process, is RT_E_BUSY. */
 int rt_journal_open(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
                     struct rt_error *err);
+/* The same without checksums, for a file that others read too, JSON Lines for one: every line is a
+ * record, and only a last one without its newline is dropped. */
+int rt_journal_open_plain(struct rt_journal **ret, const char *path, rt_journal_fn *each, void *arg,
+                          struct rt_error *err);
 /* A record holds no newline.  On the disk when it returns 0. [any] */
 int  rt_journal_add(struct rt_journal *j, const char *record, size_t n, struct rt_error *err);
 void rt_journal_close(struct rt_journal *j);

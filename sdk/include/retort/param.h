@@ -45,7 +45,7 @@ enum {
 	RT_P_HIDDEN = 1 << 2, /* not shown unless asked for */
 	RT_P_ENV = 1 << 3,    /* STRING: the name of an environment variable, which must be set when
 	                       * the pipeline is checked; read it with rt_env(), its value is kept
-	                       * out of keys, logs and artifacts */
+	                       * out of keys, logs and artifacts; "" names none */
 	RT_P_FOLDER = 1 << 4, /* PATH: a folder, read as a whole (else a file) */
 	RT_P_WRITTEN =
 		1 << 5 /* PATH: written, not read: need not be there, its content is no input */
