@@ -239,7 +239,7 @@ START_TEST(layers_one_by_one_are_the_whole_pass)
 		enum { TOKENS = 9 };
 		static const int32_t  token[TOKENS] = { 3, 1, 4, 1, 5, 9, 2, 6, 5 };
 		static const int32_t  position[TOKENS] = { 0, 1, 2, 3, 4, 0, 1, 2, 3 };
-		const struct rt_span  spans[2] = { { 0, 5, 0, 5 }, { 5, 4, 5, 4 } };
+		const struct rt_span  spans[2] = { { 0, 5, 0, 5, 0 }, { 5, 4, 5, 4, 0 } };
 		const struct rt_batch b = { token, position, TOKENS, spans, 2 };
 		struct rt_model      *m = open_model(golden_path(plain[_i]), 0);
 		const int64_t         hidden = rt_model_shape(m)->hidden;
