@@ -5,6 +5,7 @@ PLUGIN_LINK = $(AM_LDFLAGS) -avoid-version -shared -no-undefined \
 PLUGIN_INCLUDES = -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -I$(srcdir)/sdk/include
 
 include plugins/distill/local.mk
+include plugins/format/local.mk
 include plugins/judge/local.mk
 include plugins/optimizer/local.mk
 include plugins/pruner/local.mk

@@ -1,6 +1,7 @@
 # What plugin authors get: headers, a pkg-config file, an autoconf macro, templates.
 retortincludedir = $(includedir)/retort
 dist_retortinclude_HEADERS = \
+	sdk/include/retort/blocks.h \
 	sdk/include/retort/chat.h \
 	sdk/include/retort/context.h \
 	sdk/include/retort/distill.h \
@@ -25,6 +26,7 @@ dist_retortinclude_HEADERS = \
 	sdk/include/retort/rl.h \
 	sdk/include/retort/row.h \
 	sdk/include/retort/rows.h \
+	sdk/include/retort/safetensors.h \
 	sdk/include/retort/sampler.h \
 	sdk/include/retort/schema.h \
 	sdk/include/retort/stage.h \

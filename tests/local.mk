@@ -9,6 +9,7 @@ include tests/e2e/local.mk
 include tests/engine/local.mk
 include tests/fixtures/local.mk
 include tests/fuzz/local.mk
+include tests/interop/local.mk
 include tests/http/local.mk
 include tests/plugin/local.mk
 include tests/plugins/local.mk

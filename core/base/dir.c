@@ -212,6 +212,21 @@ int rt_rename(const char *from, const char *to, struct rt_error *err)
 	return 0;
 }
 
+int rt_replace(const char *from, const char *to, struct rt_error *err)
+{
+	int r;
+
+	if (disk_exchange(from, to) == 0) {
+		if (disk_sync_folder_of(to) < 0)
+			return rt_fail_errno(err, "cannot replace %s", to);
+		return rt_remove_all(from, err);
+	}
+	if (errno != ENOENT && errno != EINVAL && errno != ENOSYS) /* not what it cannot do */
+		return rt_fail_errno(err, "cannot replace %s", to);
+	r = rt_remove_all(to, err);
+	return r < 0 ? r : rt_rename(from, to, err);
+}
+
 char *rt_path_join(const char *a, const char *b)
 {
 	const size_t n = strlen(a);

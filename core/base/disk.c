@@ -1,4 +1,5 @@
 /* disk.c - see disk.h */
+#define _GNU_SOURCE /* renameat2() */
 #include "base/disk.h"
 
 #include "base/fault.h"
@@ -79,6 +80,17 @@ int disk_sync_folder_of(const char *path)
 int disk_rename(const char *from, const char *to)
 {
 	return fault_disk() ? -1 : rename(from, to);
+}
+
+int disk_exchange(const char *a, const char *b)
+{
+#ifdef RENAME_EXCHANGE
+	return fault_disk() ? -1 : renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+#else
+	(void)a, (void)b;
+	errno = ENOSYS;
+	return -1;
+#endif
 }
 
 int disk_mkdir(const char *path)

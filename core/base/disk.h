@@ -16,6 +16,7 @@ int disk_write(int fd, const void *bytes, size_t n); /* all of it, 0 or -1 */
 int disk_sync(int fd);
 int disk_sync_folder_of(const char *path); /* the folder that holds path */
 int disk_rename(const char *from, const char *to);
+int disk_exchange(const char *a, const char *b); /* two names at once, where the kernel can */
 int disk_mkdir(const char *path);
 
 /* These give room back: a full disk does not stop them. */

@@ -17,6 +17,8 @@ _retort() {
 		COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k q5_1 q5_0 q4_k q4_1 q4_0 iq4_nl iq4_xs q3_k q2_k' -- "$cur"))
 	elif [[ $command == plugins ]]; then
 		COMPREPLY=($(compgen -W "$(retort plugins 2>/dev/null | sed -n 's/^\([a-z]*-[a-z0-9-]*\) .*/\1/p')" -- "$cur"))
+	elif [[ $command == report && -d runs ]]; then
+		COMPREPLY=($(compgen -W "$(cd runs && ls -d */ 2>/dev/null | tr -d /)" -- "$cur"))
 	elif [[ $command == runs && $prev == runs ]]; then
 		COMPREPLY=($(compgen -W 'list show remove collect verify' -- "$cur"))
 	else

@@ -3,6 +3,7 @@
 #include "cli/lines.h"
 
 #include "cli/command.h"
+#include "cli/progress.h"
 
 #include <retort/file.h>
 #include <retort/memory.h>
@@ -125,7 +126,7 @@ static int hidden_of(const struct rt_model *m, const struct rt_ids *ids, float *
 {
 	const int64_t   n = (int64_t)ids->len;
 	int32_t         position[TOKENS];
-	struct rt_span  span = { 0, n, 0, n };
+	struct rt_span  span = { 0, n, 0, n, 0 };
 	struct rt_batch b = { ids->data, position, n, &span, 1 };
 
 	for (int i = 0; i < TOKENS; i++)
@@ -220,6 +221,7 @@ static int write_it(struct job *j, struct rt_error *err)
 
 	if (r == 0 && !j->gguf)
 		r = rt_mkdir_all(j->part, err);
+	progress_step("convert", "writing, and reading again");
 	if (r == 0)
 		r = j->gguf ? rt_model_write_gguf(j->before, j->part, j->type, j->from, err)
 		            : rt_model_write(j->before, j->part, j->type, j->from, err);
@@ -230,16 +232,16 @@ static int write_it(struct job *j, struct rt_error *err)
 
 		j->fallen += t.ndim == 2 && t.dtype != (uint32_t)j->type;
 	}
+	progress_step("convert", "comparing logits");
 	if (r == 0)
 		r = compare_logits(j, err);
+	progress_clear();
 	return r == 0 ? judge(j, err) : r;
 }
 
 static int move_it(const struct job *j, struct rt_error *err)
 {
-	int r = j->force && !j->gguf ? rt_remove_all(j->to, err) : 0;
-
-	return r == 0 ? rt_rename(j->part, j->to, err) : r;
+	return j->force ? rt_replace(j->part, j->to, err) : rt_rename(j->part, j->to, err);
 }
 
 static void print_side(const char *path, const struct rt_model *m)

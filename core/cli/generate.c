@@ -2,6 +2,7 @@
 #include "cli/lines.h"
 
 #include "cli/command.h"
+#include "cli/progress.h"
 
 #include <retort/generate.h>
 #include <retort/memory.h>
@@ -207,6 +208,7 @@ static int on_answer(void *arg, int64_t index, const struct rt_answer *a, struct
 		return rt_fail_nomem(err, "an answer");
 	for (; r == 0 && j->shown < j->n && j->at[j->shown].answer; j->shown++)
 		r = lines_put(rt_json_ref(j->at[j->shown].answer), err);
+	progress_rows("generate", j->before + j->shown);
 	return r;
 }
 

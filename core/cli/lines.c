@@ -27,17 +27,17 @@ static bool ends_in(const char *s, const char *end)
 static int is_model(const char *path, unsigned flags, struct rt_error *err)
 {
 	char  first[4] = "";
-	char *config = rt_path_join(path, "config.json");
-	bool  is = config && rt_exists(config);
+	char *config = rt_path_join(path, "config.json"), *gguf = rt_path_join(path, "model.gguf");
+	bool  is = config && gguf && (rt_exists(config) || rt_exists(gguf));
 	FILE *f = is ? NULL : fopen(path, "rb");
 
-	if (!config) {
+	rt_free(config);
+	rt_free(gguf);
+	if (!config || !gguf) {
 		if (f)
 			fclose(f);
 		return rt_fail_nomem(err, "a path");
 	}
-
-	rt_free(config);
 	if (f) {
 		is = (fread(first, 1, 4, f) == 4 && memcmp(first, "GGUF", 4) == 0) ||
 		     ends_in(path, ".gguf");

@@ -6,6 +6,7 @@ core_libcore_la_SOURCES += \
 	core/cli/display.c core/cli/display.h \
 	core/cli/generate.c \
 	core/cli/lines.c core/cli/lines.h \
+	core/cli/progress.c core/cli/progress.h \
 	core/cli/new-plugin.c \
 	core/cli/options.c \
 	core/cli/plan.c \
@@ -15,6 +16,9 @@ core_libcore_la_SOURCES += \
 	core/cli/run.c \
 	core/cli/runs.c \
 	core/cli/score.c \
+	core/cli/account.c core/cli/account.h core/cli/account-html.c \
+	core/cli/account-plot.c core/cli/account-text.c \
+	core/cli/report.c \
 	core/cli/show.c core/cli/show.h core/cli/show-data.c \
 	core/cli/test-plugin.c \
 	core/cli/tokenize.c

@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "plugin/context.h"
 #include "plugin/registry.h"
 
@@ -17,13 +18,13 @@
 
 const char *program_plugin_path;
 
-const struct command *const commands[] = { &command_run,         &command_check,
-	                                   &command_plan,        &command_runs,
-	                                   &command_tokenize,    &command_render,
-	                                   &command_score,       &command_convert,
-	                                   &command_show,        &command_generate,
-	                                   &command_plugins,     &command_new_plugin,
-	                                   &command_test_plugin, NULL };
+const struct command *const commands[] = {
+	&command_run,        &command_check,       &command_plan,
+	&command_runs,       &command_tokenize,    &command_render,
+	&command_score,      &command_convert,     &command_show,
+	&command_generate,   &command_report,      &command_plugins,
+	&command_new_plugin, &command_test_plugin, NULL
+};
 
 static void usage(FILE *to)
 {
@@ -128,6 +129,7 @@ int rt_main(int argc, char **argv)
 	if (r == 0)
 		r = run(argc, argv, &err);
 	registry_exit();
+	progress_clear();
 	if (r >= 0)
 		return 0;
 	fflush(stdout);

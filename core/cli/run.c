@@ -40,7 +40,8 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &a, NULL);
 }
 
-/* "  exact_call       0.873  [0.846, 0.896]  n 700" */
+/* "  exact_call       0.873  [0.846, 0.896]  n 700".  A name with a slash is a detail, for the
+ * file. */
 static void print_figures(const char *path)
 {
 	struct rt_json *m;
@@ -52,6 +53,8 @@ static void print_figures(const char *path)
 		const double low = rt_json_real(rt_json_get(i.value, "low"), NAN);
 		const double high = rt_json_real(rt_json_get(i.value, "high"), NAN);
 
+		if (strchr(i.key, '/'))
+			continue;
 		printf(value == floor(value) ? "  %-32s %10.0f" : "  %-32s %10.4g", i.key, value);
 		if (!isnan(low) && !isnan(high))
 			printf("  [%.4g, %.4g]", low, high);

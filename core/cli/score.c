@@ -2,6 +2,7 @@
 #include "cli/lines.h"
 
 #include "cli/command.h"
+#include "cli/progress.h"
 
 #include <retort/memory.h>
 #include <retort/parallel.h>
@@ -13,7 +14,7 @@ enum { LOGIT_BYTES = 64 << 20, MAX_TOP = 1000 };
 
 struct job {
 	const struct rt_model *m;
-	int64_t                top;
+	int64_t                top, done;
 	bool                   special;
 };
 
@@ -148,7 +149,7 @@ static int best(const struct job *job, const float *hidden, struct scored *s, st
 static int compute(const struct job *job, struct scored *s, struct rt_error *err)
 {
 	const int64_t   n = (int64_t)s->ids.len;
-	struct rt_span  span = { 0, n, 0, n };
+	struct rt_span  span = { 0, n, 0, n, 0 };
 	int32_t        *position = rt_alloc((size_t)n, sizeof *position);
 	float          *hidden = rt_alloc_aligned((size_t)n,
 	                                          (size_t)rt_model_shape(job->m)->hidden * sizeof *hidden);
@@ -263,14 +264,15 @@ static struct rt_json *answer(const struct job *job, const struct rt_json *row,
 
 static int score(void *arg, const struct rt_json *row, struct rt_error *err)
 {
-	const struct job *job = arg;
-	struct scored     s = { .ids = RT_IDS_INIT, .mask = RT_IDS_INIT };
-	int               r = take(job, row, &s, err);
+	struct job   *job = arg;
+	struct scored s = { .ids = RT_IDS_INIT, .mask = RT_IDS_INIT };
+	int           r = take(job, row, &s, err);
 
 	if (r == 0)
 		r = compute(job, &s, err);
 	if (r == 0)
 		r = lines_put(answer(job, row, &s), err);
+	progress_rows("score", ++job->done);
 	scored_free(&s);
 	return r;
 }

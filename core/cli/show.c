@@ -168,10 +168,10 @@ static int look(const char *path, struct rt_json **ret, struct rt_error *err)
 		r = show_dataset(rows, ret, err);
 	else if (ends_in(path, "tokenizer.json"))
 		r = show_tokenizer_file(path, ret, err);
-	else if (!holds(path, "config.json") &&
+	else if (!holds(path, "config.json") && !holds(path, "model.gguf") &&
 	         (holds(path, "tokenizer.json") || holds(path, "vocab.json")))
 		r = show_model(path, RT_MODEL_TEXT, ret, err);
-	else if (holds(path, "config.json") || ends_in(path, ".gguf"))
+	else if (holds(path, "config.json") || holds(path, "model.gguf") || ends_in(path, ".gguf"))
 		r = show_model(path, 0, ret, err);
 	else
 		r = rt_fail(

@@ -223,7 +223,7 @@ static int advance(struct rt_engine *e, struct rt_error *err)
 			continue;
 		e->token[rows] = s->id[s->n - 1];
 		e->position[rows] = (int32_t)s->length++;
-		e->spans[rows] = (struct rt_span){ rows, 1, s->first, s->length };
+		e->spans[rows] = (struct rt_span){ rows, 1, s->first, s->length, 0 };
 		rows++;
 	}
 	r = engine_pass(e, rows, rows, flags, err);

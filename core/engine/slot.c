@@ -69,7 +69,7 @@ int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, 
 		memcpy(e->token, q->prompt + at, (size_t)n * sizeof *e->token);
 		for (int64_t i = 0; i < n; i++)
 			e->position[i] = (int32_t)(at + i);
-		e->spans[0] = (struct rt_span){ 0, n, s->first, at + n };
+		e->spans[0] = (struct rt_span){ 0, n, s->first, at + n, q->n };
 		r = engine_pass(e, n, 1, engine_flags(e), err);
 		if (r == 0)
 			r = score_chunk(e, s, at, n, err);

@@ -63,6 +63,20 @@ static int put_scaling(const struct source *s, struct rt_json *config, const cha
 	return r ? rt_fail_nomem(err, "a configuration") : 0;
 }
 
+/* The class by which transformers and vLLM call it. */
+static struct rt_json *architectures(const char *arch)
+{
+	struct rt_json *list = rt_json_new_array();
+	const char     *name = strcmp(arch, "qwen2") == 0   ? "Qwen2ForCausalLM"
+	                       : strcmp(arch, "qwen3") == 0 ? "Qwen3ForCausalLM"
+	                                                    : "LlamaForCausalLM";
+
+	if (rt_json_append(list, rt_json_new_string(name)) == 0)
+		return list;
+	rt_json_free(list);
+	return NULL;
+}
+
 static int make_config(const struct source *s, const char *path, struct rt_json **ret,
                        struct rt_error *err)
 {
@@ -72,7 +86,8 @@ static int make_config(const struct source *s, const char *path, struct rt_json 
 	int                       r = c ? 0 : RT_E_NOMEM;
 
 	if (r == 0)
-		r |= rt_json_set(c, "model_type", rt_json_new_string(s->arch));
+		r |= rt_json_set(c, "architectures", architectures(s->arch)) |
+		     rt_json_set(c, "model_type", rt_json_new_string(s->arch));
 	for (size_t i = 0; r == 0 && i < sizeof integers / sizeof *integers; i++) {
 		const int64_t x = gguf_int(s->g, key_of(s, integers[i].gguf, key), -1);
 
@@ -143,11 +158,7 @@ static int adopt_divisors(struct model *m, const struct rt_tensor *t, const char
 	if (t->ndim != 1 || t->dim[0] != half || t->dtype != RT_F32)
 		return rt_fail(err, RT_E_SHAPE, "%s: rope_freqs.weight is not f32 [%lld]", path,
 		               (long long)half);
-	m->config.rope.divisor = rt_alloc((size_t)half, sizeof(float));
-	if (!m->config.rope.divisor)
-		return rt_fail_nomem(err, "a configuration");
-	memcpy(m->config.rope.divisor, t->data, (size_t)half * sizeof(float));
-	return 0;
+	return config_rope_adopt(&m->config, t->data, err);
 }
 
 static int adopt_all(struct model *m, const char *path, bool turned, struct rt_error *err)

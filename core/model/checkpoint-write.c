@@ -2,6 +2,7 @@
 #include "model/checkpoint.h"
 
 #include <retort/file.h>
+#include <retort/model.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,24 @@ static int load_rows(const struct rt_tensor *t, const struct order *o, int64_t f
 
 typedef void sink_fn(void *arg, const void *bytes, size_t n);
 
+/* Rows [first, first + n) of t as dtype: blocks that are of this type already as they are. */
+static int convert_rows(const struct rt_tensor *t, const struct order *o, enum rt_dtype dtype,
+                        int64_t first, int64_t n, float *x, char *y, struct rt_error *err)
+{
+	const struct rt_dtype_info *to = rt_dtype_info(dtype);
+	const int64_t               columns = t->ndim == 2 ? t->dim[1] : 1;
+	const size_t                row = (size_t)(columns / to->block * to->bytes);
+	int                         r;
+
+	if (t->dtype == dtype && to->block > 1) {
+		for (int64_t i = 0; i < n; i++, y += row)
+			memcpy(y, rt_at(t, row_at(o, first + i) * columns), row);
+		return 0;
+	}
+	r = load_rows(t, o, first, n, x, err);
+	return r < 0 ? r : rt_quantize(dtype, x, n, columns, NULL, y, err);
+}
+
 /* All rows in another type, chunk by chunk, to a sink. */
 static int convert(const struct rt_tensor *t, const struct order *o, enum rt_dtype dtype,
                    sink_fn *sink, void *arg, struct rt_error *err)
@@ -55,9 +74,7 @@ static int convert(const struct rt_tensor *t, const struct order *o, enum rt_dty
 	for (int64_t i = 0; r == 0 && i < t->dim[0]; i += step) {
 		const int64_t n = t->dim[0] - i < step ? t->dim[0] - i : step;
 
-		r = load_rows(t, o, i, n, x, err);
-		if (r == 0)
-			r = rt_quantize(dtype, x, n, columns, NULL, y, err);
+		r = convert_rows(t, o, dtype, i, n, x, y, err);
 		if (r == 0)
 			sink(arg, y, (size_t)(n * columns / to->block * to->bytes));
 	}
@@ -170,7 +187,7 @@ static int write_shard(const struct model *m, const struct plan *p, int64_t shar
 		last++;
 	shard_name(p, shard, name);
 	path = rt_path_join(folder, name);
-	r = path ? safetensors_begin(&f, path, p->tensors + first, last - first, metadata, err)
+	r = path ? rt_safetensors_begin(&f, path, p->tensors + first, last - first, metadata, err)
 	         : rt_fail_nomem(err, "a path");
 	for (int64_t i = first; r == 0 && i < last; i++) {
 		r = convert(&m->weights.t[p->index[i]], &straight,
@@ -230,8 +247,8 @@ int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dty
 		            rt_dtype_info(dtype)->name);
 	else if (m->config.rope.divisor)
 		r = rt_fail(err, RT_E_UNSUP,
-		            "the rotary frequencies of this GGUF file have no "
-		            "spelling in a config.json");
+		            "the rotary frequencies of this GGUF file are not those of a known "
+		            "scaling: they have no spelling in a config.json");
 	else if (!metadata || rt_json_set(metadata, "format", rt_json_new_string("pt")) != 0)
 		r = rt_fail_nomem(err, "a checkpoint");
 	else
@@ -285,6 +302,25 @@ static int put_scaling(const struct model *m, struct gguf_writer *w, struct rt_e
 	return 0;
 }
 
+/* The type of most of the layers' numbers. */
+static enum rt_dtype usual_type(const struct model *m, int64_t dtype)
+{
+	int64_t n[RT_DTYPES] = { 0 };
+	int     best = RT_F32;
+
+	for (int64_t i = W_LAYERS; i < m->weights.n; i++) {
+		const struct rt_tensor *t = &m->weights.t[i];
+
+		if (!t->data || t->ndim < 2)
+			continue;
+		const int type = (int)(dtype == RT_AS_STORED ? t->dtype : dtype);
+
+		n[type] += rt_numel(t);
+		best = n[type] > n[best] ? type : best;
+	}
+	return (enum rt_dtype)best;
+}
+
 static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct gguf_writer *extra,
                         struct gguf_writer *w, struct rt_error *err)
 {
@@ -325,7 +361,7 @@ static int put_metadata(const struct model *m, enum rt_dtype dtype, const struct
 	return put_scaling(m, w, err);
 }
 
-enum rt_dtype checkpoint_gguf_type(const struct rt_tensor *t, enum rt_dtype dtype)
+enum rt_dtype rt_gguf_type(const struct rt_tensor *t, int64_t dtype)
 {
 	static const enum rt_dtype smaller[RT_DTYPES] = {
 		[RT_Q2_K] = RT_Q4_0, [RT_Q3_K] = RT_Q4_0, [RT_Q4_K] = RT_Q5_0,
@@ -334,16 +370,18 @@ enum rt_dtype checkpoint_gguf_type(const struct rt_tensor *t, enum rt_dtype dtyp
 
 	if (t->ndim == 1)
 		return RT_F32;
+	if (dtype == RT_AS_STORED)
+		dtype = t->dtype;
 	if (t->dim[1] % rt_dtype_info(dtype)->block && smaller[dtype])
 		dtype = smaller[dtype];
-	return t->dim[1] % rt_dtype_info(dtype)->block ? RT_F16 : dtype;
+	return t->dim[1] % rt_dtype_info(dtype)->block ? RT_F16 : (enum rt_dtype)dtype;
 }
 
-static struct rt_tensor stored(const struct model *m, int64_t index, enum rt_dtype dtype)
+static struct rt_tensor stored(const struct model *m, int64_t index, int64_t dtype)
 {
 	const struct rt_tensor *t = &m->weights.t[index];
 
-	return rt_tensor(NULL, checkpoint_gguf_type(t, dtype), t->ndim, t->dim);
+	return rt_tensor(NULL, rt_gguf_type(t, dtype), t->ndim, t->dim);
 }
 
 static void to_gguf(void *arg, const void *bytes, size_t n)
@@ -351,7 +389,7 @@ static void to_gguf(void *arg, const void *bytes, size_t n)
 	gguf_data(arg, bytes, n);
 }
 
-static int put_weights(const struct model *m, enum rt_dtype dtype, struct gguf_writer *w,
+static int put_weights(const struct model *m, int64_t dtype, struct gguf_writer *w,
                        struct rt_error *err)
 {
 	const bool llama = strcmp(architecture(m), "llama") == 0;
@@ -376,7 +414,7 @@ static int put_weights(const struct model *m, enum rt_dtype dtype, struct gguf_w
 	return r;
 }
 
-int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
+int checkpoint_write_gguf(const struct model *m, const char *path, int64_t dtype,
                           const struct gguf_writer *extra, struct rt_error *err)
 {
 	const int64_t      half = m->config.head_dim / 2;
@@ -385,7 +423,7 @@ int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype
 	int                r;
 
 	gguf_writer_init(&w);
-	r = put_metadata(m, dtype, extra, &w, err);
+	r = put_metadata(m, usual_type(m, dtype), extra, &w, err);
 	if (divisor) {
 		const struct rt_tensor t = rt_vector(divisor, half);
 

@@ -99,23 +99,11 @@ static bool is_harmless(const char *name)
 	return n >= m && strcmp(name + n - m, tail) == 0;
 }
 
-static int open_file(struct model *m, const char *folder, const char *file, struct rt_error *err)
+static int adopt_file(struct model *m, const struct rt_safetensors *s, const char *path,
+                      struct rt_error *err)
 {
-	struct checkpoint  *c = m->checkpoint;
-	struct safetensors *files = rt_realloc(c->files, (size_t)c->n_files + 1, sizeof *files);
-	struct safetensors *s;
-	char               *path = rt_path_join(folder, file);
-	int                 r = 0;
+	int r = 0;
 
-	if (files)
-		c->files = files;
-	if (!files || !path) {
-		rt_free(path);
-		return rt_fail_nomem(err, "a list of files");
-	}
-	s = &files[c->n_files];
-	r = safetensors_open(s, path, err);
-	c->n_files += r == 0;
 	for (int64_t i = 0; r == 0 && i < s->n; i++) {
 		const int64_t index = weights_find(s->tensors[i].name, NAME_HF, m->config.layers);
 
@@ -129,68 +117,29 @@ static int open_file(struct model *m, const char *folder, const char *file, stru
 			            path, s->tensors[i].name, m->config.type,
 			            (long long)m->config.layers);
 	}
-	rt_free(path);
-	return r;
-}
-
-static bool opened_before(const struct rt_json *map, const char *key, const char *file)
-{
-	for (struct rt_json_iter i = rt_json_first(map); i.key && strcmp(i.key, key) != 0;
-	     rt_json_next(&i)) {
-		const char *other = rt_json_string(i.value);
-
-		if (other && strcmp(other, file) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Every shard once, in the order of their first mention. */
-static int open_shards(struct model *m, const char *folder, const char *index, struct rt_error *err)
-{
-	struct rt_json       *json = NULL;
-	const struct rt_json *map;
-	int                   r = rt_json_read(index, 0, &json, err);
-
-	if (r != 0)
-		return r;
-	map = rt_json_get(json, "weight_map");
-	if (!rt_json_is(map, RT_JSON_OBJECT))
-		r = rt_fail(err, RT_E_FORMAT, "%s: no weight_map", index);
-	for (struct rt_json_iter i = rt_json_first(map); r == 0 && i.key; rt_json_next(&i)) {
-		const char *file = rt_json_string(i.value);
-
-		if (!file || !*file || strchr(file, '/') || file[0] == '.')
-			r = rt_fail(err, RT_E_FORMAT,
-			            "%s: the file of %s is not a name in this folder", index,
-			            i.key);
-		else if (!opened_before(map, i.key, file))
-			r = open_file(m, folder, file, err);
-	}
-	rt_json_free(json);
 	return r;
 }
 
 int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *err)
 {
-	char           *config = rt_path_join(path, "config.json");
-	char           *index = rt_path_join(path, "model.safetensors.index.json");
-	struct rt_json *json = NULL;
-	int             r;
+	struct rt_safetensors_folder *files = &m->checkpoint->files;
+	char                         *config = rt_path_join(path, "config.json");
+	struct rt_json               *json = NULL;
+	int                           r;
 
-	r = config && index ? rt_json_read(config, 0, &json, err) : rt_fail_nomem(err, "a path");
+	r = config ? rt_json_read(config, 0, &json, err) : rt_fail_nomem(err, "a path");
 	if (r == 0)
 		r = model_config_init(&m->config, json, config, err);
 	if (r == 0)
 		r = weights_init(&m->weights, m->config.layers, err);
 	if (r == 0)
-		r = rt_exists(index) ? open_shards(m, path, index, err)
-		                     : open_file(m, path, "model.safetensors", err);
+		r = rt_safetensors_folder_open(files, path, err);
+	for (int64_t i = 0; r == 0 && i < files->n; i++)
+		r = adopt_file(m, &files->files[i], files->paths[i], err);
 	if (r == 0)
 		r = checkpoint_complete(m, NAME_HF, path, err);
 	rt_json_free(json);
 	rt_free(config);
-	rt_free(index);
 	return r;
 }
 
@@ -218,9 +167,7 @@ static void let_go(struct checkpoint *c)
 {
 	if (!c)
 		return;
-	for (int64_t i = 0; i < c->n_files; i++)
-		safetensors_close(&c->files[i]);
-	rt_free(c->files);
+	rt_safetensors_folder_close(&c->files);
 	gguf_close(&c->gguf);
 	rt_arena_free(&c->copies);
 	rt_free(c);

@@ -4,16 +4,15 @@
 #define MODEL_CHECKPOINT_H
 
 #include <retort/memory.h>
+#include <retort/safetensors.h>
 
 #include "model/gguf.h"
 #include "model/model.h"
-#include "model/safetensors.h"
 
 struct checkpoint {
-	struct safetensors *files;
-	int64_t             n_files;
-	struct gguf         gguf; /* map.data NULL: none */
-	struct rt_arena     copies;
+	struct rt_safetensors_folder files;
+	struct gguf                  gguf; /* map.data NULL: none */
+	struct rt_arena              copies;
 };
 
 /* Take a tensor of a file as parameter `index` of the model: the shape must be that of the
@@ -35,14 +34,9 @@ int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err
 int checkpoint_write_folder(const struct model *m, const char *path, enum rt_dtype dtype,
                             int64_t shard, struct rt_error *err);
 
-/* Write one GGUF file, every tensor as checkpoint_gguf_type() says.  extra holds metadata to add
- * (a tokenizer's), or NULL. [worker] */
-int checkpoint_write_gguf(const struct model *m, const char *path, enum rt_dtype dtype,
+/* Write one GGUF file, every tensor as rt_gguf_type() says.  extra holds metadata to add (a
+ * tokenizer's), or NULL. [worker] */
+int checkpoint_write_gguf(const struct model *m, const char *path, int64_t dtype,
                           const struct gguf_writer *extra, struct rt_error *err);
-
-/* What a parameter is stored as when dtype is asked for: vectors as f32; where the block does not
- * divide a row in the nearest type of smaller blocks, as llama.cpp does (q4_k: q5_0, ...), and
- * where that does not either in f16. */
-enum rt_dtype checkpoint_gguf_type(const struct rt_tensor *t, enum rt_dtype dtype);
 
 #endif

@@ -155,6 +155,19 @@ static void check_neutral(struct reader *r)
 	}
 }
 
+/* Other layouts of weights are for plugins of kind format. */
+static void check_plain(struct reader *r)
+{
+	const struct rt_json *q = rt_json_get(r->json, "quantization_config");
+	const char           *method = rt_json_string(rt_json_get(q, "quant_method"));
+
+	if (r->code == 0 && method)
+		r->code = rt_fail(r->err, RT_E_UNSUP,
+		                  "%s: the weights are quantized by %.40s; format-%.40s reads "
+		                  "them, where there is such a plugin, as `format` of stage-model",
+		                  r->name, method, method);
+}
+
 static void read_shape(struct reader *r, const struct family *f, struct model_config *c)
 {
 	const int64_t big = (int64_t)1 << 31, many = (int64_t)1 << 24;
@@ -308,6 +321,7 @@ int model_config_init(struct model_config *ret, struct rt_json *json, const char
 		f = family_of(&r);
 	if (f) {
 		snprintf(c.type, sizeof c.type, "%s", f->type);
+		check_plain(&r);
 		check_neutral(&r);
 		read_shape(&r, f, &c);
 	}

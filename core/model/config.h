@@ -43,14 +43,22 @@ int  model_config_init(struct model_config *ret, struct rt_json *json, const cha
                        struct rt_error *err);
 void model_config_fini(struct model_config *c);
 
+/* Positions that it can be run over: dynamic scaling stretches what it was trained on. */
+int64_t config_reach(const struct model_config *c);
+
 /* Cosines and sines [rows, head_dim / 2] of the rows' positions.  With dynamic scaling they
- * depend on how long the sequence is: on the largest position. [any] */
+ * depend on how long the sequence is: `length`, or up to the largest position if that is more.
+ * [any] */
 void config_rope_tables(const struct model_config *c, const int32_t *position, int64_t rows,
-                        float *cos, float *sin);
+                        int64_t length, float *cos, float *sin);
 
 /* Divisors of the plain frequencies [head_dim / 2] that say what this scaling does, for files
  * that store it so; NULL when the frequencies are plain, or scaled in another way, or memory is
  * out.  The caller frees it with rt_free(). */
 float *config_rope_divisor(const struct model_config *c);
+
+/* The way back: llama3's scaling where these divisors are what it makes (with the frequency factors
+ * 1 and 4 that all published models have), and then it is in c->json too; else as they are. */
+int config_rope_adopt(struct model_config *c, const float *divisor, struct rt_error *err);
 
 #endif

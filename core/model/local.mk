@@ -15,5 +15,5 @@ core_libcore_la_SOURCES += \
 	core/model/rt-run.c \
 	core/model/rt-text.c \
 	core/model/rt-write.c \
-	core/model/safetensors.c core/model/safetensors.h \
+	core/model/safetensors.c core/model/safetensors-folder.c \
 	core/model/weights.c core/model/weights.h

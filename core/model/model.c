@@ -81,12 +81,12 @@ static void rope_tables(const struct model_config *c, const struct rt_batch *b,
 {
 	const int64_t half = c->head_dim / 2;
 
-	config_rope_tables(c, b->position, b->rows, s->cos, s->sin);
+	config_rope_tables(c, b->position, b->rows, 0, s->cos, s->sin);
 	for (int64_t i = 0; c->rope.kind == ROPE_DYNAMIC && i < b->n_spans; i++) {
 		const int64_t q = b->spans[i].q;
 
-		config_rope_tables(c, b->position + q, b->spans[i].count, s->cos + q * half,
-		                   s->sin + q * half);
+		config_rope_tables(c, b->position + q, b->spans[i].count, b->spans[i].whole,
+		                   s->cos + q * half, s->sin + q * half);
 	}
 }
 
@@ -137,6 +137,36 @@ int model_forward(const struct model *m, const struct rt_batch *b, const struct 
 			run->watch(run->watch_arg, c->layers, LAYER_PARTS, out);
 	}
 	model_tape_fini(&own);
+	return r;
+}
+
+int model_embed(const struct model *m, const struct rt_batch *b, float *x, struct rt_error *err)
+{
+	int r = layer_check_batch(m, b, err);
+
+	return r < 0 ? r
+	             : nn_embedding(&m->weights.t[W_EMBED], b->token,
+	                            layer_rows(x, b->rows, m->config.hidden), err);
+}
+
+int model_layer(const struct model *m, int64_t layer, const struct rt_batch *b,
+                const struct model_run *run, float *x, float *next, struct rt_error *err)
+{
+	const struct model_config *c = &m->config;
+	struct model_tape          room = { 0 };
+	struct reel                reel;
+	struct layer               l;
+	int                        r = layer_check_batch(m, b, err);
+
+	if (r == 0)
+		r = grow(&room, reel_place(&reel, c, b->rows, false, false, NULL), err);
+	if (r != 0)
+		return r;
+	reel_place(&reel, c, b->rows, false, false, room.data);
+	rope_tables(c, b, &reel.scratch);
+	layer_place(&l, c, b->rows, reel.layers);
+	r = layer_forward(m, layer, b, run, x, &l, &reel.scratch, next, err);
+	model_tape_fini(&room);
 	return r;
 }
 

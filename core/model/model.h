@@ -69,6 +69,12 @@ struct model_run {
 int model_forward(const struct model *m, const struct rt_batch *b, const struct model_run *run,
                   float *hidden, struct rt_error *err);
 
+/* The two parts of it that come before the final norm: what the embedding gives; what one layer
+ * makes of x (next may be x).  Of `run` only watch counts. */
+int model_embed(const struct model *m, const struct rt_batch *b, float *x, struct rt_error *err);
+int model_layer(const struct model *m, int64_t layer, const struct rt_batch *b,
+                const struct model_run *run, float *x, float *next, struct rt_error *err);
+
 /* Logits [rows, vocabulary] of some rows of hidden. */
 int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
                  float *logits, struct rt_error *err);

@@ -7,6 +7,7 @@
 #include <retort/memory.h>
 
 #include <math.h>
+#include <string.h>
 
 static const double PI = 3.14159265358979323846;
 
@@ -98,6 +99,13 @@ static double frequency(const struct model_config *c, int64_t i, int64_t positio
 	}
 }
 
+int64_t config_reach(const struct model_config *c)
+{
+	const bool stretched = c->rope.kind == ROPE_DYNAMIC && c->rope.factor > 1;
+
+	return stretched ? (int64_t)((double)c->rope.original * c->rope.factor) : c->context;
+}
+
 float *config_rope_divisor(const struct model_config *c)
 {
 	const int64_t half = c->head_dim / 2;
@@ -114,12 +122,62 @@ float *config_rope_divisor(const struct model_config *c)
 	return d;
 }
 
+/* Are these the divisors that llama3's scaling makes, for some number of original positions?  The
+ * largest divisor is its factor, if any frequency is that low. */
+static bool llama3_fits(struct model_config *c, const float *divisor, int64_t half)
+{
+	struct model_config try = *c;
+	bool                same = false;
+
+	try.rope.divisor = NULL;
+	try.rope.kind = ROPE_LLAMA3;
+	try.rope.low = 1;
+	try.rope.high = 4;
+	try.rope.factor = 1;
+	for (int64_t i = 0; i < half; i++)
+		try.rope.factor = fmax(try.rope.factor, (double)divisor[i]);
+	for (try.rope.original = 16; !same && try.rope.original <= 1 << 20;) {
+		float *d = config_rope_divisor(&try);
+
+		same = d != NULL;
+		for (int64_t i = 0; same && i < half; i++)
+			same = fabsf(d[i] - divisor[i]) <= 1e-5f * divisor[i];
+		rt_free(d);
+		try.rope.original *= same ? 1 : 2;
+	}
+	if (same)
+		c->rope = try.rope;
+	return same;
+}
+
+int config_rope_adopt(struct model_config *c, const float *divisor, struct rt_error *err)
+{
+	const int64_t   half = c->head_dim / 2;
+	struct rt_json *o;
+	int             r;
+
+	if (!llama3_fits(c, divisor, half)) {
+		c->rope.divisor = rt_alloc((size_t)half, sizeof *divisor);
+		if (!c->rope.divisor)
+			return rt_fail_nomem(err, "a configuration");
+		memcpy(c->rope.divisor, divisor, (size_t)half * sizeof *divisor);
+		return 0;
+	}
+	o = rt_json_new_object();
+	r = rt_json_set(o, "rope_type", rt_json_new_string("llama3"));
+	r |= rt_json_set(o, "factor", rt_json_new_real(c->rope.factor));
+	r |= rt_json_set(o, "low_freq_factor", rt_json_new_real(c->rope.low));
+	r |= rt_json_set(o, "high_freq_factor", rt_json_new_real(c->rope.high));
+	r |= rt_json_set(o, "original_max_position_embeddings", rt_json_new_int(c->rope.original));
+	r |= rt_json_set(c->json, "rope_scaling", o);
+	return r ? rt_fail_nomem(err, "a configuration") : 0;
+}
+
 void config_rope_tables(const struct model_config *c, const int32_t *position, int64_t rows,
-                        float *cos_, float *sin_)
+                        int64_t length, float *cos_, float *sin_)
 {
 	const int64_t half = c->head_dim / 2;
 	const double  factor = attention_factor(c);
-	int64_t       length = 0;
 
 	for (int64_t r = 0; r < rows; r++)
 		length = position[r] >= length ? position[r] + 1 : length;

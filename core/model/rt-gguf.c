@@ -142,22 +142,26 @@ static int gather_text(struct gguf_writer *w, const char *text, int64_t size, st
 	return r < 0 ? rt_within(err, r, "%s", text) : 0;
 }
 
-int rt_model_write_gguf(const struct rt_model *m, const char *file, enum rt_dtype dtype,
-                        const char *text, struct rt_error *err)
+int rt_model_write_gguf(const struct rt_model *m, const char *file, int64_t dtype, const char *text,
+                        struct rt_error *err)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(dtype);
 	struct gguf_writer          extra;
+	char                       *place = NULL;
 	int                         r = 0;
 
-	if (!info || !info->from_float)
+	if (dtype != RT_AS_STORED && (!info || !info->from_float))
 		return rt_fail(err, RT_E_UNSUP, "weights cannot be written as %s",
 		               info ? info->name : "this type");
+	if (text && !(place = model_place(text)))
+		return rt_fail_nomem(err, "a path");
 	gguf_writer_init(&extra);
-	if (text)
-		r = gather_text(&extra, text, m->shape.vocabulary, err);
+	if (place)
+		r = gather_text(&extra, place, m->shape.vocabulary, err);
 	if (r == 0)
 		r = checkpoint_write_gguf(&m->m, file, dtype, &extra, err);
 	gguf_writer_fini(&extra);
+	rt_free(place);
 	if (r == 0)
 		r = model_compare(m, file, dtype, err);
 	return r < 0 ? rt_within(err, r, "%s", file) : 0;

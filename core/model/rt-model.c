@@ -47,7 +47,7 @@ static int describe(struct rt_model *m, struct rt_error *err)
 		                      .kv_heads = c->kv_heads,
 		                      .head_dim = c->head_dim,
 		                      .feed_forward = c->feed_forward,
-		                      .context = c->context,
+		                      .context = config_reach(c),
 		                      .tied = c->tied };
 	for (int64_t i = 0; i < m->m.weights.n; i++) {
 		if (!is_parameter(&m->m, i))
@@ -150,20 +150,24 @@ static int finish(struct rt_model *m, int r, struct rt_model **ret, struct rt_er
 /* What a text folder or GGUF file holds, for a model of other weights. */
 static int adopt_text(struct rt_model *m, const char *text, struct rt_error *err)
 {
+	char       *place = model_place(text);
 	struct gguf g;
-	int         r;
+	int         r = place ? 0 : rt_fail_nomem(err, "a path");
 
-	if (!model_is_gguf(text))
-		return model_text_folder(m, text, err);
-	r = gguf_open(&g, text, err);
-	if (r == 0) {
-		r = model_text_gguf(m, &g, text, err);
-		gguf_close(&g);
+	if (r == 0 && !model_is_gguf(place)) {
+		r = model_text_folder(m, place, err);
+	} else if (r == 0) {
+		r = gguf_open(&g, place, err);
+		if (r == 0) {
+			r = model_text_gguf(m, &g, place, err);
+			gguf_close(&g);
+		}
 	}
+	rt_free(place);
 	return r;
 }
 
-int rt_model_open(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
+static int open_place(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
 {
 	struct rt_model *m = rt_alloc(1, sizeof *m);
 	int              r;
@@ -182,6 +186,15 @@ int rt_model_open(struct rt_model **ret, const char *path, unsigned flags, struc
 	if (r == 0 && (flags & RT_MODEL_TRAIN))
 		r = model_thaw(&m->m, err);
 	return finish(m, r, ret, err);
+}
+
+int rt_model_open(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
+{
+	char *place = model_place(path);
+	int   r = place ? open_place(ret, place, flags, err) : rt_fail_nomem(err, "a path");
+
+	rt_free(place);
+	return r;
 }
 
 int rt_model_assemble(struct rt_model **ret, const struct rt_json *config,

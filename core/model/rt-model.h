@@ -29,11 +29,14 @@ int model_tokenizer_json(const struct gguf *g, struct rt_json **ret, struct rt_e
 /* Does the path name a GGUF file? */
 bool model_is_gguf(const char *path);
 
+/* The file or folder that a path means (retort/model.h, rt_model_open()): a new text, or NULL
+ * when out of memory. */
+char *model_place(const char *path);
+
 /* Tokenizer, template and stop tokens of a GGUF file as files of a folder. */
 int model_text_from_gguf(const char *from, const char *to, struct rt_error *err);
 
-/* Open what was written as dtype, and compare it. */
-int model_compare(const struct rt_model *m, const char *path, enum rt_dtype dtype,
-                  struct rt_error *err);
+/* Open what was written as dtype (GGUF: or RT_AS_STORED), and compare it. */
+int model_compare(const struct rt_model *m, const char *path, int64_t dtype, struct rt_error *err);
 
 #endif

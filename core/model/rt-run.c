@@ -64,6 +64,24 @@ int rt_model_observe(const struct rt_model *m, const struct rt_batch *b, rt_watc
 	return model_forward(&m->m, b, &run, hidden, err);
 }
 
+int rt_model_embed(const struct rt_model *m, const struct rt_batch *b, float *x,
+                   struct rt_error *err)
+{
+	return model_embed(&m->m, b, x, err);
+}
+
+int rt_model_layer(const struct rt_model *m, int64_t layer, const struct rt_batch *b,
+                   rt_watch_fn *fn, void *arg, float *x, float *next, struct rt_error *err)
+{
+	struct observer        o = { fn, arg, m->shape.layers };
+	const struct model_run run = { .watch = fn ? observe : NULL, .watch_arg = &o };
+
+	if (layer < 0 || layer >= m->shape.layers)
+		return rt_fail(err, RT_E_RANGE, "layer %lld of a model of %lld layers",
+		               (long long)layer, (long long)m->shape.layers);
+	return model_layer(&m->m, layer, b, &run, x, next, err);
+}
+
 /* ---- gradients ------------------------------------------------------------------------------ */
 
 enum { PIECE = 1 << 16 };

@@ -311,6 +311,18 @@ bool model_is_gguf(const char *path)
 	return n > 5 && strcmp(path + n - 5, ".gguf") == 0;
 }
 
+char *model_place(const char *path)
+{
+	char *config = rt_path_join(path, "config.json"), *gguf = rt_path_join(path, "model.gguf");
+	char *place = NULL;
+
+	if (config && gguf)
+		place = rt_strdup(!rt_exists(config) && rt_exists(gguf) ? gguf : path);
+	rt_free(config);
+	rt_free(gguf);
+	return place;
+}
+
 /* ---- chats ---------------------------------------------------------------------------------- */
 
 int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,

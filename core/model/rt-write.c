@@ -38,12 +38,15 @@ static int copy_text(const char *from, const char *to, const char *name, struct 
 
 int rt_model_copy_text(const char *from, const char *to, struct rt_error *err)
 {
-	int r = 0;
+	char *place = model_place(from);
+	int   r = place ? 0 : rt_fail_nomem(err, "a path");
 
-	if (model_is_gguf(from))
-		return model_text_from_gguf(from, to, err);
-	for (int i = 0; r == 0 && text_files[i]; i++)
-		r = copy_text(from, to, text_files[i], err);
+	if (r == 0 && model_is_gguf(place))
+		r = model_text_from_gguf(place, to, err);
+	else
+		for (int i = 0; r == 0 && text_files[i]; i++)
+			r = copy_text(place, to, text_files[i], err);
+	rt_free(place);
 	return r;
 }
 
@@ -57,10 +60,16 @@ static int compare_rows(const struct rt_tensor *mine, const struct rt_tensor *wr
 	const struct rt_dtype_info *info = rt_dtype_info(dtype);
 	const void                 *at = rt_at(written, first * columns);
 	bool                        same = true;
-	int r = rt_dequantize(mine->dtype, rt_at(mine, first * columns), n, x, err);
+	const void                 *from = rt_at(mine, first * columns);
+	int                         r = 0;
 
-	if (r == 0)
-		r = rt_quantize(dtype, x, rows, columns, NULL, y, err);
+	if (mine->dtype == dtype && info->block > 1) {
+		memcpy(y, from, (size_t)(n / info->block * info->bytes));
+	} else {
+		r = rt_dequantize(mine->dtype, from, n, x, err);
+		if (r == 0)
+			r = rt_quantize(dtype, x, rows, columns, NULL, y, err);
+	}
 	if (r == 0 && written->dtype == dtype)
 		same = memcmp(y, at, (size_t)(n / info->block * info->bytes)) == 0;
 	else if (r == 0) {
@@ -88,8 +97,7 @@ static int compare(const struct rt_tensor *mine, const struct rt_tensor *written
 	return r;
 }
 
-int model_compare(const struct rt_model *m, const char *path, enum rt_dtype dtype,
-                  struct rt_error *err)
+int model_compare(const struct rt_model *m, const char *path, int64_t dtype, struct rt_error *err)
 {
 	struct model w;
 	int          r = model_open(&w, path, err);
@@ -103,7 +111,8 @@ int model_compare(const struct rt_model *m, const char *path, enum rt_dtype dtyp
 
 		weights_name(at, NAME_HF, name);
 		r = compare(mine, &w.weights.t[at],
-		            model_is_gguf(path) ? checkpoint_gguf_type(mine, dtype) : dtype, err);
+		            model_is_gguf(path) ? rt_gguf_type(mine, dtype) : (enum rt_dtype)dtype,
+		            err);
 		if (r < 0)
 			r = rt_within(err, r, "tensor %s", name);
 	}

@@ -1,5 +1,5 @@
-/* safetensors.c - see safetensors.h */
-#include "model/safetensors.h"
+/* safetensors.c - one file of named tensors.  See retort/safetensors.h */
+#include <retort/safetensors.h>
 
 #include <retort/memory.h>
 
@@ -90,7 +90,7 @@ static int by_place(const void *a, const void *b)
 }
 
 /* In order of place each tensor begins where the last one ended, and nothing is left. */
-static int check_cover(const char *path, struct safetensors *s, const char *data, int64_t size,
+static int check_cover(const char *path, struct rt_safetensors *s, const char *data, int64_t size,
                        struct rt_error *err)
 {
 	int64_t at = 0;
@@ -113,7 +113,7 @@ static int check_cover(const char *path, struct safetensors *s, const char *data
 	return 0;
 }
 
-static int read_header(struct safetensors *s, const char *path, struct rt_error *err)
+static int read_header(struct rt_safetensors *s, const char *path, struct rt_error *err)
 {
 	const unsigned char *bytes = s->map.data;
 	uint64_t             length;
@@ -152,21 +152,21 @@ static int read_header(struct safetensors *s, const char *path, struct rt_error 
 	return r ? r : check_cover(path, s, data, size, err);
 }
 
-int safetensors_open(struct safetensors *ret, const char *path, struct rt_error *err)
+int rt_safetensors_open(struct rt_safetensors *ret, const char *path, struct rt_error *err)
 {
-	struct safetensors s = { .n = 0 };
-	int                r = rt_file_map(&s.map, path, err);
+	struct rt_safetensors s = { .n = 0 };
+	int                   r = rt_file_map(&s.map, path, err);
 
 	if (r == 0)
 		r = read_header(&s, path, err);
 	if (r == 0)
 		*ret = s;
 	else
-		safetensors_close(&s);
+		rt_safetensors_close(&s);
 	return r;
 }
 
-void safetensors_close(struct safetensors *s)
+void rt_safetensors_close(struct rt_safetensors *s)
 {
 	rt_json_free(s->header);
 	rt_free(s->tensors);
@@ -174,7 +174,7 @@ void safetensors_close(struct safetensors *s)
 	memset(s, 0, sizeof *s);
 }
 
-const struct rt_tensor *safetensors_find(const struct safetensors *s, const char *name)
+const struct rt_tensor *rt_safetensors_find(const struct rt_safetensors *s, const char *name)
 {
 	for (int64_t i = 0; i < s->n; i++)
 		if (strcmp(s->tensors[i].name, name) == 0)
@@ -244,8 +244,9 @@ static int check_tensors(const struct rt_named_tensor *tensors, int64_t n, struc
 	return 0;
 }
 
-int safetensors_begin(struct rt_file **ret, const char *path, const struct rt_named_tensor *tensors,
-                      int64_t n, const struct rt_json *metadata, struct rt_error *err)
+int rt_safetensors_begin(struct rt_file **ret, const char *path,
+                         const struct rt_named_tensor *tensors, int64_t n,
+                         const struct rt_json *metadata, struct rt_error *err)
 {
 	struct rt_text header = RT_TEXT_INIT;
 	unsigned char  length[8];
@@ -265,11 +266,11 @@ int safetensors_begin(struct rt_file **ret, const char *path, const struct rt_na
 	return r;
 }
 
-int safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
-                      const struct rt_json *metadata, struct rt_error *err)
+int rt_safetensors_write(const char *path, const struct rt_named_tensor *tensors, int64_t n,
+                         const struct rt_json *metadata, struct rt_error *err)
 {
 	struct rt_file *f;
-	int             r = safetensors_begin(&f, path, tensors, n, metadata, err);
+	int             r = rt_safetensors_begin(&f, path, tensors, n, metadata, err);
 
 	if (r < 0)
 		return r;

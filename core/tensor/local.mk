@@ -4,6 +4,7 @@ core_libcore_la_SOURCES += \
 	core/tensor/attention-backward.c \
 	core/tensor/blas.c \
 	core/tensor/block.h \
+	core/tensor/blocks.c \
 	core/tensor/dtype.c core/tensor/dtype.h \
 	core/tensor/elementwise.c core/tensor/nn.h \
 	core/tensor/embedding.c \

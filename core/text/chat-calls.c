@@ -65,6 +65,37 @@ static int add_json(struct rt_json *calls, const char *s, const char *end, struc
 	return r;
 }
 
+/* What follows Mistral's mark: a JSON array of calls, or (since 2024-11) one call as NAME{...} or
+ * NAME[ARGS]{...}, with an id of its own before the arguments ([CALL_ID]...) where there is one. */
+static int add_mistral(struct rt_json *calls, const char *s, const char *end, struct rt_error *err)
+{
+	static const char id[] = "[CALL_ID]", args[] = "[ARGS]";
+	const char       *name_end, *object;
+	struct rt_json   *call = NULL, *arguments = NULL;
+	int               r;
+
+	trim(&s, &end);
+	object = find(s, end, "{");
+	if (s == end || *s == '[' || *s == '{' || !object)
+		return add_json(calls, s, end, err);
+	name_end = find(s, object, id);
+	if (!name_end)
+		name_end = find(s, object, args);
+	if (!name_end)
+		name_end = object;
+	trim(&s, &name_end);
+	r = rt_json_parse(object, (size_t)(end - object), "tool call", 1, &arguments, err);
+	if (r == 0) {
+		call = rt_json_new_object();
+		r = rt_json_set(call, "name", rt_json_new_string_n(s, (size_t)(name_end - s)));
+		r |= rt_json_set(call, "arguments", rt_json_ref(arguments));
+		r = r ? rt_fail_nomem(err, "a tool call") : add_call(calls, call, err);
+	}
+	rt_json_free(arguments);
+	rt_json_free(call);
+	return r;
+}
+
 static void add_text(struct rt_text *content, const char *s, const char *end)
 {
 	trim(&s, &end);
@@ -121,7 +152,12 @@ int rt_chat_calls(const char *reply, size_t n, struct rt_json **ret_calls, struc
 		return rt_fail_nomem(err, "tool calls");
 	if ((mark = find(reply, end, mistral)) != NULL) {
 		add_text(&text, reply, mark);
-		r = add_json(calls, mark + sizeof mistral - 1, end, err);
+		for (r = 0; r == 0 && mark;) {
+			const char *s = mark + sizeof mistral - 1;
+
+			mark = find(s, end, mistral);
+			r = add_mistral(calls, s, mark ? mark : end, err);
+		}
 	} else {
 		mark = n >= sizeof python - 1 && memcmp(reply, python, sizeof python - 1) == 0
 		               ? reply + sizeof python - 1

@@ -4,6 +4,7 @@
 #include <retort/chat.h>
 #include <retort/file.h>
 
+#include <ctype.h>
 #include <string.h>
 
 struct rt_template {
@@ -203,55 +204,99 @@ static void prompt_of(const struct rt_template *t, const struct rt_chat *c, size
 	rt_text_free(&without);
 }
 
-/* Where the text of message i lies in the whole: what differs when it says something else, and
- * what lies between the prompt and that. */
-static int find_span(const struct rt_template *t, const struct rt_chat *c,
-                     const struct rt_text *whole, size_t i, size_t floor, struct span *ret,
-                     struct rt_error *err)
+/* Where the text of message i lies in the first `count` messages as they are rendered: what
+ * differs when it says something else, and what lies between the prompt and that. */
+static int differs(const struct rt_template *t, const struct rt_chat *c,
+                   const struct rt_text *whole, size_t i, size_t count, bool prompt,
+                   struct span *ret, struct rt_error *err)
 {
-	struct rt_text other = RT_TEXT_INIT, prompt = RT_TEXT_INIT;
-	int            r = render(t, c, (int64_t)i, SIZE_MAX, c->generation_prompt, &other, err);
+	struct rt_text other = RT_TEXT_INIT;
+	const int      r = render(t, c, (int64_t)i, count, prompt, &other, err);
 	size_t         start = 0, tail = 0, least;
 
-	if (r < 0) {
-		rt_text_free(&other);
-		return r;
-	}
 	least = whole->len < other.len ? whole->len : other.len;
 	while (start < least && whole->data[start] == other.data[start])
 		start++;
 	while (tail < least - start &&
 	       whole->data[whole->len - 1 - tail] == other.data[other.len - 1 - tail])
 		tail++;
-	ret->end = whole->len - tail;
+	*ret = (struct span){ start, whole->len - tail };
+	rt_text_free(&other);
+	return r;
+}
+
+/* The same in a template that refuses what follows unless message i says what it says (a result
+ * wants its call): in the messages up to i, if they are rendered as they are in the whole. */
+static int differs_so_far(const struct rt_template *t, const struct rt_chat *c,
+                          const struct rt_text *whole, size_t i, struct span *ret,
+                          struct rt_error *err)
+{
+	struct rt_text part = RT_TEXT_INIT;
+	int            r = render(t, c, -1, i + 1, false, &part, err);
+
+	if (r == 0)
+		r = differs(t, c, &part, i, i + 1, false, ret, err);
+	if (r == 0 && (ret->end > whole->len || memcmp(part.data, whole->data, ret->end) != 0))
+		r = rt_fail(err, RT_E_UNSUP,
+		            "%s: it cannot be told what the assistant wrote in message %zu, which "
+		            "is rendered differently when others follow",
+		            t->name, i);
+	rt_text_free(&part);
+	return r;
+}
+
+static int find_span(const struct rt_template *t, const struct rt_chat *c,
+                     const struct rt_text *whole, size_t i, size_t floor, struct span *ret,
+                     struct rt_error *err)
+{
+	struct rt_text prompt = RT_TEXT_INIT;
+	int            r = differs(t, c, whole, i, SIZE_MAX, c->generation_prompt, ret, err);
+
+	if (r == RT_E_INVAL && i + 1 < rt_json_length(c->messages))
+		r = differs_so_far(t, c, whole, i, ret, err);
+	if (r < 0)
+		return r;
 	prompt_of(t, c, i, &prompt);
-	for (size_t at = start; prompt.len && at >= floor + prompt.len; at--)
+	for (size_t at = ret->start; prompt.len && at >= floor + prompt.len; at--)
 		if (memcmp(whole->data + at - prompt.len, prompt.data, prompt.len) == 0) {
-			start = at;
+			ret->start = at;
 			break;
 		}
-	ret->start = start;
 	if (prompt.failed)
 		r = rt_fail_nomem(err, "an assistant mask");
-	rt_text_free(&other);
 	rt_text_free(&prompt);
 	return r;
 }
 
-/* Mark the ids from `from` on that begin within the spans; they decode to the text. */
+/* Go on in text over what a token says.  Tokenizers may put a blank in front of what begins, and
+ * swallow those beside a special token; nothing else may differ. */
+static bool follow(const struct rt_text *text, size_t *at, const char *said, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		while (*at < text->len && text->data[*at] != said[i] && said[i] != ' ' &&
+		       isspace((unsigned char)text->data[*at]))
+			++*at;
+		if (*at < text->len && text->data[*at] == said[i])
+			++*at;
+		else if (said[i] != ' ')
+			return false;
+	}
+	return true;
+}
+
+/* Mark the ids from `from` on that begin within the spans. */
 static int mark(const struct rt_tokenizer *k, const struct rt_text *text, const struct span *span,
                 size_t spans, const struct rt_ids *ids, size_t from, struct rt_ids *mask,
                 struct rt_error *err)
 {
 	struct rt_decoder *d = NULL;
-	struct rt_text     parts = RT_TEXT_INIT;
-	size_t             s = 0;
-	bool               inside = false;
+	struct rt_text     said = RT_TEXT_INIT;
+	size_t             s = 0, at = 0;
+	bool               inside = false, same = true;
 	int                r = rt_decoder_new(&d, k, 0, err);
 
-	for (size_t i = from; r == 0 && i < ids->len; i++) {
-		const size_t at = parts.len;
-		bool         yes;
+	for (size_t i = from; r == 0 && same && i < ids->len; i++) {
+		bool yes;
 
 		while (s < spans && at >= span[s].end &&
 		       !(inside && rt_tokenizer_special(k, ids->data[i])))
@@ -261,16 +306,24 @@ static int mark(const struct rt_tokenizer *k, const struct rt_text *text, const 
 		rt_ids_add(mask, yes);
 		if (yes && !inside) /* the token that ends the turn */
 			s++;
-		r = rt_decoder_put(d, ids->data[i], &parts, err);
+		rt_text_clear(&said);
+		r = rt_decoder_put(d, ids->data[i], &said, err);
+		same = r < 0 || follow(text, &at, said.data, said.len);
 	}
+	rt_text_clear(&said);
 	if (r == 0)
-		r = rt_decoder_finish(d, &parts, err);
-	if (r == 0 && (parts.len != text->len || memcmp(parts.data, text->data, text->len) != 0))
+		r = rt_decoder_finish(d, &said, err);
+	same = same && follow(text, &at, said.data, said.len);
+	while (at < text->len && isspace((unsigned char)text->data[at]))
+		at++;
+	if (r == 0 && (!same || at < text->len))
 		r = rt_fail(err, RT_E_UNSUP,
-		            "the tokens of a chat do not decode to its text, so it cannot be told "
-		            "which of them the assistant wrote: the tokenizer changes the text");
+		            "the tokens of a chat do not decode to its text ('%.*s' and what "
+		            "follows), so it cannot be told which of them the assistant wrote: the "
+		            "tokenizer changes the text",
+		            (int)(text->len - at < 20 ? text->len - at : 20), text->data + at);
 	rt_decoder_free(d);
-	rt_text_free(&parts);
+	rt_text_free(&said);
 	return r == 0 && mask->failed ? rt_fail_nomem(err, "an assistant mask") : r;
 }
 

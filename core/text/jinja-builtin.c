@@ -175,6 +175,43 @@ static struct val indent(struct run *x, struct val v, struct args *a)
 	return val_text(x, &t);
 }
 
+/* str.format() as far as templates go: {}, {0} and {name}, without a format of the number. */
+static struct val format(struct run *x, struct val v, struct args *a)
+{
+	struct rt_text t = RT_TEXT_INIT;
+	size_t         next = 0;
+
+	for (size_t i = 0; i < v.n && !x->pool.r && t.len <= JINJA_OUTPUT; i++) {
+		const char  c = v.u.s[i];
+		const char *end = c == '{' ? memchr(v.u.s + i, '}', v.n - i) : NULL, *name;
+		struct val *named, one = undefined;
+
+		if ((c == '{' || c == '}') && i + 1 < v.n && v.u.s[i + 1] == c) {
+			rt_text_add_char(&t, c);
+			i++;
+			continue;
+		}
+		if (c != '{') {
+			rt_text_add_char(&t, c);
+			continue;
+		}
+		name = v.u.s + i + 1;
+		named = end ? val_get(&a->named, name, (size_t)(end - name)) : NULL;
+		if (named)
+			one = *named;
+		else if (end == name && next < a->n)
+			one = a->v[next++];
+		else if (end == name + 1 && *name >= '0' && (size_t)(*name - '0') < a->n)
+			one = a->v[*name - '0'];
+		else
+			pool_fail(&x->pool, RT_E_UNSUP, "format: nothing is given for '%.*s'",
+			          (int)(end ? end - name + 2 : 1), name - 1);
+		val_print(x, one, false, &t);
+		i = end ? (size_t)(end - v.u.s) : v.n;
+	}
+	return val_text(x, &t);
+}
+
 /* ---- lists ---- */
 
 static struct val join(struct run *x, struct val v, struct val by, struct val attr)
@@ -254,7 +291,7 @@ static struct val map(struct run *x, struct val v, struct args *a)
 	const struct val attr = arg(a, 9, "attribute", undefined),
 			 name = arg(a, 0, "filter", undefined);
 	const struct val otherwise = arg(a, 9, "default", undefined);
-	struct list     *l = val_items(x, v);
+	struct list     *l = v.t == V_NONE ? NULL : val_items(x, v);
 	struct val       ret = val_list(x);
 	struct args      rest = { 0 };
 
@@ -274,7 +311,7 @@ static struct val map(struct run *x, struct val v, struct args *a)
 static struct val pick(struct run *x, struct val v, struct args *a, bool by_attr, bool want)
 {
 	const size_t skip = by_attr;
-	struct list *l = val_items(x, v);
+	struct list *l = v.t == V_NONE ? NULL : val_items(x, v); /* none: nothing to pick from */
 	struct val   ret = val_list(x);
 	struct args  rest = { 0 };
 
@@ -332,13 +369,27 @@ static struct val total(struct run *x, struct val v, char what)
 	return what == 's' ? val_int(sum) : best;
 }
 
+/* As transformers has it: tojson(ensure_ascii=False, indent=None, separators=None,
+ * sort_keys=False). */
 static struct val tojson(struct run *x, struct val v, struct args *a)
 {
-	const struct val width = arg(a, 0, "indent", undefined);
-	struct rt_text   t = RT_TEXT_INIT;
+	const struct val width = arg(a, 1, "indent", undefined),
+			 between = arg(a, 2, "separators", undefined);
+	const bool        lines = width.t == V_INT && width.u.i >= 0 && width.u.i <= 32;
+	struct json_style s = { .indent = lines ? width.u.i : -1,
+		                .ascii = val_true(arg(a, 0, "ensure_ascii", undefined)),
+		                .comma = lines ? "," : ", ",
+		                .colon = ": " };
+	struct rt_text    t = RT_TEXT_INIT;
 
-	val_json(x, v, width.t == V_INT && width.u.i >= 0 && width.u.i <= 32 ? width.u.i : -1, 0,
-	         &t);
+	if (between.t == V_LIST && between.u.list->n == 2 && between.u.list->v[0].t == V_STR &&
+	    between.u.list->v[1].t == V_STR) {
+		s.comma = between.u.list->v[0].u.s;
+		s.colon = between.u.list->v[1].u.s;
+	}
+	if (val_true(arg(a, 3, "sort_keys", undefined)))
+		pool_fail(&x->pool, RT_E_UNSUP, "tojson(sort_keys=true) is not supported");
+	val_json(x, v, &s, 0, &t);
 	return val_text(x, &t);
 }
 
@@ -470,7 +521,8 @@ bool test_call(struct run *x, const char *name, struct val v, struct args *a)
 static const char *const string_methods[] = { "strip",      "lstrip",   "rstrip",     "split",
 	                                      "startswith", "endswith", "replace",    "upper",
 	                                      "lower",      "title",    "capitalize", "join",
-	                                      "find",       "count",    "splitlines", NULL };
+	                                      "find",       "count",    "splitlines", "format",
+	                                      NULL };
 static const char *const dict_methods[] = { "items", "keys", "values", "get", NULL };
 
 bool method_known(struct val v, const char *name)
@@ -523,6 +575,8 @@ struct val method_call(struct run *x, struct val v, const char *name, struct arg
 		return val_bool(affix(v, one, *name == 'e'));
 	if (M("replace"))
 		return replace(x, v, one, two, arg(a, 2, "count", val_int(-1)).u.i);
+	if (M("format"))
+		return format(x, v, a);
 	if (M("join"))
 		return join(x, one, v, undefined);
 	if (M("find") || M("count")) {

@@ -1,4 +1,4 @@
-/* jinja-eval.c - running the syntax tree of a template. */
+/* jinja-eval.c - the values of expressions. */
 #include "text/jinja.h"
 
 #include <math.h>
@@ -6,13 +6,11 @@
 #include <string.h>
 #include <time.h>
 
-static struct val eval(struct run *x, struct node *n);
-
-enum { F_RAISE = 1, F_NOW, F_NAMESPACE, F_RANGE, F_DICT, F_CYCLE, F_CALLER, F_JOINER };
+enum { F_RAISE = 1, F_NOW, F_NAMESPACE, F_RANGE, F_DICT };
 
 static const struct val undefined = { .t = V_UNDEF };
 
-static bool step(struct run *x, const struct node *n)
+bool jinja_step(struct run *x, const struct node *n)
 {
 	x->pool.line = n->line;
 	if (++x->steps > JINJA_STEPS)
@@ -21,7 +19,7 @@ static bool step(struct run *x, const struct node *n)
 	return x->pool.r == 0;
 }
 
-static void let(struct run *x, struct frame *f, const char *name, size_t n, struct val v)
+void jinja_let(struct run *x, struct frame *f, const char *name, size_t n, struct val v)
 {
 	struct val *there = val_get(&f->vars, name, n);
 
@@ -33,7 +31,7 @@ static void let(struct run *x, struct frame *f, const char *name, size_t n, stru
 
 void jinja_define(struct run *x, const char *name, struct val v)
 {
-	let(x, x->global, name, strlen(name), v);
+	jinja_let(x, x->global, name, strlen(name), v);
 }
 
 static struct val lookup(struct run *x, const struct node *n)
@@ -142,9 +140,9 @@ static int64_t bound(struct val v, int64_t n, int64_t otherwise, int64_t low, in
 
 static struct val slice(struct run *x, struct node *n)
 {
-	const struct val v = eval(x, n->a), from = n->b ? eval(x, n->b) : undefined;
-	const struct val to = n->c ? eval(x, n->c) : undefined,
-			 by = n->d ? eval(x, n->d) : undefined;
+	const struct val v = jinja_eval(x, n->a), from = n->b ? jinja_eval(x, n->b) : undefined;
+	const struct val to = n->c ? jinja_eval(x, n->c) : undefined,
+			 by = n->d ? jinja_eval(x, n->d) : undefined;
 	struct list   *l = val_items(x, v);
 	const int64_t  len = l ? (int64_t)l->n : 0, s = by.t == V_INT ? by.u.i : 1;
 	struct rt_text text = RT_TEXT_INIT;
@@ -271,7 +269,7 @@ static bool contains(struct run *x, struct val v, struct val in)
 
 static struct val binary(struct run *x, struct node *n)
 {
-	const struct val a = eval(x, n->a), b = eval(x, n->b);
+	const struct val a = jinja_eval(x, n->a), b = jinja_eval(x, n->b);
 	struct rt_text   t = RT_TEXT_INIT;
 
 	if (x->pool.r)
@@ -294,7 +292,7 @@ static struct val binary(struct run *x, struct node *n)
 	}
 }
 
-static void arguments(struct run *x, struct node *list, struct args *a)
+void jinja_arguments(struct run *x, struct node *list, struct args *a)
 {
 	*a = (struct args){ 0 };
 	for (; list && !x->pool.r; list = list->next) {
@@ -302,29 +300,15 @@ static void arguments(struct run *x, struct node *list, struct args *a)
 
 		if (e->t == N_KEYWORD)
 			val_put(x, &a->named, (struct val){ .t = V_STR, .u.s = e->s, .n = e->n },
-			        eval(x, e->a));
+			        jinja_eval(x, e->a));
 		else if (a->n < 8)
-			a->v[a->n++] = eval(x, e);
+			a->v[a->n++] = jinja_eval(x, e);
 		else
 			pool_fail(&x->pool, RT_E_RANGE, "more than 8 arguments");
 	}
 }
 
-/* Run statements with their output apart. */
-static struct val capture(struct run *x, struct node *n)
-{
-	struct rt_text old = x->out;
-	struct val     v;
-
-	x->out = (struct rt_text)RT_TEXT_INIT;
-	jinja_run(x, n);
-	v = val_text(x, &x->out);
-	x->out = old;
-	return v;
-}
-
-static struct val call_macro(struct run *x, struct node *m, struct args *a,
-                             const struct val *caller)
+struct val jinja_macro(struct run *x, struct node *m, struct args *a, const struct val *caller)
 {
 	struct frame f = { .up = x->global }, *old = x->frame;
 	struct val   v;
@@ -334,15 +318,15 @@ static struct val call_macro(struct run *x, struct node *m, struct args *a,
 	for (struct node *p = m->a; p && !x->pool.r; p = p->next, i++) {
 		struct val *named = val_get(&a->named, p->s, p->n);
 
-		let(x, &f, p->s, p->n,
-		    i < a->n ? a->v[i]
-		    : named  ? *named
-		    : p->a   ? eval(x, p->a)
-		             : (struct val){ .t = V_UNDEF, .u.s = p->s });
+		jinja_let(x, &f, p->s, p->n,
+		          i < a->n ? a->v[i]
+		          : named  ? *named
+		          : p->a   ? jinja_eval(x, p->a)
+		                   : (struct val){ .t = V_UNDEF, .u.s = p->s });
 	}
 	if (caller)
-		let(x, &f, "caller", 6, *caller);
-	v = capture(x, m->b);
+		jinja_let(x, &f, "caller", 6, *caller);
+	v = jinja_capture(x, m->b);
 	x->frame = old;
 	x->leave = 0;
 	return v;
@@ -393,7 +377,7 @@ struct val jinja_call(struct run *x, struct val f, struct args *a)
 	if (x->pool.r)
 		return undefined;
 	if (f.t == V_MACRO)
-		return call_macro(x, f.u.macro, a, NULL);
+		return jinja_macro(x, f.u.macro, a, NULL);
 	if (f.t == V_FUNC && f.u.i == F_RAISE) {
 		v = arg(a, 0, "message", undefined);
 		pool_fail(&x->pool, RT_E_INVAL, "%.*s", (int)(v.t == V_STR && v.n < 500 ? v.n : 0),
@@ -421,15 +405,15 @@ static struct val call(struct run *x, struct node *n)
 	struct val  of;
 
 	if (n->a->t == N_ATTR) {
-		of = eval(x, n->a->a);
-		arguments(x, n->b, &a);
+		of = jinja_eval(x, n->a->a);
+		jinja_arguments(x, n->b, &a);
 		x->pool.line = n->line;
 		if (!x->pool.r && method_known(of, n->a->s))
 			return method_call(x, of, n->a->s, &a);
 		return jinja_call(x, jinja_attr(x, of, n->a->s, n->a->n), &a);
 	}
-	of = eval(x, n->a);
-	arguments(x, n->b, &a);
+	of = jinja_eval(x, n->a);
+	jinja_arguments(x, n->b, &a);
 	x->pool.line = n->line;
 	return jinja_call(x, of, &a);
 }
@@ -439,9 +423,9 @@ static struct val dict_of(struct run *x, struct node *n)
 	struct val v = val_dict(x);
 
 	for (struct node *i = n->a; i && v.t == V_DICT && !x->pool.r; i = i->next) {
-		const struct val key = eval(x, i->a);
+		const struct val key = jinja_eval(x, i->a);
 
-		val_put(x, v.u.dict, key, eval(x, i->b));
+		val_put(x, v.u.dict, key, jinja_eval(x, i->b));
 	}
 	return v;
 }
@@ -457,37 +441,39 @@ static struct val eval_node(struct run *x, struct node *n)
 	case N_LISTOF:
 		v = val_list(x);
 		for (struct node *i = n->a; i; i = i->next)
-			val_append(x, v, eval(x, i->a));
+			val_append(x, v, jinja_eval(x, i->a));
 		return v;
 	case N_DICTOF: return dict_of(x, n);
-	case N_ATTR: return jinja_attr(x, eval(x, n->a), n->s, n->n);
-	case N_ITEM: v = eval(x, n->a); return item(x, v, eval(x, n->b));
+	case N_ATTR: return jinja_attr(x, jinja_eval(x, n->a), n->s, n->n);
+	case N_ITEM: v = jinja_eval(x, n->a); return item(x, v, jinja_eval(x, n->b));
 	case N_SLICE: return slice(x, n);
 	case N_CALL: return call(x, n);
 	case N_FILTER:
-		v = eval(x, n->a);
-		arguments(x, n->b, &a);
+		v = jinja_eval(x, n->a);
+		jinja_arguments(x, n->b, &a);
 		return x->pool.r ? undefined : filter_call(x, n->s, v, &a);
 	case N_TEST:
-		v = eval(x, n->a);
-		arguments(x, n->b, &a);
+		v = jinja_eval(x, n->a);
+		jinja_arguments(x, n->b, &a);
 		return x->pool.r ? undefined : val_bool(test_call(x, n->s, v, &a) != (n->op != 0));
-	case N_NOT: return val_bool(!val_true(eval(x, n->a)));
-	case N_NEG: return arithmetic(x, '-', val_int(0), eval(x, n->a));
-	case N_AND: v = eval(x, n->a); return val_true(v) ? eval(x, n->b) : v;
-	case N_OR: v = eval(x, n->a); return val_true(v) ? v : eval(x, n->b);
+	case N_NOT: return val_bool(!val_true(jinja_eval(x, n->a)));
+	case N_NEG: return arithmetic(x, '-', val_int(0), jinja_eval(x, n->a));
+	case N_AND: v = jinja_eval(x, n->a); return val_true(v) ? jinja_eval(x, n->b) : v;
+	case N_OR: v = jinja_eval(x, n->a); return val_true(v) ? v : jinja_eval(x, n->b);
 	case N_BINARY: return binary(x, n);
 	case N_IFELSE:
-		return val_true(eval(x, n->a)) ? eval(x, n->b) : n->c ? eval(x, n->c) : undefined;
+		return val_true(jinja_eval(x, n->a)) ? jinja_eval(x, n->b)
+		       : n->c                        ? jinja_eval(x, n->c)
+		                                     : undefined;
 	default: return undefined;
 	}
 }
 
-static struct val eval(struct run *x, struct node *n)
+struct val jinja_eval(struct run *x, struct node *n)
 {
 	struct val v = undefined;
 
-	if (!n || !step(x, n))
+	if (!n || !jinja_step(x, n))
 		return v;
 	if (++x->pool.depth > JINJA_DEPTH)
 		pool_fail(&x->pool, RT_E_RANGE, "too deep");
@@ -495,144 +481,4 @@ static struct val eval(struct run *x, struct node *n)
 		v = eval_node(x, n);
 	x->pool.depth--;
 	return x->pool.r ? undefined : v;
-}
-
-/* ---- statements ---- */
-
-static void bind(struct run *x, struct node *names, struct val v)
-{
-	struct list *l;
-
-	if (!names->next) {
-		let(x, x->frame, names->s, names->n, v);
-		return;
-	}
-	l = val_items(x, v);
-	for (size_t i = 0; names; names = names->next, i++) {
-		if (!l || i >= l->n) {
-			pool_fail(&x->pool, RT_E_INVAL, "too few values for the names on the left");
-			return;
-		}
-		let(x, x->frame, names->s, names->n, l->v[i]);
-	}
-}
-
-static void run_for(struct run *x, struct node *n)
-{
-	struct list *all = val_items(x, eval(x, n->b));
-	struct frame f = { .up = x->frame };
-	struct val   kept = val_list(x);
-	struct loop *loop = pool_take(&x->pool, sizeof *loop);
-
-	x->frame = &f;
-	for (size_t i = 0; !x->pool.r && i < all->n; i++) {
-		if (n->op) {
-			bind(x, n->a, all->v[i]);
-			if (!val_true(eval(x, n->v.u.macro)))
-				continue;
-		}
-		val_append(x, kept, all->v[i]);
-	}
-	for (size_t i = 0; !x->pool.r && i < kept.u.list->n; i++) {
-		f.vars.n = 0; /* what the last round set is gone */
-		*loop = (struct loop){ kept.u.list, i, 1 };
-		let(x, &f, "loop", 4, (struct val){ .t = V_LOOP, .u.loop = loop });
-		bind(x, n->a, kept.u.list->v[i]);
-		jinja_run(x, n->c);
-		if (x->leave == 1)
-			break;
-		x->leave = 0;
-	}
-	x->leave = 0;
-	x->frame = f.up;
-	if (!x->pool.r && kept.u.list->n == 0)
-		jinja_run(x, n->d);
-}
-
-static void assign(struct run *x, struct node *target, struct val v)
-{
-	struct val space;
-
-	if (target->t != N_ATTR) {
-		bind(x, target, v);
-		return;
-	}
-	space = eval(x, target->a);
-	if (space.t != V_SPACE)
-		pool_fail(&x->pool, RT_E_INVAL,
-		          "only a namespace's attributes can be set, not those of %s",
-		          val_name(space));
-	else
-		val_put(x, space.u.dict,
-		        (struct val){ .t = V_STR, .u.s = target->s, .n = target->n }, v);
-}
-
-static void call_block(struct run *x, struct node *n)
-{
-	struct node *macro = pool_take(&x->pool, sizeof *macro);
-	struct args  a;
-	struct val   f, caller;
-
-	if (!macro || n->a->t != N_CALL) {
-		pool_fail(&x->pool, RT_E_FORMAT, "a call block needs a call");
-		return;
-	}
-	macro->b = n->b;
-	caller = (struct val){ .t = V_MACRO, .u.macro = macro };
-	f = eval(x, n->a->a);
-	arguments(x, n->a->b, &a);
-	if (f.t != V_MACRO)
-		pool_fail(&x->pool, RT_E_INVAL, "%s is no macro", val_name(f));
-	if (!x->pool.r)
-		val_print(x, call_macro(x, f.u.macro, &a, &caller), false, &x->out);
-}
-
-static void run_one(struct run *x, struct node *n)
-{
-	struct args a;
-	struct val  v;
-
-	switch (n->t) {
-	case N_TEXT: rt_text_add_n(&x->out, n->s, n->n); break;
-	case N_OUT: val_print(x, eval(x, n->a), false, &x->out); break;
-	case N_IF: jinja_run(x, val_true(eval(x, n->a)) ? n->b : n->c); break;
-	case N_FOR: run_for(x, n); break;
-	case N_SET: assign(x, n->a, eval(x, n->b)); break;
-	case N_SETBLOCK:
-	case N_FILTERBLOCK:
-		v = capture(x, n->b);
-		if (n->t == N_FILTERBLOCK || n->c) {
-			struct node *f = n->t == N_FILTERBLOCK ? n->a : n->c;
-
-			arguments(x, f->b, &a);
-			v = x->pool.r ? undefined : filter_call(x, f->s, v, &a);
-		}
-		if (n->t == N_FILTERBLOCK)
-			val_print(x, v, false, &x->out);
-		else
-			assign(x, n->a, v);
-		break;
-	case N_MACRO:
-		let(x, x->frame, n->s, n->n, (struct val){ .t = V_MACRO, .u.macro = n });
-		break;
-	case N_CALLBLOCK: call_block(x, n); break;
-	case N_GROUP: jinja_run(x, n->b); break;
-	case N_BREAK: x->leave = 1; break;
-	case N_CONTINUE: x->leave = 2; break;
-	default: break;
-	}
-	if (x->out.failed)
-		pool_fail(&x->pool, RT_E_NOMEM, "out of memory for a template");
-	if (x->out.len > JINJA_OUTPUT)
-		pool_fail(&x->pool, RT_E_RANGE, "the template writes more than %d MiB",
-		          JINJA_OUTPUT >> 20);
-}
-
-void jinja_run(struct run *x, struct node *n)
-{
-	if (++x->pool.depth > JINJA_DEPTH)
-		pool_fail(&x->pool, RT_E_RANGE, "too deep");
-	for (; n && !x->leave && step(x, n); n = n->next)
-		run_one(x, n);
-	x->pool.depth--;
 }

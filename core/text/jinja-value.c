@@ -331,47 +331,68 @@ out:
 	x->pool.depth--;
 }
 
-static void json_string(struct val v, struct rt_text *out)
+static void json_string(struct val v, bool ascii, struct rt_text *out)
 {
 	static const char plain[] = "\b\t\n\f\r\"\\";
 
 	rt_text_add_char(out, '"');
-	for (size_t i = 0; i < v.n; i++) {
-		const char  c = v.u.s[i];
-		const char *short_form = c ? strchr(plain, c) : NULL;
+	for (size_t i = 0, n; i < v.n; i += n) {
+		const uint32_t c = rt_utf8_decode(v.u.s + i, v.n - i, &n);
+		const char    *short_form = c && c < 128 ? strchr(plain, (int)c) : NULL;
 
 		if (short_form)
 			rt_text_printf(out, "\\%c", "btnfr\"\\"[short_form - plain]);
-		else if ((unsigned char)c < 32)
+		else if (ascii && c > 0xffff)
+			rt_text_printf(out, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
+			               0xdc00 + (c & 0x3ff));
+		else if (c < 32 || (ascii && c > 126))
 			rt_text_printf(out, "\\u%04x", (unsigned)c);
 		else
-			rt_text_add_char(out, c);
+			rt_text_add_n(out, v.u.s + i, n);
 	}
 	rt_text_add_char(out, '"');
 }
 
-static void line(int64_t indent, int level, struct rt_text *out)
+static void line(const struct json_style *s, int level, struct rt_text *out)
 {
-	if (indent < 0)
+	if (s->indent < 0)
 		return;
 	rt_text_add_char(out, '\n');
-	for (int64_t i = 0; i < indent * level; i++)
+	for (int64_t i = 0; i < s->indent * level; i++)
 		rt_text_add_char(out, ' ');
 }
 
-/* json.dumps(v, ensure_ascii=False, indent=indent), indent < 0: on one line. */
-void val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_text *out)
+static void json_dict(struct run *x, const struct dict *d, const struct json_style *s, int level,
+                      struct rt_text *out)
 {
-	const char  *comma = indent < 0 ? ", " : ",";
+	rt_text_add_char(out, '{');
+	for (size_t i = 0; i < d->n; i++) {
+		const bool text = d->key[i].t == V_STR;
+
+		rt_text_add(out, i ? s->comma : "");
+		line(s, level + 1, out);
+		rt_text_add(out, text ? "" : "\"");
+		val_json(x, d->key[i], s, level + 1, out);
+		rt_text_add(out, text ? "" : "\"");
+		rt_text_add(out, s->colon);
+		val_json(x, d->value[i], s, level + 1, out);
+	}
+	if (d->n)
+		line(s, level, out);
+	rt_text_add_char(out, '}');
+}
+
+void val_json(struct run *x, struct val v, const struct json_style *s, int level,
+              struct rt_text *out)
+{
 	struct list *l = v.u.list;
-	struct dict *d = v.u.dict;
 
 	if (level > JINJA_DEPTH || out->len > JINJA_OUTPUT)
 		pool_fail(&x->pool, RT_E_RANGE, "a value is too deep or too long for tojson");
 	if (x->pool.r)
 		return;
 	if (v.t == V_STR) {
-		json_string(v, out);
+		json_string(v, s->ascii, out);
 	} else if (v.t == V_NONE || v.t == V_BOOL) {
 		rt_text_add(out, v.t == V_NONE ? "null" : v.u.b ? "true" : "false");
 	} else if (v.t == V_REAL && !isfinite(v.u.d)) {
@@ -381,27 +402,15 @@ void val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_
 	} else if (v.t == V_LIST) {
 		rt_text_add_char(out, '[');
 		for (size_t i = 0; i < l->n; i++) {
-			rt_text_add(out, i ? comma : "");
-			line(indent, level + 1, out);
-			val_json(x, l->v[i], indent, level + 1, out);
+			rt_text_add(out, i ? s->comma : "");
+			line(s, level + 1, out);
+			val_json(x, l->v[i], s, level + 1, out);
 		}
 		if (l->n)
-			line(indent, level, out);
+			line(s, level, out);
 		rt_text_add_char(out, ']');
 	} else if (v.t == V_DICT) {
-		rt_text_add_char(out, '{');
-		for (size_t i = 0; i < d->n; i++) {
-			rt_text_add(out, i ? comma : "");
-			line(indent, level + 1, out);
-			if (d->key[i].t != V_STR)
-				rt_text_add_char(out, '"');
-			val_json(x, d->key[i], indent, level + 1, out);
-			rt_text_add(out, d->key[i].t != V_STR ? "\": " : ": ");
-			val_json(x, d->value[i], indent, level + 1, out);
-		}
-		if (d->n)
-			line(indent, level, out);
-		rt_text_add_char(out, '}');
+		json_dict(x, v.u.dict, s, level, out);
 	} else {
 		pool_fail(&x->pool, RT_E_INVAL, "%s has no JSON form%s%s", val_name(v),
 		          v.t == V_UNDEF && v.u.s ? ": " : "",

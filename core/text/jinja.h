@@ -146,7 +146,16 @@ bool        val_true(struct val v);
 bool        val_equal(struct val a, struct val b);
 int         val_order(struct run *x, struct val a, struct val b);
 void val_print(struct run *x, struct val v, bool repr, struct rt_text *out); /* str(), repr() */
-void val_json(struct run *x, struct val v, int64_t indent, int level, struct rt_text *out);
+
+/* json.dumps() of Python: indent < 0 on one line; ascii: the rest as \u....; what stands between.
+ */
+struct json_style {
+	int64_t     indent;
+	bool        ascii;
+	const char *comma, *colon;
+};
+void         val_json(struct run *x, struct val v, const struct json_style *s, int level,
+                      struct rt_text *out);
 struct val   val_from_json(struct run *x, const struct rt_json *j);
 struct list *val_items(struct run *x, struct val v); /* what iterating yields; NULL with an error */
 const char  *val_name(struct val v);
@@ -165,9 +174,17 @@ struct val method_call(struct run *x, struct val v, const char *name, struct arg
 struct val arg(struct args *a, size_t i, const char *name, struct val otherwise);
 
 /* jinja-eval.c */
+struct val jinja_eval(struct run *x, struct node *n);
+bool       jinja_step(struct run *x, const struct node *n); /* counts; false after an error */
+void       jinja_let(struct run *x, struct frame *f, const char *name, size_t n, struct val v);
+void       jinja_define(struct run *x, const char *name, struct val v); /* for all of it */
 struct val jinja_attr(struct run *x, struct val v, const char *s, size_t n);
+void       jinja_arguments(struct run *x, struct node *list, struct args *a);
 struct val jinja_call(struct run *x, struct val f, struct args *a);
+struct val jinja_macro(struct run *x, struct node *m, struct args *a, const struct val *caller);
+
+/* jinja-run.c */
 void       jinja_run(struct run *x, struct node *n);
-void       jinja_define(struct run *x, const char *name, struct val v);
+struct val jinja_capture(struct run *x, struct node *n); /* what the statements write */
 
 #endif

@@ -4,7 +4,10 @@ core_libcore_la_SOURCES += \
 	core/text/jinja.h \
 	core/text/jinja-builtin.c \
 	core/text/jinja-eval.c \
-	core/text/jinja-parse.c \
+	core/text/jinja-expr.c \
+	core/text/jinja-parse.c core/text/jinja-parse.h \
+	core/text/jinja-run.c \
+	core/text/jinja-token.c \
 	core/text/jinja-value.c \
 	core/text/normal.c core/text/normal.h \
 	core/text/regex.c core/text/regex.h \

@@ -35,6 +35,21 @@ static const struct {
 	{ "smollm", tok_gpt2_pattern, false, true, false },
 };
 
+/* The library wants every key there, also where it does nothing. */
+static struct rt_json *byte_level(bool all)
+{
+	struct rt_json *o = rt_json_new_object();
+	int             r = rt_json_set(o, "type", rt_json_new_string("ByteLevel"));
+
+	r |= rt_json_set(o, "add_prefix_space", rt_json_new_bool(all));
+	r |= rt_json_set(o, "trim_offsets", rt_json_new_bool(true));
+	r |= rt_json_set(o, "use_regex", rt_json_new_bool(all));
+	if (r == 0)
+		return o;
+	rt_json_free(o);
+	return NULL;
+}
+
 static int chain(struct rt_json *all, const char *pattern, bool nfc, bool digits)
 {
 	struct rt_json *pre = rt_json_new_object(), *list = rt_json_new_array(),
@@ -55,17 +70,11 @@ static int chain(struct rt_json *all, const char *pattern, bool nfc, bool digits
 	r |= rt_json_set(o, "behavior", rt_json_new_string("Isolated"));
 	r |= rt_json_set(o, "invert", rt_json_new_bool(false));
 	r |= rt_json_append(list, o);
-	o = rt_json_new_object();
-	r |= rt_json_set(o, "type", rt_json_new_string("ByteLevel"));
-	r |= rt_json_set(o, "add_prefix_space", rt_json_new_bool(false));
-	r |= rt_json_set(o, "use_regex", rt_json_new_bool(false));
-	r |= rt_json_append(list, o);
+	r |= rt_json_append(list, byte_level(false));
 	r |= rt_json_set(pre, "type", rt_json_new_string("Sequence"));
 	r |= rt_json_set(pre, "pretokenizers", list);
 	r |= rt_json_set(all, "pre_tokenizer", pre);
-	o = rt_json_new_object();
-	r |= rt_json_set(o, "type", rt_json_new_string("ByteLevel"));
-	r |= rt_json_set(all, "decoder", o);
+	r |= rt_json_set(all, "decoder", byte_level(true));
 	if (nfc) {
 		o = rt_json_new_object();
 		r |= rt_json_set(o, "type", rt_json_new_string("NFC"));

@@ -350,6 +350,7 @@ static int add_post(struct rt_json *all, const struct rt_tokenizer *t, struct rt
 		word = rt_json_new_string(rt_tokenizer_token(t, around[k]->data[0], NULL));
 		rt_text_clear(&name);
 		rt_json_print(word, 0, &name);
+		name.failed = name.failed || !word;
 		rt_json_free(word);
 		rt_text_add(&text, k ? "," : "");
 		add_special(&text, name.data);

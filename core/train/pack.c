@@ -39,7 +39,7 @@ int rt_pack(struct rt_packed *p, const struct rt_sequence *const *s, int64_t n,
 		return r;
 	p->total = 0;
 	for (int64_t i = 0; i < n; at += s[i++]->n) {
-		p->own_spans[i] = (struct rt_span){ at, s[i]->n, at, s[i]->n };
+		p->own_spans[i] = (struct rt_span){ at, s[i]->n, at, s[i]->n, 0 };
 		for (int64_t k = 0; k < s[i]->n; k++) {
 			const bool  last = k + 1 == s[i]->n;
 			const float weight = last ? 0 : s[i]->weight[k + 1];

@@ -1,11 +1,15 @@
 /* evaluate.c - stage-evaluate: how good are answers, by judges, with intervals; and is it enough?
  *
  * The first candidate of each row counts as its answer.  Each judge gives two figures: NAME, the
- * share of answers that score 1 (with Wilson's interval), and NAME_mean, the mean score. */
+ * share of answers that score 1 (with Wilson's interval), and NAME_mean, the mean score.  Rows with
+ * a reference also say which functions and arguments are right (evaluate-calls.h). */
+#include "evaluate-calls.h"
+
 #include <retort/file.h>
 #include <retort/judge.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
+#include <retort/row.h>
 #include <retort/rows.h>
 #include <retort/stage.h>
 
@@ -36,6 +40,7 @@ static const struct rt_param params[] = {
 
 static const struct rt_stage_output outputs[] = {
 	{ "metrics", "Shares and means of each judge.", RT_METRICS, 0 },
+	{ "calls", "Functions and arguments: precision, recall, confusions.", RT_METRICS, 0 },
 	{ "rows", "The rows with each judge's score and reason in `scores`.", RT_DATASET, 0 },
 	{ 0 }
 };
@@ -48,6 +53,7 @@ struct tally {
 struct job {
 	const struct config *cfg;
 	struct rt_rows_out  *out;
+	struct rt_json      *calls; /* counts */
 	int64_t              rows, missing;
 	struct tally         of[MAX_JUDGES];
 };
@@ -90,6 +96,27 @@ static int judge_row(struct job *j, const struct rt_group *g, struct rt_json *sc
 	return 0;
 }
 
+/* The reference that an answer equals, or the first. */
+static const struct rt_json *nearest(const struct rt_json *row, const struct rt_json *answer)
+{
+	struct rt_text        have = RT_TEXT_INIT, want = RT_TEXT_INIT;
+	const struct rt_json *reference, *ret = rt_row_reference(row, 0);
+
+	if (answer)
+		rt_answer_text(answer, &have);
+	for (size_t i = 0; answer && (reference = rt_row_reference(row, i)); i++) {
+		rt_text_clear(&want);
+		rt_answer_text(reference, &want);
+		if (have.len == want.len && memcmp(have.data, want.data, have.len) == 0) {
+			ret = reference;
+			break;
+		}
+	}
+	rt_text_free(&have);
+	rt_text_free(&want);
+	return ret;
+}
+
 static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
 {
 	const struct rt_json *first = rt_json_at(rt_json_get(row, "candidates"), 0);
@@ -103,7 +130,10 @@ static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
 		rt_json_free(scores);
 		return r;
 	}
-	if (rt_json_set(row, "scores", scores) < 0)
+	r = rt_json_set(row, "scores", scores);
+	if (rt_row_reference(row, 0))
+		r |= calls_count(j->calls, first, nearest(row, first));
+	if (r < 0)
 		return rt_fail_nomem(err, "scores");
 	return rt_rows_put(j->out, row, err);
 }
@@ -144,6 +174,16 @@ static int write_metrics(const struct job *j, const char *dir, struct rt_error *
 	return r;
 }
 
+static int write_calls(const struct job *j, const char *dir, struct rt_error *err)
+{
+	struct rt_json *m = rt_json_new_object();
+	int             r = m ? calls_report(j->calls, m) : RT_E_NOMEM;
+
+	r = r < 0 ? rt_fail_nomem(err, "metrics") : rt_metrics_write(m, dir, err);
+	rt_json_free(m);
+	return r;
+}
+
 static int check_gate(const struct job *j, struct rt_error *err)
 {
 	double low, high;
@@ -158,11 +198,12 @@ static int check_gate(const struct job *j, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg };
+	struct job j = { .cfg = ((struct state *)state)->cfg, .calls = rt_json_new_object() };
 	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
-	     *to = rt_path_join(out[1], "rows.jsonl");
+	     *to = rt_path_join(out[2], "rows.jsonl");
 	struct rt_rows *rows = NULL;
-	int r = in && to ? rt_rows_open(&rows, in, 0, err) : rt_fail_nomem(err, "a path");
+	int             r = in && to && j.calls ? rt_rows_open(&rows, in, 0, err)
+	                                        : rt_fail_nomem(err, "a path");
 
 	if (r == 0)
 		r = rt_rows_create(&j.out, to, err);
@@ -178,9 +219,12 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	if (r == 0)
 		r = write_metrics(&j, out[0], err);
 	if (r == 0)
+		r = write_calls(&j, out[1], err);
+	if (r == 0)
 		r = check_gate(&j, err);
 	rt_rows_close(rows);
 	rt_rows_discard(j.out);
+	rt_json_free(j.calls);
 	rt_free(in);
 	rt_free(to);
 	return r;
@@ -198,7 +242,7 @@ static int estimate(const void *config, struct rt_estimate *ret, struct rt_error
 	(void)err;
 	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	ret->memory = RT_ROW_LIMIT;
-	ret->rows[1] = ((const struct config *)config)->data->rows;
+	ret->rows[2] = ((const struct config *)config)->data->rows;
 	return 0;
 }
 
@@ -207,7 +251,7 @@ static const struct rt_stage_ops ops = {
 };
 
 RT_PLUGIN(
-	stage_evaluate, STAGE, .name = "evaluate", .version = "1.0", .license = "Apache-2.0",
+	stage_evaluate, STAGE, .name = "evaluate", .version = "1.1", .license = "Apache-2.0",
 	.summary = "Measure answers by judges, with 95 % intervals, and hold them against a gate.",
 	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
 	.open = open_, .ops.stage = &ops);

@@ -5,7 +5,8 @@ stage_dataset_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_dataset_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-evaluate.la
-stage_evaluate_la_SOURCES  = plugins/stage/evaluate.c
+stage_evaluate_la_SOURCES  = plugins/stage/evaluate.c \
+	plugins/stage/evaluate-calls.c plugins/stage/evaluate-calls.h
 stage_evaluate_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_evaluate_la_LIBADD   = libretort.la -lm
@@ -53,10 +54,34 @@ stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reinforce_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prune.la
-stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h
+stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h \
+	plugins/stage/calibration.c plugins/stage/calibration.h
 stage_prune_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_prune_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_prune_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-quantize.la
+stage_quantize_la_SOURCES  = plugins/stage/quantize.c \
+	plugins/stage/calibration.c plugins/stage/calibration.h \
+	plugins/stage/divergence.c plugins/stage/divergence.h \
+	plugins/stage/matrix.c plugins/stage/matrix.h
+stage_quantize_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_quantize_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_quantize_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-export.la
+stage_export_la_SOURCES  = plugins/stage/export.c plugins/stage/answers.c plugins/stage/answers.h \
+	plugins/stage/calibration.c plugins/stage/calibration.h \
+	plugins/stage/divergence.c plugins/stage/divergence.h
+stage_export_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_export_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_export_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-measure.la
+stage_measure_la_SOURCES  = plugins/stage/measure.c plugins/stage/answers.c plugins/stage/answers.h
+stage_measure_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_measure_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_measure_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prototype.la
 stage_prototype_la_SOURCES  = plugins/stage/prototype.c plugins/stage/prototype-talk.c \

@@ -5,6 +5,7 @@
 #include "model-text.h"
 
 #include <retort/file.h>
+#include <retort/format.h>
 #include <retort/memory.h>
 #include <retort/stage.h>
 
@@ -18,12 +19,13 @@ static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
 static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
 
 struct config {
-	const char     *path, *gguf, *config;
-	int             family, dtype;
-	int64_t         hidden, layers, heads, kv_heads, head_dim, feed_forward, context;
-	double          rope_theta, range;
-	bool            tied;
-	struct new_text text;
+	const char          *path, *gguf, *config;
+	struct rt_component *format;
+	int                  family, dtype;
+	int64_t              hidden, layers, heads, kv_heads, head_dim, feed_forward, context;
+	double               rope_theta, range;
+	bool                 tied;
+	struct new_text      text;
 };
 
 struct state {
@@ -34,6 +36,9 @@ static const struct rt_param params[] = {
 	RT_PARAM_PATH(struct config, path, NULL, "Hugging Face directory to take.",
 	              .flags = RT_P_FOLDER),
 	RT_PARAM_PATH(struct config, gguf, NULL, "GGUF file to take."),
+	RT_PARAM_COMPONENT(struct config, format, FORMAT, NULL,
+	                   "Who reads the weights of the directory; the model is kept as "
+	                   "model.gguf then, each tensor in the type that the format gives."),
 	RT_PARAM_PATH(struct config, config, NULL,
 	              "config.json of a new model; its vocab_size grows to the tokenizer's."),
 	RT_PARAM_ENUM(struct config, family, 1, families, "Architecture of a new model."),
@@ -72,6 +77,9 @@ static int check(const void *config, struct rt_error *err)
 		return rt_fail(err, RT_E_USAGE,
 		               "give one of path, gguf, config and hidden: where the model comes "
 		               "from, or how wide a new one is");
+	if (c->format && !c->path)
+		return rt_fail(err, RT_E_USAGE, "format-%s reads a directory: give path",
+		               c->format->plugin->name);
 	if (!is_new(c))
 		return 0;
 	if (c->hidden && !c->head_dim && c->hidden % c->heads)
@@ -198,11 +206,37 @@ static int take(const struct config *c, const char *out, struct rt_error *err)
 	return r;
 }
 
+/* What a format reads keeps its types: only GGUF holds them all. */
+static int take_format(const struct config *c, const char *out, struct rt_error *err)
+{
+	const struct rt_component *f = c->format;
+	struct rt_weights          w = { 0 };
+	struct rt_model           *m = NULL;
+	char                      *file = rt_path_join(out, "model.gguf");
+	int                        r = file ? 0 : rt_fail_nomem(err, "a path");
+	bool                       lent;
+
+	if (r == 0)
+		r = f->plugin->ops.format->read(f->state, c->path, &w, err);
+	lent = file && r == 0;
+	if (r == 0)
+		r = rt_model_assemble(&m, w.config, w.tensors, w.n, c->path, err);
+	if (r == 0)
+		r = rt_model_write_gguf(m, file, RT_AS_STORED, c->path, err);
+	rt_model_close(m);
+	if (lent)
+		f->plugin->ops.format->release(f->state, &w);
+	rt_free(file);
+	return r < 0 ? rt_within(err, r, "format-%s", f->plugin->name) : 0;
+}
+
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
 	const struct config *cfg = ((struct state *)state)->cfg;
 
-	return is_new(cfg) ? make(cfg, c, out[0], err) : take(cfg, out[0], err);
+	return is_new(cfg)   ? make(cfg, c, out[0], err)
+	       : cfg->format ? take_format(cfg, out[0], err)
+	                     : take(cfg, out[0], err);
 }
 
 static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)

@@ -57,6 +57,7 @@ struct job {
 	struct rt_context      *c;
 	struct rt_model        *m;
 	struct rt_sequences     data;
+	struct calibration      seen;
 	struct prune_stats      stats;
 	struct rt_arena         room;
 	struct rt_json         *config; /* of the new model */
@@ -399,27 +400,18 @@ static int prune_heads(struct job *j, struct rt_error *err)
 /* ---- single weights ----------------------------------------------------------------------------
  */
 
-static int input_of(const struct rt_parameter *p)
-{
-	return has(p, ".o_proj.")                             ? 1
-	       : has(p, ".gate_proj.") || has(p, ".up_proj.") ? 2
-	       : has(p, ".down_proj.")                        ? 3
-	                                                      : 0;
-}
-
 static int mask_one(struct job *j, const struct rt_parameter *p, struct rt_error *err)
 {
 	const struct rt_component *pruner = j->cfg->pruner;
 	const int64_t              rows = p->tensor.dim[0], cols = p->tensor.dim[1];
-	const double    *sum = j->stats.squares + (p->layer * 4 + input_of(p)) * j->stats.widest;
-	float           *norm = rt_alloc((size_t)cols, sizeof *norm), *w = p->tensor.data;
-	float           *out = rt_alloc((size_t)(rows * cols), sizeof *out);
-	uint8_t         *keep = rt_alloc((size_t)(rows * cols), sizeof *keep);
-	struct rt_linear l = { rows, cols, w, NULL, norm, j->stats.tokens };
-	int              r = norm && out && keep ? 0 : rt_fail_nomem(err, "a mask");
+	float                     *norm = rt_alloc((size_t)cols, sizeof *norm), *w = p->tensor.data;
+	float                     *out = rt_alloc((size_t)(rows * cols), sizeof *out);
+	uint8_t                   *keep = rt_alloc((size_t)(rows * cols), sizeof *keep);
+	struct rt_linear           l = { rows, cols, w, NULL, norm, j->stats.tokens };
+	int                        r = norm && out && keep ? 0 : rt_fail_nomem(err, "a mask");
 
-	for (int64_t i = 0; r == 0 && i < cols; i++)
-		norm[i] = (float)sqrt(sum[i] / (double)j->stats.tokens);
+	if (r == 0)
+		moments_norm(&j->stats.inputs[p->layer], input_of(p->name), norm);
 	if (r == 0)
 		r = pruner->plugin->ops.pruner->mask(pruner->state, &l, 1 - j->cfg->remove, keep,
 		                                     out, err);
@@ -497,7 +489,9 @@ static int prepare(struct job *j, struct rt_error *err)
 	if (r == 0)
 		r = prune_stats_init(&j->stats, j->m, err);
 	if (r == 0)
-		r = prune_stats_collect(&j->stats, &j->data, c->samples, c->rows, j->c, err);
+		r = calibration_pack(&j->seen, &j->data, c->samples, c->rows, err);
+	if (r == 0)
+		r = prune_stats_collect(&j->stats, &j->seen, j->c, err);
 	if (r < 0)
 		return r;
 	j->config = rt_json_copy(rt_model_config(j->m));
@@ -521,6 +515,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		r = report(&j, after, out[1], err);
 	rt_model_close(after);
 	prune_stats_fini(&j.stats);
+	calibration_fini(&j.seen);
 	rt_sequences_free(&j.data);
 	rt_json_free(j.config);
 	rt_free(j.tensors);

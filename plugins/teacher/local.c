@@ -375,7 +375,7 @@ static int score(void *state, const int32_t *ids, int64_t n, int64_t first, int6
 {
 	const struct state          *st = state;
 	const struct rt_model_shape *s = rt_model_shape(st->m);
-	const struct rt_span         span = { 0, n, 0, n };
+	const struct rt_span         span = { 0, n, 0, n, 0 };
 	float   *hidden = rt_alloc_aligned((size_t)(n * s->hidden), sizeof *hidden);
 	int32_t *position = rt_alloc((size_t)n, sizeof *position);
 	int      r = hidden && position ? 0 : rt_fail_nomem(err, "hidden states");

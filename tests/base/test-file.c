@@ -2,6 +2,7 @@
 #include <retort/file.h>
 #include <retort/memory.h>
 
+#include "base/disk.h"
 #include "runner.h"
 #include "temp.h"
 #include "torture.h"
@@ -259,6 +260,48 @@ START_TEST(folders_survive_what_may_fail)
 	}
 END_TEST
 
+static int replace_folder(struct rt_error *err)
+{
+	int r = rt_remove_all(temp_path("new"), err);
+
+	if (r == 0)
+		r = rt_mkdir_all(temp_path("new"), err);
+	if (r == 0)
+		r = rt_file_write(temp_path("new/b"), "x", 1, err);
+	return r == 0 ? rt_replace(temp_path("new"), temp_path("old"), err) : r;
+}
+
+static void one_of_two(void)
+{
+	const bool a = rt_exists(temp_path("old/a")), b = rt_exists(temp_path("old/b"));
+
+	ck_assert(a != b);
+}
+
+START_TEST(a_folder_replaces_another_or_none_whatever_fails)
+	{
+		ck_assert_int_eq(replace_folder(NULL), 0);
+		ck_assert(rt_exists(temp_path("old/b")) && !rt_exists(temp_path("new")));
+		ck_assert_int_eq(rt_remove_all(temp_path("old"), NULL), 0);
+		ck_assert_int_eq(rt_mkdir_all(temp_path("old"), NULL), 0);
+		temp_write("old/a", "x", 1);
+		ck_assert_int_eq(rt_mkdir_all(temp_path("new"), NULL), 0);
+		if (disk_exchange(temp_path("new"), temp_path("old")) != 0)
+			return; /* a file system that cannot; then there is a moment without */
+		ck_assert_int_eq(disk_exchange(temp_path("new"), temp_path("old")), 0);
+		for (int n = 1; n < 30; n++) { /* the last steps only give room back */
+			char wish[16];
+
+			snprintf(wish, sizeof wish, "full:%d", n);
+			ck_assert_int_eq(fault_set(wish, NULL), 0);
+			replace_folder(NULL);
+			fault_set(NULL, NULL);
+			one_of_two();
+		}
+		ck_assert_int_ge(torture_kill(replace_folder, one_of_two), 5);
+	}
+END_TEST
+
 static int note(void *arg, const char *name, bool is_dir, struct rt_error *err)
 {
 	if (strcmp(name, "stop") == 0)
@@ -317,6 +360,7 @@ RUNNER("file", 120, {
 	tcase_add_test(tc, a_kill_leaves_the_old_file_or_the_new);
 	tcase_add_test(tc, folders_are_made_with_their_parents_and_removed_whole);
 	tcase_add_test(tc, folders_survive_what_may_fail);
+	tcase_add_test(tc, a_folder_replaces_another_or_none_whatever_fails);
 	tcase_add_test(tc, a_listing_is_in_byte_order_and_can_be_stopped);
 	TABLE_TEST(tc, paths_join, joins);
 })

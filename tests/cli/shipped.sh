@@ -35,6 +35,8 @@ for search in false true; do
 	keeps quantizer-rtn --set search=$search
 done
 
+keeps format-compressed-tensors
+
 keeps pruner-depth
 keeps pruner-vocabulary
 keeps pruner-wanda

@@ -12,6 +12,9 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { MOST = 64, REQUESTS = 9 };
 
@@ -128,7 +131,7 @@ END_TEST
 /* Log-probabilities of ids[1..n) as training sees them. */
 static void score(const struct rt_model *m, const int32_t *ids, int64_t n, float *logp)
 {
-	const struct rt_span span = { 0, n, 0, n };
+	const struct rt_span span = { 0, n, 0, n, 0 };
 	const int64_t        width = rt_model_shape(m)->hidden;
 	float               *hidden = calloc((size_t)(n * width), sizeof *hidden);
 	int32_t              position[2 * MOST];
@@ -214,24 +217,84 @@ START_TEST(an_answer_does_not_depend_on_the_requests_beside_it)
 	}
 END_TEST
 
+/* Nine sampled answers of a quantized model, several at once. */
+static void answer_nine(struct heard *h)
+{
+	struct rt_model  *m = open_golden(beside[0]);
+	const int64_t     V = rt_model_shape(m)->vocabulary;
+	static int32_t    prompt[REQUESTS][MOST];
+	struct rt_request q[REQUESTS];
+
+	for (int i = 0; i < REQUESTS; i++) {
+		for (int k = 0; k < 30; k++)
+			prompt[i][k] =
+				(int32_t)rt_random_below(6, (uint64_t)i, (uint64_t)k, (uint64_t)V);
+		q[i] = (struct rt_request){ .prompt = prompt[i],
+			                    .n = 30,
+			                    .max_tokens = 20,
+			                    .seed = 9,
+			                    .stream = (uint64_t)i,
+			                    .ignore_stops = true,
+			                    .sampling = { .temperature = 1.5 } };
+	}
+	generate(m, &(struct rt_engine_options){ .chunk = 16, .sequences = 4 }, q, REQUESTS, h);
+	rt_model_close(m);
+}
+
+START_TEST(any_number_of_threads_gives_the_same_answers)
+	{
+		static const char *const threads[] = { "1", "2", "5" };
+		struct heard            *all = mmap(NULL, 3 * sizeof *all, PROT_READ | PROT_WRITE,
+		                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		ck_assert(all != MAP_FAILED);
+		for (int i = 0; i < 3; i++) { /* the pool is started once in a process */
+			const pid_t child = fork();
+			int         status;
+
+			if (child == 0) {
+				setenv("RETORT_THREADS", threads[i], 1);
+				answer_nine(&all[i]);
+				_exit(0);
+			}
+			ck_assert_int_eq(waitpid(child, &status, 0), child);
+			ck_assert_int_eq(status, 0);
+		}
+		ck_assert_int_eq(all[0].answers, REQUESTS);
+		for (int i = 1; i < 3; i++) {
+			ck_assert_mem_eq(all[0].id, all[i].id, sizeof all->id);
+			ck_assert_mem_eq(all[0].logp, all[i].logp, sizeof all->logp);
+		}
+		munmap(all, 3 * sizeof *all);
+	}
+END_TEST
+
+static struct rt_model *dynamic_model(void)
+{
+	static const char config[] =
+		"{\"model_type\":\"llama\",\"hidden_size\":32,\"num_hidden_layers\":2,"
+		"\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":50,"
+		"\"max_position_embeddings\":16,\"initializer_range\":0.5,"
+		"\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":8.0}}";
+	struct rt_json  *j = NULL;
+	struct rt_model *m;
+
+	ck_assert_int_eq(rt_json_parse(config, sizeof config - 1, "c", 1, &j, NULL), 0);
+	ck_assert_int_eq(rt_model_new(&m, j, 1, NULL), 0);
+	rt_json_free(j);
+	return m;
+}
+
 /* Dynamic scaling over 16 positions: a sequence of 14 beside one of 27 has its own frequencies. */
 START_TEST(frequencies_that_follow_the_length_follow_that_of_the_sequence)
 	{
-		static const char config[] =
-			"{\"model_type\":\"llama\",\"hidden_size\":32,\"num_hidden_layers\":2,"
-			"\"num_attention_heads\":4,\"intermediate_size\":64,\"vocab_size\":50,"
-			"\"max_position_embeddings\":16,\"initializer_range\":0.5,"
-			"\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":8.0}}";
-		struct rt_json  *j = NULL;
-		struct rt_model *m;
+		struct rt_model *m = dynamic_model();
 		int32_t          ids[41], position[41];
-		struct rt_span   spans[2] = { { 0, 14, 0, 14 }, { 14, 27, 14, 27 } };
+		struct rt_span   spans[2] = { { 0, 14, 0, 14, 0 }, { 14, 27, 14, 27, 0 } };
 		struct rt_batch  both = { ids, position, 41, spans, 2 };
 		struct rt_batch  alone = { ids, position, 14, spans, 1 };
 		static float     x[41 * 32], y[14 * 32];
 
-		ck_assert_int_eq(rt_json_parse(config, sizeof config - 1, "c", 1, &j, NULL), 0);
-		ck_assert_int_eq(rt_model_new(&m, j, 1, NULL), 0);
 		for (int i = 0; i < 41; i++) {
 			ids[i] = i;
 			position[i] = i < 14 ? i : i - 14;
@@ -242,7 +305,29 @@ START_TEST(frequencies_that_follow_the_length_follow_that_of_the_sequence)
 		 * frequencies of the other sequence they differ by 5e-3 and more */
 		for (int i = 0; i < 14 * 32; i++)
 			ck_assert_float_eq_tol(x[i], y[i], 1e-4f);
-		rt_json_free(j);
+		rt_model_close(m);
+	}
+END_TEST
+
+/* A prompt in parts has the frequencies of all of it; parts of 8 differ by 5e-3 and more with those
+ * of their own lengths. */
+START_TEST(a_prompt_in_parts_has_the_frequencies_of_the_whole)
+	{
+		struct rt_model    *m = dynamic_model();
+		int32_t             prompt[27];
+		static struct heard parts, whole;
+		struct rt_request   q = {
+			  .prompt = prompt, .n = 27, .max_tokens = 4, .ignore_stops = true
+		};
+
+		for (int i = 0; i < 27; i++)
+			prompt[i] = i + 3;
+		generate(m, &(struct rt_engine_options){ .chunk = 8 }, &q, 1, &parts);
+		generate(m, &(struct rt_engine_options){ .chunk = 64 }, &q, 1, &whole);
+		for (int i = 0; i < 4; i++) {
+			ck_assert_int_eq(parts.id[0][i], whole.id[0][i]);
+			ck_assert_float_eq_tol(parts.logp[0][i], whole.logp[0][i], 1e-4f);
+		}
 		rt_model_close(m);
 	}
 END_TEST
@@ -539,10 +624,13 @@ START_TEST(an_engine_that_found_no_memory_can_be_used_again)
 END_TEST
 
 RUNNER("engine", 300, {
+	tcase_add_test(tc,
+	               any_number_of_threads_gives_the_same_answers); /* before a pool is there */
 	TABLE_TEST(tc, greedy_answers_are_those_of_transformers, folders);
 	tcase_add_test(tc, log_probabilities_are_those_that_training_sees);
 	TABLE_TEST(tc, an_answer_does_not_depend_on_the_requests_beside_it, beside);
 	tcase_add_test(tc, frequencies_that_follow_the_length_follow_that_of_the_sequence);
+	tcase_add_test(tc, a_prompt_in_parts_has_the_frequencies_of_the_whole);
 	tcase_add_test(tc, a_stop_string_ends_the_answer_in_front_of_it);
 	tcase_add_test(tc, what_was_told_is_the_answer);
 	tcase_add_test(tc, an_engine_that_found_no_memory_can_be_used_again);

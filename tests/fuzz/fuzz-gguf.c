@@ -42,7 +42,7 @@ static void run(const struct rt_model *m)
 {
 	const struct rt_model_shape *s = rt_model_shape(m);
 	const int32_t                token[2] = { 0, 0 }, position[2] = { 0, 1 };
-	const struct rt_span         span = { 0, 2, 0, 2 };
+	const struct rt_span         span = { 0, 2, 0, 2, 0 };
 	const struct rt_batch        b = { token, position, 2, &span, 1 };
 	float                       *hidden = rt_alloc((size_t)(2 * s->hidden), sizeof *hidden);
 

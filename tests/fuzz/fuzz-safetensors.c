@@ -2,7 +2,7 @@
  * byte, or an error that names the file. */
 #include "fuzz.h"
 
-#include "model/safetensors.h"
+#include <retort/safetensors.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +11,12 @@ static volatile unsigned sum; /* so that nothing is left out */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char               path[64];
-	int                fd = fuzz_file(data, size, path);
-	struct rt_error    err = RT_ERROR_INIT;
-	struct safetensors s;
+	char                  path[64];
+	int                   fd = fuzz_file(data, size, path);
+	struct rt_error       err = RT_ERROR_INIT;
+	struct rt_safetensors s;
 
-	if (safetensors_open(&s, path, &err) < 0) {
+	if (rt_safetensors_open(&s, path, &err) < 0) {
 		if (!strstr(err.msg, path))
 			abort(); /* which file? */
 	} else {
@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			for (int64_t k = 0; k < n; k++)
 				sum += bytes[k];
 		}
-		safetensors_close(&s);
+		rt_safetensors_close(&s);
 	}
 	fuzz_close(fd);
 	return 0;

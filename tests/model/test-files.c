@@ -36,14 +36,14 @@ START_TEST(tensors_are_read_back_as_they_were_written)
 			{ "c", rt_tensor(c, RT_I64, 1, (int64_t[]){ 1 }) },
 			{ "none", rt_tensor(a, RT_F32, 2, (int64_t[]){ 0, 3 }) }
 		};
-		struct safetensors s;
+		struct rt_safetensors s;
 
-		ck_assert_int_eq(safetensors_write(temp_path("w.safetensors"), t, 4, NULL, NULL),
+		ck_assert_int_eq(rt_safetensors_write(temp_path("w.safetensors"), t, 4, NULL, NULL),
 		                 0);
-		ck_assert_int_eq(safetensors_open(&s, temp_path("w.safetensors"), NULL), 0);
+		ck_assert_int_eq(rt_safetensors_open(&s, temp_path("w.safetensors"), NULL), 0);
 		ck_assert_int_eq(s.n, 4);
 		for (int i = 0; i < 4; i++) {
-			const struct rt_tensor *got = safetensors_find(&s, t[i].name);
+			const struct rt_tensor *got = rt_safetensors_find(&s, t[i].name);
 
 			ck_assert_ptr_nonnull(got);
 			ck_assert_int_eq(got->ndim, t[i].tensor.ndim);
@@ -53,7 +53,7 @@ START_TEST(tensors_are_read_back_as_they_were_written)
 			                 0);
 			ck_assert_uint_eq((uintptr_t)s.tensors[0].tensor.data % 8, 0);
 		}
-		safetensors_close(&s);
+		rt_safetensors_close(&s);
 	}
 END_TEST
 
@@ -91,32 +91,33 @@ static const struct {
 
 START_TEST(headers_that_lie_are_refused)
 	{
-		struct safetensors s;
-		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_safetensors s;
+		struct rt_error       err = RT_ERROR_INIT;
 
 		ck_assert_int_lt(
-			safetensors_open(&s, file_of(lies[_i].header, lies[_i].data), &err), 0);
+			rt_safetensors_open(&s, file_of(lies[_i].header, lies[_i].data), &err), 0);
 		ck_assert_str_eq(temp_strip(err.msg), lies[_i].message);
 	}
 END_TEST
 
 START_TEST(lengths_that_lie_are_refused)
 	{
-		struct safetensors s;
-		struct rt_error    err = RT_ERROR_INIT;
+		struct rt_safetensors s;
+		struct rt_error       err = RT_ERROR_INIT;
 
-		ck_assert_int_lt(safetensors_open(&s, temp_write("t", "\1\0", 2), &err), 0);
+		ck_assert_int_lt(rt_safetensors_open(&s, temp_write("t", "\1\0", 2), &err), 0);
 		ck_assert_str_eq(temp_strip(err.msg), "t: 2 bytes are no safetensors file");
-		ck_assert_int_lt(
-			safetensors_open(&s,
-		                         temp_write("t", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10),
-		                         &err),
-			0);
+		ck_assert_int_lt(rt_safetensors_open(
+					 &s,
+					 temp_write("t", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10),
+					 &err),
+		                 0);
 		ck_assert_str_eq(temp_strip(err.msg),
 		                 "t: a header of 18446744073709551615 bytes in a file of 10");
 		ck_assert_int_lt(
-			safetensors_open(&s, temp_write("t", "\2\0\0\0\0\0\0\0{\"", 10), &err), 0);
-		ck_assert_int_lt(safetensors_open(&s, temp_write("t", "", 0), &err), 0);
+			rt_safetensors_open(&s, temp_write("t", "\2\0\0\0\0\0\0\0{\"", 10), &err),
+			0);
+		ck_assert_int_lt(rt_safetensors_open(&s, temp_write("t", "", 0), &err), 0);
 	}
 END_TEST
 
@@ -129,14 +130,14 @@ START_TEST(damaged_headers_are_refused_or_harmless)
 
 		for (size_t at = 0; at < strlen(header); at++)
 			for (int v = 1; v < 256; v += 11) {
-				struct safetensors s;
+				struct rt_safetensors s;
 
 				strcpy(copy, header);
 				copy[at] = (char)v;
-				if (safetensors_open(&s, file_of(copy, 8), NULL) == 0) {
+				if (rt_safetensors_open(&s, file_of(copy, 8), NULL) == 0) {
 					for (int64_t i = 0; i < s.n; i++)
 						ck_assert_int_le(rt_bytes(&s.tensors[i].tensor), 8);
-					safetensors_close(&s);
+					rt_safetensors_close(&s);
 				}
 			}
 	}
@@ -168,6 +169,9 @@ static const struct {
 	  "c: model_type gemma is not supported; qwen2, qwen3, llama and mistral are" },
 	{ "\"model_type\":\"llama\",\"hidden_act\":\"gelu\"",
 	  "c: hidden_act = \"gelu\" is not supported (only \"silu\" is)" },
+	{ "\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"x\"}",
+	  "c: the weights are quantized by x; format-x reads them, where there is such a plugin, "
+	  "as `format` of stage-model" },
 	{ "\"model_type\":\"llama\",\"quantization_config\":{\"bits\":4}",
 	  "c: quantization_config = {\"bits\": 4} is not supported (only null is)" },
 	{ "\"model_type\":\"llama\",\"num_key_value_heads\":3",
@@ -282,7 +286,7 @@ START_TEST(rotary_scalings_give_the_frequencies_of_their_papers)
 		         "\"rope_parameters\":%s",
 		         ropes[_i].scaling);
 		ck_assert_msg(read_config(more, &c, &err) == 0, "%s", err.msg);
-		config_rope_tables(&c, position, 2, cosine, sine);
+		config_rope_tables(&c, position, 2, 0, cosine, sine);
 		for (int i = 0; i < 4; i++) {
 			ck_assert_double_eq_tol(atan2(sine[i], cosine[i]), ropes[_i].frequency[i],
 			                        1e-4 * ropes[_i].frequency[i]);
@@ -312,19 +316,19 @@ START_TEST(missing_and_left_over_tensors_are_named)
 		temp_write("config.json", config, strlen(config));
 		ck_assert_int_lt(model_open(&m, temp_folder, &err), 0); /* no weights at all */
 		ck_assert_int_eq(
-			safetensors_write(temp_path("model.safetensors"), t, 2, NULL, NULL), 0);
+			rt_safetensors_write(temp_path("model.safetensors"), t, 2, NULL, NULL), 0);
 		ck_assert_int_eq(model_open(&m, temp_folder, &err), RT_E_FORMAT);
 		ck_assert_ptr_nonnull(
 			strstr(err.msg, ": tensor model.embed_tokens.weight is missing"));
 		ck_assert_int_eq(
-			safetensors_write(temp_path("model.safetensors"), t, 3, NULL, NULL), 0);
+			rt_safetensors_write(temp_path("model.safetensors"), t, 3, NULL, NULL), 0);
 		ck_assert_int_eq(model_open(&m, temp_folder, &err), RT_E_UNSUP);
 		ck_assert_str_eq(temp_strip(err.msg),
 		                 "model.safetensors: tensor model.layers.0.mlp.experts is "
 		                 "not part of a llama model of 1 layers");
 		t[0].tensor.dim[0] = 5;
 		ck_assert_int_eq(
-			safetensors_write(temp_path("model.safetensors"), t, 1, NULL, NULL), 0);
+			rt_safetensors_write(temp_path("model.safetensors"), t, 1, NULL, NULL), 0);
 		ck_assert_int_eq(model_open(&m, temp_folder, &err), RT_E_SHAPE);
 		ck_assert_str_eq(temp_strip(err.msg),
 		                 "model.safetensors: tensor model.norm.weight is f32 [5, 1],"
@@ -340,7 +344,7 @@ static char tiny[4096];
 static int live(struct rt_error *err)
 {
 	const int32_t         id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
-	const struct rt_span  span = { 0, 5, 0, 5 };
+	const struct rt_span  span = { 0, 5, 0, 5, 0 };
 	const struct rt_batch b = { id, position, 5, &span, 1 };
 	struct model_tape     tape = { 0 };
 	struct model_run      run = { .tape = &tape };

@@ -42,20 +42,20 @@ static int note_folder(void *arg, const char *name, bool is_dir, struct rt_error
 
 /* A model, its golden results, and the batch that they are for. */
 struct subject {
-	const char        *folder;
-	struct model       m;
-	struct safetensors golden;
-	int64_t            B, T, rows;
-	const int32_t     *ids;
-	int32_t           *position, *label;
-	struct rt_span    *spans;
-	float             *hidden, *dhidden;
-	int64_t            layers_seen;
+	const char           *folder;
+	struct model          m;
+	struct rt_safetensors golden;
+	int64_t               B, T, rows;
+	const int32_t        *ids;
+	int32_t              *position, *label;
+	struct rt_span       *spans;
+	float                *hidden, *dhidden;
+	int64_t               layers_seen;
 };
 
 static const struct rt_tensor *golden_tensor(const struct subject *s, const char *name)
 {
-	const struct rt_tensor *t = safetensors_find(&s->golden, name);
+	const struct rt_tensor *t = rt_safetensors_find(&s->golden, name);
 
 	ck_assert_msg(t != NULL, "%s: no golden %s", s->folder, name);
 	return t;
@@ -87,7 +87,7 @@ static void open_subject(struct subject *s, const char *folder)
 	*s = (struct subject){ .folder = folder };
 	ck_assert_msg(model_open(&s->m, folder, &err) == 0, "%s", err.msg);
 	snprintf(path, sizeof path, "%s/golden.safetensors", folder);
-	ck_assert_msg(safetensors_open(&s->golden, path, &err) == 0, "%s", err.msg);
+	ck_assert_msg(rt_safetensors_open(&s->golden, path, &err) == 0, "%s", err.msg);
 	if (s->m.config.dtype == RT_BF16)
 		round_frequencies(&s->m.config);
 	s->ids = golden_tensor(s, "input_ids")->data;
@@ -107,13 +107,13 @@ static void open_subject(struct subject *s, const char *folder)
 		s->label[i] = last ? RT_IGNORE : ((const int32_t *)labels->data)[i + 1];
 	}
 	for (int64_t i = 0; i < s->B; i++)
-		s->spans[i] = (struct rt_span){ i * s->T, s->T, i * s->T, s->T };
+		s->spans[i] = (struct rt_span){ i * s->T, s->T, i * s->T, s->T, 0 };
 }
 
 static void close_subject(struct subject *s)
 {
 	model_close(&s->m);
-	safetensors_close(&s->golden);
+	rt_safetensors_close(&s->golden);
 	free(s->position);
 	free(s->label);
 	free(s->spans);
@@ -413,7 +413,7 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 		struct rt_batch b;
 
 		count = at + 5 <= n_prompt ? 5 : at < n_prompt ? n_prompt - at : 1;
-		span = (struct rt_span){ 0, count, 0, at + count };
+		span = (struct rt_span){ 0, count, 0, at + count, 0 };
 		b = (struct rt_batch){ id + at, position + at, count, &span, 1 };
 		ck_assert_int_eq(model_forward(&s->m, &b, &run, hidden, NULL), 0);
 		if (at + count < n_prompt)

@@ -73,12 +73,12 @@ struct batch {
 	int64_t        counted;
 };
 
-static void take_batch(struct batch *b, const struct safetensors *golden)
+static void take_batch(struct batch *b, const struct rt_safetensors *golden)
 {
-	const int32_t *labels = safetensors_find(golden, "labels")->data;
+	const int32_t *labels = rt_safetensors_find(golden, "labels")->data;
 
 	b->counted = 0;
-	memcpy(b->token, safetensors_find(golden, "input_ids")->data, sizeof b->token);
+	memcpy(b->token, rt_safetensors_find(golden, "input_ids")->data, sizeof b->token);
 	for (int i = 0; i < ROWS; i++) {
 		b->position[i] = i % T;
 		b->label[i] = i % T == T - 1 ? RT_IGNORE : labels[i + 1];
@@ -87,11 +87,11 @@ static void take_batch(struct batch *b, const struct safetensors *golden)
 	for (int i = 0; i < ROWS; i++)
 		b->coef[i] = -1.f / (float)b->counted;
 	for (int i = 0; i < B; i++)
-		b->spans[i] = (struct rt_span){ i * T, T, i * T, T };
+		b->spans[i] = (struct rt_span){ i * T, T, i * T, T, 0 };
 }
 
 static void check_gradient(const struct rt_model *m, const struct rt_gradients *g, int64_t i,
-                           const struct safetensors *golden)
+                           const struct rt_safetensors *golden)
 {
 	const struct rt_parameter p = rt_model_parameter(m, i);
 	const float              *got = rt_gradients_at(g, i);
@@ -100,7 +100,7 @@ static void check_gradient(const struct rt_model *m, const struct rt_gradients *
 	double                    largest = 1e-20;
 
 	snprintf(key, sizeof key, "grad.%s", p.name);
-	want = safetensors_find(golden, key);
+	want = rt_safetensors_find(golden, key);
 	ck_assert_msg(want != NULL, "no golden %s", key);
 	for (int64_t k = 0; k < rt_numel(want); k++)
 		largest = fmax(largest, fabs(((const float *)want->data)[k]));
@@ -114,19 +114,19 @@ static const char *const plain[] = { "qwen2-tiny", "qwen3-tiny", "llama-tiny" };
 
 START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 	{
-		struct rt_model     *m = open_model(golden_path(plain[_i]), RT_MODEL_TRAIN);
-		struct safetensors   golden;
-		struct rt_tape      *tape;
-		struct rt_gradients *g;
-		struct batch         b;
-		const int64_t        n = rt_model_shape(m)->hidden;
-		float               *hidden = malloc((size_t)(2 * ROWS * n) * sizeof *hidden);
-		struct rt_batch      batch = { b.token, b.position, ROWS, b.spans, B };
-		double               loss = 0, sum = 0;
-		char                 name[64];
+		struct rt_model      *m = open_model(golden_path(plain[_i]), RT_MODEL_TRAIN);
+		struct rt_safetensors golden;
+		struct rt_tape       *tape;
+		struct rt_gradients  *g;
+		struct batch          b;
+		const int64_t         n = rt_model_shape(m)->hidden;
+		float                *hidden = malloc((size_t)(2 * ROWS * n) * sizeof *hidden);
+		struct rt_batch       batch = { b.token, b.position, ROWS, b.spans, B };
+		double                loss = 0, sum = 0;
+		char                  name[64];
 
 		snprintf(name, sizeof name, "%s/golden.safetensors", plain[_i]);
-		ck_assert_int_eq(safetensors_open(&golden, golden_path(name), NULL), 0);
+		ck_assert_int_eq(rt_safetensors_open(&golden, golden_path(name), NULL), 0);
 		take_batch(&b, &golden);
 		ck_assert_int_eq(rt_tape_new(&tape, true, NULL), 0);
 		ck_assert_int_eq(rt_gradients_new(&g, m, NULL), 0);
@@ -138,7 +138,7 @@ START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 		for (int i = 0; i < ROWS; i++)
 			loss -= b.logp[i] / (double)b.counted;
 		ck_assert_double_eq_tol(
-			loss, *(const float *)safetensors_find(&golden, "loss")->data, 1e-5);
+			loss, *(const float *)rt_safetensors_find(&golden, "loss")->data, 1e-5);
 		for (int64_t i = 0; i < rt_model_parameters(m); i++) {
 			const struct rt_tensor t = rt_model_parameter(m, i).tensor;
 
@@ -153,7 +153,7 @@ START_TEST(gradients_through_the_sdk_are_those_of_transformers)
 		rt_gradients_free(g);
 		rt_tape_free(tape);
 		rt_model_close(m);
-		safetensors_close(&golden);
+		rt_safetensors_close(&golden);
 		free(hidden);
 	}
 END_TEST
@@ -214,6 +214,72 @@ START_TEST(shards_hold_the_model_and_one_file_takes_their_index_away)
 	}
 END_TEST
 
+/* What a layer's linear parts get, by place, for one pass of a whole model. */
+struct watched {
+	float  *at[64];
+	int64_t n;
+};
+
+static void watch(void *arg, int64_t layer, enum rt_watch what, const float *x, int64_t rows,
+                  int64_t columns, int64_t ld)
+{
+	struct watched *w = arg;
+	float          *copy;
+
+	(void)layer;
+	if (what == RT_WATCH_LAYER)
+		return;
+	copy = w->at[w->n++] = malloc((size_t)(rows * columns) * sizeof *copy);
+	for (int64_t i = 0; i < rows; i++)
+		memcpy(copy + i * columns, x + i * ld, (size_t)columns * sizeof *copy);
+}
+
+START_TEST(layers_one_by_one_are_the_whole_pass)
+	{
+		enum { TOKENS = 9 };
+		static const int32_t  token[TOKENS] = { 3, 1, 4, 1, 5, 9, 2, 6, 5 };
+		static const int32_t  position[TOKENS] = { 0, 1, 2, 3, 4, 0, 1, 2, 3 };
+		const struct rt_span  spans[2] = { { 0, 5, 0, 5, 0 }, { 5, 4, 5, 4, 0 } };
+		const struct rt_batch b = { token, position, TOKENS, spans, 2 };
+		struct rt_model      *m = open_model(golden_path(plain[_i]), 0);
+		const int64_t         hidden = rt_model_shape(m)->hidden;
+		const int64_t         layers = rt_model_shape(m)->layers;
+		float                *x = malloc((size_t)(TOKENS * hidden) * sizeof *x), *y, *want;
+		struct watched        whole = { .n = 0 }, parts = { .n = 0 };
+		struct rt_error       err = RT_ERROR_INIT;
+
+		y = malloc((size_t)(TOKENS * hidden) * sizeof *y);
+		want = malloc((size_t)(TOKENS * hidden) * sizeof *want);
+		ck_assert_int_eq(rt_model_observe(m, &b, watch, &whole, want, NULL), 0);
+		ck_assert_int_eq(rt_model_embed(m, &b, x, NULL), 0);
+		for (int64_t i = 0; i < layers; i++) {
+			ck_assert_int_eq(rt_model_layer(m, i, &b, watch, &parts, x, y, NULL), 0);
+			ck_assert_int_eq(rt_model_layer(m, i, &b, NULL, NULL, x, x, NULL), 0);
+			ck_assert_mem_eq(x, y, (size_t)(TOKENS * hidden) * sizeof *x);
+		}
+		/* the same kernels on the same numbers: the same bits */
+		ck_assert_int_eq(whole.n, 4 * layers);
+		ck_assert_int_eq(parts.n, whole.n);
+		for (int64_t i = 0; i < whole.n; i++) {
+			const int64_t columns = i % 4 == 3   ? rt_model_shape(m)->feed_forward
+			                        : i % 4 == 1 ? rt_model_shape(m)->heads *
+			                                               rt_model_shape(m)->head_dim
+			                                     : hidden;
+
+			ck_assert_mem_eq(parts.at[i], whole.at[i],
+			                 (size_t)(TOKENS * columns) * sizeof(float));
+			free(parts.at[i]);
+			free(whole.at[i]);
+		}
+		ck_assert_int_eq(rt_model_layer(m, layers, &b, NULL, NULL, x, x, &err), RT_E_RANGE);
+		ck_assert_ptr_nonnull(strstr(err.msg, "layers"));
+		free(x);
+		free(y);
+		free(want);
+		rt_model_close(m);
+	}
+END_TEST
+
 START_TEST(a_block_type_that_does_not_fit_falls_back_as_the_header_says)
 	{
 		static const struct {
@@ -229,10 +295,10 @@ START_TEST(a_block_type_that_does_not_fit_falls_back_as_the_header_says)
 		for (size_t i = 0; i < sizeof falls / sizeof *falls; i++) {
 			const enum rt_dtype t = falls[i].asked;
 
-			ck_assert_int_eq(checkpoint_gguf_type(&vector, t), RT_F32);
-			ck_assert_int_eq(checkpoint_gguf_type(&by256, t), t);
-			ck_assert_int_eq(checkpoint_gguf_type(&by32, t), falls[i].fits32);
-			ck_assert_int_eq(checkpoint_gguf_type(&odd, t), t == RT_BF16 ? t : RT_F16);
+			ck_assert_int_eq(rt_gguf_type(&vector, t), RT_F32);
+			ck_assert_int_eq(rt_gguf_type(&by256, t), t);
+			ck_assert_int_eq(rt_gguf_type(&by32, t), falls[i].fits32);
+			ck_assert_int_eq(rt_gguf_type(&odd, t), t == RT_BF16 ? t : RT_F16);
 		}
 	}
 END_TEST
@@ -289,6 +355,87 @@ static struct rt_model *new_model(int vocabulary, uint64_t seed)
 	rt_json_free(config);
 	return m;
 }
+
+/* A parameter as blocks that rt_quantize() would not make. */
+static void requantize(struct rt_named_tensor *t, const struct rt_parameter *p)
+{
+	const int64_t       n = rt_numel(&p->tensor);
+	const enum rt_dtype type = rt_gguf_type(&p->tensor, p->layer % 2 ? RT_Q4_0 : RT_Q8_0);
+	float              *x = malloc((size_t)n * sizeof *x);
+
+	*t = (struct rt_named_tensor){ p->name,
+		                       rt_tensor(NULL, type, p->tensor.ndim, p->tensor.dim) };
+	t->tensor.data = malloc((size_t)rt_bytes(&t->tensor));
+	ck_assert_int_eq(rt_dequantize(p->tensor.dtype, p->tensor.data, n, x, NULL), 0);
+	ck_assert_int_eq(rt_quantize(type, x, p->tensor.dim[0],
+	                             p->tensor.ndim == 2 ? p->tensor.dim[1] : 1, NULL,
+	                             t->tensor.data, NULL),
+	                 0);
+	/* its largest number would stand at the end of the grid */
+	if (type == RT_Q4_0)
+		memset((char *)t->tensor.data + 2, 0x99, 16);
+	else if (type == RT_Q8_0)
+		memset((char *)t->tensor.data + 2, 3, 32);
+	free(x);
+}
+
+static const char *const families[] = { "qwen2", "qwen3", "llama" };
+
+static struct rt_model *new_of(const char *family)
+{
+	char             text[512], *at;
+	struct rt_json  *config;
+	struct rt_model *m = NULL;
+
+	snprintf(text, sizeof text, small, 200);
+	at = strstr(text, "qwen2");
+	memcpy(at, family, 5);
+	config = parse(text);
+	ck_assert_int_eq(rt_model_new(&m, config, 1, NULL), 0);
+	rt_json_free(config);
+	return m;
+}
+
+/* llama's rows of q and k stand in another order in the file. */
+START_TEST(blocks_go_to_gguf_as_they_are)
+	{
+		struct rt_model        *m = new_of(families[_i]), *q, *w;
+		const int64_t           n = rt_model_parameters(m);
+		struct rt_parameter    *p = calloc((size_t)n, sizeof *p);
+		struct rt_named_tensor *t = calloc((size_t)n, sizeof *t);
+		struct rt_error         err = RT_ERROR_INIT;
+		int64_t                 blocks = 0;
+
+		for (int64_t i = 0; i < n; i++) {
+			p[i] = rt_model_parameter(m, i);
+			requantize(&t[i], &p[i]);
+		}
+		ck_assert_msg(rt_model_assemble(&q, rt_model_config(m), t, n, NULL, &err) == 0,
+		              "%s", err.msg);
+		ck_assert_int_eq(rt_mkdir_all(temp_path("m"), NULL), 0);
+		ck_assert_msg(rt_model_write_gguf(q, temp_path("m/model.gguf"), RT_AS_STORED, NULL,
+		                                  &err) == 0,
+		              "%s", err.msg);
+		/* the folder is the file */
+		w = open_model(temp_path("m"), 0);
+		for (int64_t i = 0; i < n; i++) {
+			const struct rt_tensor back = rt_model_parameter(w, i).tensor;
+
+			ck_assert_int_eq(back.dtype, t[i].tensor.dtype);
+			ck_assert_mem_eq(back.data, t[i].tensor.data,
+			                 (size_t)rt_bytes(&t[i].tensor));
+			blocks += rt_dtype_info(back.dtype)->block > 1;
+		}
+		ck_assert_int_gt(blocks, 8);
+		rt_model_close(w);
+		rt_model_close(q);
+		rt_model_close(m);
+		for (int64_t i = 0; i < n; i++)
+			free(t[i].tensor.data);
+		free(t);
+		free(p);
+	}
+END_TEST
 
 /* Deviation of n draws is off by 1 / sqrt(2n) of itself, a standard error; five are allowed. */
 static void check_drawn(const struct rt_parameter *p)
@@ -496,7 +643,7 @@ END_TEST
 static int live(struct rt_error *err)
 {
 	const int32_t         id[5] = { 1, 2, 3, 4, 5 }, position[5] = { 0, 1, 2, 3, 4 };
-	const struct rt_span  span = { 0, 5, 0, 5 };
+	const struct rt_span  span = { 0, 5, 0, 5, 0 };
 	const struct rt_batch b = { id, position, 5, &span, 1 };
 	struct rt_model      *m, *a = NULL;
 	struct rt_tape       *tape = NULL;
@@ -570,6 +717,8 @@ RUNNER("sdk", 1800, {
 	tcase_add_checked_fixture(tc, temp_begin, temp_end);
 	TABLE_TEST(tc, gradients_through_the_sdk_are_those_of_transformers, plain);
 	TABLE_TEST(tc, a_written_model_is_the_same_model, plain);
+	TABLE_TEST(tc, blocks_go_to_gguf_as_they_are, families);
+	TABLE_TEST(tc, layers_one_by_one_are_the_whole_pass, plain);
 	tcase_add_test(tc, shards_hold_the_model_and_one_file_takes_their_index_away);
 	tcase_add_test(tc, a_block_type_that_does_not_fit_falls_back_as_the_header_says);
 	tcase_add_test(tc, a_model_of_parts_is_the_model_and_what_is_wrong_is_named);

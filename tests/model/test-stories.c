@@ -125,7 +125,7 @@ static void tell(const char *path, struct rt_text *story)
 	ck_assert_int_eq(m.config.hidden, 64);
 	ck_assert_int_eq(model_cache_init(&cache, &m, 256, NULL), 0);
 	for (int32_t i = 0; i < 200; i++) {
-		const struct rt_span  span = { 0, 1, 0, i + 1 };
+		const struct rt_span  span = { 0, 1, 0, i + 1, 0 };
 		const struct rt_batch b = { &token, &i, 1, &span, 1 };
 
 		ck_assert_int_eq(model_forward(&m, &b, &run, hidden, NULL), 0);

@@ -38,6 +38,14 @@ tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.
 tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
 
+check_PROGRAMS += tests/plugins/test-formats
+tests_plugins_test_formats_SOURCES  = tests/plugins/test-formats.c tests/golden.h tests/runner.h \
+	tests/temp.h tests/torture.h plugins/format/compressed-tensors.c plugins/format/packed.h \
+	plugins/format/packed-read.c plugins/format/packed-write.c plugins/format/scheme.c \
+	plugins/format/scheme.h
+tests_plugins_test_formats_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_formats_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
+
 check_PROGRAMS += tests/plugins/test-openai tests/plugins/test-openai-keep
 OPENAI_TEST_SOURCES  = tests/plugins/openai-bench.h tests/runner.h tests/temp.h tests/http/server.c \
 	tests/http/server.h $(OPENAI_SOURCES)
@@ -64,5 +72,5 @@ tests_plugins_test_prototype_SOURCES  = tests/plugins/test-prototype.c tests/plu
 tests_plugins_test_prototype_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_prototype_LDADD    = $(TEST_LIBS) -lm
 endif
-EXTRA_DIST += tests/golden/losses/distill.json tests/golden/losses/dpo.json \
+EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json

@@ -18,16 +18,24 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ 1, 1, 4, 3, 3, 0, 1, { { 0, 3, 0, 3 } } },
-	{ 4, 2, 8, 9, 9, 0, 1, { { 0, 9, 0, 9 } } },
-	{ 6, 3, 5, 11, 11, 4, 1, { { 0, 11, 0, 11 } } }, /* sliding window */
-	{ 4, 1, 8, 12, 12, 0, 3, { { 0, 5, 0, 5 }, { 5, 1, 5, 1 }, { 6, 6, 6, 6 } } }, /* packed */
-	{ 2, 2, 6, 10, 10, 0, 2, { { 0, 3, 0, 3 }, { 7, 3, 7, 3 } } }, /* padding in between */
-	{ 4, 2, 8, 3, 20, 0, 2, { { 0, 1, 1, 7 }, { 1, 2, 9, 11 } } }, /* caches */
-	{ 3, 1, 8, 2, 30, 7, 1, { { 0, 2, 2, 25 } } },                 /* cache and window */
-	{ 14, 2, 16, 70, 70, 0, 1, { { 0, 70, 0, 70 } } },             /* several tiles */
-	{ 2, 1, 16, 150, 290, 0, 1, { { 0, 150, 0, 290 } } },          /* tiles of keys */
-	{ 2, 1, 8, 200, 200, 33, 1, { { 0, 200, 0, 200 } } },
+	{ 1, 1, 4, 3, 3, 0, 1, { { 0, 3, 0, 3, 0 } } },
+	{ 4, 2, 8, 9, 9, 0, 1, { { 0, 9, 0, 9, 0 } } },
+	{ 6, 3, 5, 11, 11, 4, 1, { { 0, 11, 0, 11, 0 } } }, /* sliding window */
+	{ 4,
+	  1,
+	  8,
+	  12,
+	  12,
+	  0,
+	  3,
+	  { { 0, 5, 0, 5, 0 }, { 5, 1, 5, 1, 0 }, { 6, 6, 6, 6, 0 } } },     /* packed */
+	{ 2, 2, 6, 10, 10, 0, 2, { { 0, 3, 0, 3, 0 }, { 7, 3, 7, 3, 0 } } }, /* padding in between
+	                                                                      */
+	{ 4, 2, 8, 3, 20, 0, 2, { { 0, 1, 1, 7, 0 }, { 1, 2, 9, 11, 0 } } }, /* caches */
+	{ 3, 1, 8, 2, 30, 7, 1, { { 0, 2, 2, 25, 0 } } },                    /* cache and window */
+	{ 14, 2, 16, 70, 70, 0, 1, { { 0, 70, 0, 70, 0 } } },                /* several tiles */
+	{ 2, 1, 16, 150, 290, 0, 1, { { 0, 150, 0, 290, 0 } } },             /* tiles of keys */
+	{ 2, 1, 8, 200, 200, 33, 1, { { 0, 200, 0, 200, 0 } } },
 };
 
 struct naive {
@@ -206,9 +214,9 @@ END_TEST
 START_TEST(packed_sequences_equal_separate_ones)
 	{
 		enum { H = 4, KV = 2, D = 16, ROWS = 200 };
-		static const struct rt_span spans[] = { { 0, 70, 0, 70 },
-			                                { 70, 1, 70, 1 },
-			                                { 71, 129, 71, 129 } };
+		static const struct rt_span spans[] = { { 0, 70, 0, 70, 0 },
+			                                { 70, 1, 70, 1, 0 },
+			                                { 71, 129, 71, 129, 0 } };
 		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
 		float *v = random_floats(ROWS * KV * D, 3), packed[ROWS * H * D],
 		      single[ROWS * H * D];
@@ -220,7 +228,7 @@ START_TEST(packed_sequences_equal_separate_ones)
 		                 0);
 		for (int i = 0; i < 3; i++) {
 			const int64_t  at = spans[i].q, n = spans[i].count;
-			struct rt_span one = { 0, n, 0, n };
+			struct rt_span one = { 0, n, 0, n, 0 };
 
 			o = (struct nn_attention){ &one, 1, 0, 0.25f };
 			ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
@@ -241,7 +249,7 @@ START_TEST(cached_steps_equal_one_pass)
 		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * KV * D, 2);
 		float *v = random_floats(ROWS * KV * D, 3), once[ROWS * H * D], steps[ROWS * H * D];
 		double want[ROWS * H * D];
-		const struct rt_span all = { 0, ROWS, 0, ROWS };
+		const struct rt_span all = { 0, ROWS, 0, ROWS, 0 };
 		struct nn_attention  o = { &all, 1, 40, 0.3f };
 
 		ck_assert_int_eq(nn_attention(&o, of(q, ROWS, H, D), of(k, ROWS, KV, D),
@@ -252,7 +260,7 @@ START_TEST(cached_steps_equal_one_pass)
 
 			n = at < 30 ? 1 : 29;
 			n = n < ROWS - at ? n : ROWS - at;
-			span = (struct rt_span){ 0, n, 0, at + n };
+			span = (struct rt_span){ 0, n, 0, at + n, 0 };
 			o = (struct nn_attention){ &span, 1, 40, 0.3f };
 			ck_assert_int_eq(nn_attention(&o, of(q + at * H * D, n, H, D),
 			                              of(k, ROWS, KV, D), of(v, ROWS, KV, D),
@@ -269,8 +277,8 @@ END_TEST
 START_TEST(padding_is_never_read)
 	{
 		enum { H = 2, D = 4, ROWS = 20, FIRST = 6, COUNT = 9 };
-		const struct rt_span span = { FIRST, COUNT, FIRST, COUNT },
-				     alone = { 0, COUNT, 0, COUNT };
+		const struct rt_span span = { FIRST, COUNT, FIRST, COUNT, 0 },
+				     alone = { 0, COUNT, 0, COUNT, 0 };
 		float *q = random_floats(ROWS * H * D, 1), *k = random_floats(ROWS * H * D, 2);
 		float *v = random_floats(ROWS * H * D, 3), out[ROWS * H * D], want[COUNT * H * D];
 		struct nn_attention o = { &alone, 1, 0, 1.0f };
@@ -297,7 +305,7 @@ END_TEST
 START_TEST(large_scores_and_nan_are_neither_hidden_nor_overflow)
 	{
 		enum { D = 4, ROWS = 3 };
-		const struct rt_span span = { 0, ROWS, 0, ROWS };
+		const struct rt_span span = { 0, ROWS, 0, ROWS, 0 };
 		float              *q = random_floats(ROWS * D, 1), *k = random_floats(ROWS * D, 2);
 		float              *v = random_floats(ROWS * D, 3), out[ROWS * D];
 		struct nn_attention o = { &span, 1, 0, 1e6f };
@@ -318,13 +326,13 @@ END_TEST
 START_TEST(spans_outside_the_rows_are_refused)
 	{
 		float               x[16] = { 0 };
-		struct rt_span      span = { 0, 3, 0, 2 };
+		struct rt_span      span = { 0, 3, 0, 2, 0 };
 		struct nn_attention o = { &span, 1, 0, 1.0f };
 		struct nn_heads     h = of(x, 4, 1, 4);
 		struct rt_error     err = RT_ERROR_INIT;
 
 		ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
-		span = (struct rt_span){ 2, 3, 0, 4 };
+		span = (struct rt_span){ 2, 3, 0, 4, 0 };
 		ck_assert_int_eq(nn_attention(&o, h, h, h, h, NULL, &err), RT_E_SHAPE);
 		ck_assert_str_eq(
 			err.msg,

@@ -1,4 +1,5 @@
 /* test-blocks.c - block types against the reference, bit for bit. */
+#include <retort/blocks.h>
 #include <retort/tensor.h>
 
 #include "golden.h"
@@ -116,7 +117,75 @@ START_TEST(all_types_dequantize_to_the_bits_of_the_reference)
 	}
 END_TEST
 
+/* ---- codes and scales ------------------------------------------------------------------------ */
+
+static const struct {
+	enum rt_dtype dtype;
+	int64_t       bits;
+} coded[] = { { RT_Q4_0, 4 }, { RT_Q5_0, 5 }, { RT_Q8_0, 8 } };
+
+START_TEST(codes_and_scales_become_blocks_and_come_back)
+	{
+		enum { ROWS = 3, COLS = 128, GROUP = 64, N = ROWS * COLS };
+		const int64_t   bits = coded[_i].bits;
+		float           scales[N / GROUP], x[N], again[N / 32];
+		uint8_t         codes[N], back[N], blocks[N / 32 * 34];
+		struct rt_error err = RT_ERROR_INIT;
+
+		/* every code there is, scales of both signs that f16 has, and 0 */
+		for (int i = 0; i < N; i++)
+			codes[i] = (uint8_t)((i * 7 + i / 32) % (1 << bits));
+		for (int i = 0; i < N / GROUP; i++)
+			scales[i] = i == 2 ? 0 : (float)(i % 2 ? -.375 : .0625) * (float)(i + 1);
+		ck_assert_int_eq(rt_block_bits(coded[_i].dtype), bits);
+		ck_assert_msg(rt_blocks_pack(coded[_i].dtype, ROWS, COLS, GROUP, codes, scales,
+		                             blocks, &err) == 0,
+		              "%s", err.msg);
+		ck_assert_int_eq(rt_dequantize(coded[_i].dtype, blocks, N, x, NULL), 0);
+		for (int i = 0; i < N; i++)
+			ck_assert(x[i] ==
+			          scales[i / GROUP] * (float)(codes[i] - (1 << (bits - 1))));
+		ck_assert_int_eq(rt_blocks_unpack(coded[_i].dtype, blocks, N, back, again, &err),
+		                 0);
+		ck_assert_mem_eq(back, codes, N);
+		for (int i = 0; i < N / 32; i++)
+			ck_assert(again[i] == scales[i * 32 / GROUP]);
+	}
+END_TEST
+
+START_TEST(what_blocks_cannot_keep_is_refused)
+	{
+		uint8_t         codes[64] = { 15 }, blocks[2 * 34];
+		float           scales[2] = { 1, 1 };
+		struct rt_error err = RT_ERROR_INIT;
+
+		scales[1] = 1 + 0x1p-12f; /* f16 has 11 bits */
+		codes[32] = 1;
+		ck_assert_int_eq(rt_blocks_pack(RT_Q4_0, 1, 64, 32, codes, scales, blocks, &err),
+		                 RT_E_NUMERIC);
+		ck_assert_str_eq(err.msg, "row 0, column 32: code 1 with the scale 1.00024 cannot "
+		                          "be kept as q4_0");
+		scales[1] = NAN;
+		ck_assert_int_eq(rt_blocks_pack(RT_Q4_0, 1, 64, 32, codes, scales, blocks, &err),
+		                 RT_E_NUMERIC);
+		scales[1] = 1;
+		codes[3] = 16;
+		ck_assert_int_eq(rt_blocks_pack(RT_Q4_0, 1, 64, 32, codes, scales, blocks, &err),
+		                 RT_E_NUMERIC);
+		ck_assert_int_eq(rt_blocks_pack(RT_Q4_1, 1, 64, 32, codes, scales, blocks, &err),
+		                 RT_E_UNSUP);
+		ck_assert_str_eq(err.msg, "q4_1 has no codes with one zero: q4_0, q5_0, q8_0 do");
+		ck_assert_int_eq(rt_blocks_pack(RT_Q4_0, 1, 64, 48, codes, scales, blocks, &err),
+		                 RT_E_SHAPE);
+		ck_assert_str_eq(err.msg, "groups of 48 in 64 columns are not whole blocks of 32");
+		ck_assert_int_eq(rt_blocks_unpack(RT_Q4_0, blocks, 33, codes, scales, &err),
+		                 RT_E_SHAPE);
+	}
+END_TEST
+
 RUNNER("blocks", 120, {
+	TABLE_TEST(tc, codes_and_scales_become_blocks_and_come_back, coded);
+	tcase_add_test(tc, what_blocks_cannot_keep_is_refused);
 	tcase_add_test(tc, simple_types_quantize_to_the_bits_of_the_reference);
 	tcase_add_test(tc, all_types_dequantize_to_the_bits_of_the_reference);
 })

@@ -150,7 +150,7 @@ static void compute(float *out)
 	int32_t             label[T];
 	struct rt_tensor    weight = rt_matrix(w, V, D);
 	struct nn_head      head = { &weight, 1.0f, 60 * 4 * V, true };
-	struct rt_span      span = { 0, T, 0, T };
+	struct rt_span      span = { 0, T, 0, T, 0 };
 	struct nn_attention o = { &span, 1, 0, 0.25f };
 	struct nn_heads h = { x, T, 6, 16, D }, kv = { x, T, 2, 16, D }, y = { out, T, 6, 16, D };
 	struct nn_heads dq = { out + T * D, T, 6, 16, D }, dk = { out + 2 * T * D, T, 2, 16, D };

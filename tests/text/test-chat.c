@@ -141,6 +141,10 @@ static const struct {
 } small[] = {
 	{ "{{ [1, 2.5, 'a', none, true] }}", "[1, 2.5, 'a', None, True]" },
 	{ "{{ {'a': {'b': [1]}} | tojson }}", "{\"a\": {\"b\": [1]}}" },
+	{ "{{ {'a': 'é'} | tojson(true, none, [',', ':']) }}", "{\"a\":\"\\u00e9\"}" },
+	{ "{{ '{}{{{1}}}{b}'.format('x', 2, b=none) }}", "x{2}None" },
+	{ "{{ '{:>3}'.format(1) }}", "!test: line 1: format: nothing is given for '{:>3}'" },
+	{ "{{ none | selectattr('x') | list | length }}", "0" },
 	{ "{{ {'a': 1, 'b': []} | tojson(indent=2) }}", "{\n  \"a\": 1,\n  \"b\": []\n}" },
 	{ "{% for i in range(3) %}{{ loop.index }}{% if not loop.last %},{% endif %}{% endfor %}",
 	  "1,2,3" },
@@ -199,6 +203,12 @@ static const struct {
 	  "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1}}}]", "" },
 	{ "[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}]",
 	  "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]", "" },
+	{ "[TOOL_CALLS]f[ARGS]{\"x\": 1}[TOOL_CALLS]g{}",
+	  "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{\"x\":1}}},"
+	  "{\"type\":\"function\",\"function\":{\"name\":\"g\",\"arguments\":{}}}]",
+	  "" },
+	{ "so:[TOOL_CALLS]f[CALL_ID]abc[ARGS]{}",
+	  "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]", "so:" },
 	{ "<tool_call>{}", "a tool call does not end: there is no </tool_call>", NULL },
 	{ "<tool_call>{\"name\": 1}</tool_call>",
 	  "a tool call needs a 'name' (here an integer) and 'arguments' that are an object (here "
@@ -229,7 +239,101 @@ START_TEST(tool_calls_are_read_back)
 	}
 END_TEST
 
-RUNNER("chat", 300, tcase_add_test(tc, every_golden_render_comes_out);
+/* Calls rendered by templates of our own making, in the three spellings that families use. */
+static const char *const spellings[] = {
+	"{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}"
+	"<tool_call>\n{{ c.function | tojson }}\n</tool_call>{% endfor %}<|end|>{% endfor %}",
+	"{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}"
+	"{{ {'name': c.function.name, 'parameters': c.function.arguments} | tojson }}"
+	"{% endfor %}<|end|>{% endfor %}",
+	"{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% for c in m.tool_calls or [] %}"
+	"[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ c.function.arguments | tojson }}"
+	"{% endfor %}<|end|>{% endfor %}",
+};
+
+START_TEST(calls_survive_a_template_and_the_way_back)
+	{
+		static const char chat[] =
+			"[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"type\":"
+			"\"function\",\"function\":{\"name\":\"play\",\"arguments\":{\"artist\":"
+			"\"Zo\u00eb \\\"}<\",\"year\":1999,\"x\":[null,{\"y\":0.5}]}}}]}]";
+		struct rt_error     err = RT_ERROR_INIT;
+		struct rt_template *t = NULL;
+		struct rt_json     *messages = parse(chat, strlen(chat)), *calls = NULL;
+		struct rt_chat      c = { .messages = messages };
+		struct rt_text      out = RT_TEXT_INIT, content = RT_TEXT_INIT;
+		const char         *reply;
+
+		ck_assert_int_eq(
+			rt_template_parse(&t, spellings[_i], strlen(spellings[_i]), "test", &err),
+			0);
+		ck_assert_msg(rt_template_render(t, &c, &out, &err) == 0, "%s", err.msg);
+		reply = out.data + strlen("<|assistant|>");
+		ck_assert_msg(rt_chat_calls(reply, strlen(reply) - strlen("<|end|>"), &calls,
+		                            &content, &err) == 0,
+		              "%s", err.msg);
+		ck_assert(rt_json_equal(calls, rt_json_get(rt_json_at(messages, 0), "tool_calls")));
+		ck_assert_uint_eq(content.len, 0);
+		rt_json_free(calls);
+		rt_json_free(messages);
+		rt_text_free(&out);
+		rt_text_free(&content);
+		rt_template_free(t);
+	}
+END_TEST
+
+/* A tokenizer that puts a blank in front of what begins, and a template that refuses a result
+ * without its call: both are what Llama 2 and Mistral have. */
+START_TEST(the_mask_is_found_where_text_and_tokens_differ_in_blanks)
+	{
+		static const char source[] =
+			"{% for m in messages %}{% if m.role == 'assistant' %}{{ m.content }}"
+			"{% for c in m.tool_calls or [] %}[TOOL_CALLS]{{ c.function.name }}{% "
+			"endfor %}"
+			"</s>{% elif m.role == 'tool' %}{% if not messages[loop.index0 - "
+			"1].tool_calls "
+			"%}{{ raise_exception('no call') }}{% endif %}[R]{{ m.content }}[/R]{% "
+			"else %}"
+			"<s>[INST] {{ m.content }} [/INST]{% endif %}{% endfor %}";
+		static const char    chat[] = "[{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"
+					      "\"assistant\",\"content\":\"\","
+					      "\"tool_calls\":[{\"function\":{\"name\":\"play\","
+					      "\"arguments\":{}}}]},{\"role\":"
+					      "\"tool\",\"content\":\"ok\"},{\"role\":\"assistant\","
+					      "\"content\":\"done it\"}]";
+		struct rt_error      err = RT_ERROR_INIT;
+		struct rt_template  *t = NULL;
+		struct rt_tokenizer *k = NULL;
+		struct rt_json      *messages = parse(chat, strlen(chat));
+		struct rt_chat       c = { .messages = messages };
+		struct rt_text       out = RT_TEXT_INIT, marked = RT_TEXT_INIT;
+		struct rt_ids        ids = RT_IDS_INIT, mask = RT_IDS_INIT;
+		struct rt_decoder   *d = NULL;
+
+		ck_assert_int_eq(rt_tokenizer_open(&k, GOLDEN_DIR "/tok-llama2-style", &err), 0);
+		ck_assert_int_eq(rt_template_parse(&t, source, strlen(source), "test", &err), 0);
+		ck_assert_msg(rt_template_encode(t, k, &c, &out, &ids, &mask, &err) == 0, "%s",
+		              err.msg);
+		ck_assert_int_eq(rt_decoder_new(&d, k, 0, &err), 0);
+		for (size_t i = 0; i < ids.len; i++)
+			if (mask.data[i])
+				rt_decoder_put(d, ids.data[i], &marked, NULL);
+		rt_decoder_finish(d, &marked, NULL);
+		ck_assert_str_eq(marked.data, "[TOOL_CALLS]play</s>done it</s>");
+		rt_decoder_free(d);
+		rt_text_free(&out);
+		rt_text_free(&marked);
+		rt_ids_free(&ids);
+		rt_ids_free(&mask);
+		rt_json_free(messages);
+		rt_tokenizer_free(k);
+		rt_template_free(t);
+	}
+END_TEST
+
+RUNNER("chat", 300, TABLE_TEST(tc, calls_survive_a_template_and_the_way_back, spellings);
+       tcase_add_test(tc, the_mask_is_found_where_text_and_tokens_differ_in_blanks);
+       tcase_add_test(tc, every_golden_render_comes_out);
        tcase_add_test(tc, the_mask_covers_what_the_assistant_wrote_and_the_end_of_its_turn);
        TABLE_TEST(tc, tool_calls_are_read_back, replies);
        TABLE_TEST(tc, small_templates_do_what_jinja_does, small);)

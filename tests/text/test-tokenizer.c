@@ -2,6 +2,7 @@
 #include "base/fault.h"
 #include "golden.h"
 #include "runner.h"
+#include "temp.h"
 
 #include <retort/memory.h>
 #include <retort/tokenizer.h>
@@ -87,13 +88,12 @@ static void decodes_to(const struct rt_tokenizer *t, const struct rt_ids *ids, c
 	rt_text_free(&parts);
 }
 
-static void check_vectors(const char *folder)
+static void check_vectors(struct rt_tokenizer *t, const char *folder)
 {
-	struct rt_tokenizer *t = open_golden(folder);
-	struct rt_ids        ids = RT_IDS_INIT;
-	char                 name[512], *text_of;
-	json_t              *j, *v;
-	size_t               i, size = 0;
+	struct rt_ids ids = RT_IDS_INIT;
+	char          name[512], *text_of;
+	json_t       *j, *v;
+	size_t        i, size = 0;
 
 	snprintf(name, sizeof name, "%s/vectors.json", folder);
 	text_of = golden_read(name, &size);
@@ -137,11 +137,58 @@ START_TEST(every_golden_folder_gives_its_ids_and_texts)
 		ck_assert_msg(dir != NULL, "no folder %s", path);
 		while ((e = readdir(dir)) != NULL)
 			if (strncmp(e->d_name, "tok-", 4) == 0) {
-				check_vectors(e->d_name);
+				check_vectors(open_golden(e->d_name), e->d_name);
 				n++;
 			}
 		closedir(dir);
 		ck_assert_int_gt(n, 0);
+	}
+END_TEST
+
+/* The folder as Qwen2 was first published: no tokenizer.json, but its parts. */
+static void write_parts(const char *folder)
+{
+	char    name[512];
+	char   *text;
+	size_t  size, i;
+	json_t *all, *model, *v, *added = json_object(), *config;
+	FILE   *merges = fopen(temp_path("merges.txt"), "w");
+
+	snprintf(name, sizeof name, "%s/tokenizer.json", folder);
+	text = golden_read(name, &size);
+	all = json_loadb(text, size, JSON_ALLOW_NUL, NULL);
+	free(text);
+	model = json_object_get(all, "model");
+	ck_assert_int_eq(
+		json_dump_file(json_object_get(model, "vocab"), temp_path("vocab.json"), 0), 0);
+	ck_assert(merges != NULL);
+	fputs("#version: 0.2\n", merges);
+	json_array_foreach(json_object_get(model, "merges"), i, v) if (json_is_string(v))
+		fprintf(merges, "%s\n", json_string_value(v));
+	else fprintf(merges, "%s %s\n", json_string_value(json_array_get(v, 0)),
+	             json_string_value(json_array_get(v, 1)));
+	ck_assert_int_eq(fclose(merges), 0);
+	json_array_foreach(json_object_get(all, "added_tokens"), i, v)
+	{
+		snprintf(name, sizeof name, "%lld",
+		         (long long)json_integer_value(json_object_get(v, "id")));
+		json_object_set(added, name, v);
+	}
+	config = json_pack("{s:s,s:o}", "tokenizer_class", "Qwen2Tokenizer", "added_tokens_decoder",
+	                   added);
+	ck_assert_int_eq(json_dump_file(config, temp_path("tokenizer_config.json"), 0), 0);
+	json_decref(config);
+	json_decref(all);
+}
+
+START_TEST(vocab_json_with_merges_txt_gives_the_same_ids)
+	{
+		struct rt_tokenizer *t = NULL;
+		struct rt_error      err = RT_ERROR_INIT;
+
+		write_parts("tok-qwen2.5");
+		ck_assert_msg(rt_tokenizer_open(&t, temp_path("."), &err) == 0, "%s", err.msg);
+		check_vectors(t, "tok-qwen2.5");
 	}
 END_TEST
 
@@ -390,7 +437,9 @@ START_TEST(no_memory_is_an_ordinary_error)
 	}
 END_TEST
 
-RUNNER("tokenizer", 300, tcase_add_test(tc, every_golden_folder_gives_its_ids_and_texts);
+RUNNER("tokenizer", 300, tcase_add_checked_fixture(tc, temp_begin, temp_end);
+       tcase_add_test(tc, every_golden_folder_gives_its_ids_and_texts);
+       tcase_add_test(tc, vocab_json_with_merges_txt_gives_the_same_ids);
        TABLE_TEST(tc, the_vectors_of_llama_cpp_come_out, ggml);
        tcase_add_test(tc, what_a_user_types_is_no_special_token);
        TABLE_TEST(tc, a_megabyte_without_spaces_is_no_trap, traps);

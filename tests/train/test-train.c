@@ -4,10 +4,10 @@
 #include "runner.h"
 #include "temp.h"
 
-#include "model/safetensors.h"
 #include "plugin/context.h"
 
 #include <retort/memory.h>
+#include <retort/safetensors.h>
 #include <retort/train.h>
 
 #include <math.h>
@@ -133,15 +133,15 @@ static double distance(const struct rt_model *a, const struct rt_model *b)
 /* The golden batch: 2 x 72 tokens, of which the labelled ones count. */
 static void golden_batch(struct rt_sequence s[2])
 {
-	static struct safetensors file;
-	static float              counts[2][72];
-	char                      path[4096];
-	const int32_t            *ids, *labels;
+	static struct rt_safetensors file;
+	static float                 counts[2][72];
+	char                         path[4096];
+	const int32_t               *ids, *labels;
 
 	snprintf(path, sizeof path, "%s/qwen2-tiny/golden.safetensors", GOLDEN_DIR);
-	ck_assert_int_eq(safetensors_open(&file, path, NULL), 0);
-	ids = safetensors_find(&file, "input_ids")->data;
-	labels = safetensors_find(&file, "labels")->data;
+	ck_assert_int_eq(rt_safetensors_open(&file, path, NULL), 0);
+	ids = rt_safetensors_find(&file, "input_ids")->data;
+	labels = rt_safetensors_find(&file, "labels")->data;
 	for (int r = 0; r < 2; r++) {
 		for (int i = 1; i < 72; i++)
 			counts[r][i] = labels[r * 72 + i] == RT_IGNORE ? 0 : 1;

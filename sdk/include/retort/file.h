@@ -61,11 +61,15 @@ int  rt_journal_add(struct rt_journal *j, const char *record, size_t n, struct r
 void rt_journal_close(struct rt_journal *j);
 
 /* Folders. */
-int  rt_mkdir_all(const char *path, struct rt_error *err); /* with parents; there is fine */
-int  rt_remove_all(const char      *path,
-                   struct rt_error *err); /* a file or a tree, no links followed; absent is fine */
-int  rt_sync_dir(const char *path, struct rt_error *err);
-int  rt_rename(const char *from, const char *to, struct rt_error *err); /* and flush to's folder */
+int rt_mkdir_all(const char *path, struct rt_error *err); /* with parents; there is fine */
+int rt_remove_all(const char      *path,
+                  struct rt_error *err); /* a file or a tree, no links followed; absent is fine */
+int rt_sync_dir(const char *path, struct rt_error *err);
+int rt_rename(const char *from, const char *to, struct rt_error *err); /* and flush to's folder */
+
+/* Put a file or folder where another may be, which is gone then.  Where the file system can
+ * exchange two names, one of the two is there at any moment. */
+int  rt_replace(const char *from, const char *to, struct rt_error *err);
 bool rt_exists(const char *path);
 /* Calls each(arg, name, is_dir) for what is in a folder, in byte order of the names. */
 typedef int rt_dir_fn(void *arg, const char *name, bool is_dir, struct rt_error *err);

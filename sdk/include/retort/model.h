@@ -30,8 +30,10 @@ enum {
 	                     * Its shape is zeros, and nothing can be computed with it */
 };
 
-/* A Hugging Face directory or a GGUF file.  Weights are mapped, not copied.  Tokenizer, template
- * and stop tokens are read when they are there; a broken one is an error. [worker] */
+/* A Hugging Face directory or a GGUF file; a folder that holds a model.gguf and no config.json is
+ * that file, here and wherever else a path names a model.  Weights are mapped, not copied.
+ * Tokenizer, template and stop tokens are read when they are there; a broken one is an error.
+ * [worker] */
 int  rt_model_open(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err);
 void rt_model_close(struct rt_model *m); /* NULL is fine */
 
@@ -60,19 +62,26 @@ int rt_model_write(const struct rt_model *m, const char *folder, enum rt_dtype d
  * tokens. [worker] */
 int rt_model_copy_text(const char *from, const char *to, struct rt_error *err);
 
-/* Write one GGUF file (its name ends in .gguf): matrices in dtype, vectors f32.  Where blocks do
- * not divide a row the type is the nearest of smaller blocks (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0,
- * q2_k and q3_k: q4_0, iq4_xs: iq4_nl), and f16 where there is none.  Tokenizer, template and
- * stop tokens of the folder or GGUF file `text` become metadata (NULL: none), or RT_E_UNSUP where
- * GGUF cannot say them.  What was written is opened again and compared. [worker] */
-int rt_model_write_gguf(const struct rt_model *m, const char *file, enum rt_dtype dtype,
-                        const char *text, struct rt_error *err);
+enum { RT_AS_STORED = -1 }; /* every matrix in the type that it has */
+
+/* What rt_model_write_gguf() stores a tensor as: vectors as f32, matrices as dtype (or
+ * RT_AS_STORED).  Where blocks do not divide a row it is the nearest type of smaller blocks
+ * (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0, q2_k and q3_k: q4_0, iq4_xs: iq4_nl), as llama.cpp does,
+ * and f16 where there is none. [any] */
+enum rt_dtype rt_gguf_type(const struct rt_tensor *t, int64_t dtype);
+
+/* Write one GGUF file (its name ends in .gguf), every tensor as rt_gguf_type() says; what has that
+ * block type already goes along byte for byte.  Tokenizer, template and stop tokens of the folder
+ * or GGUF file `text` become metadata (NULL: none), or RT_E_UNSUP where GGUF cannot say them.
+ * What was written is opened again and compared. [worker] */
+int rt_model_write_gguf(const struct rt_model *m, const char *file, int64_t dtype, const char *text,
+                        struct rt_error *err);
 
 /* ---- what it is ------------------------------------------------------------------------- */
 
 struct rt_model_shape {
 	int64_t       vocabulary, hidden, layers, heads, kv_heads, head_dim, feed_forward;
-	int64_t       context;    /* positions that it was made for */
+	int64_t       context;    /* positions that it was made for, stretched or not */
 	int64_t       parameters; /* numbers; a tied embedding once */
 	int64_t       bytes;      /* of the weights as they are stored */
 	bool          tied;
@@ -116,9 +125,11 @@ struct rt_parameter rt_model_parameter(const struct rt_model *m, int64_t i);
  * context - count + i, and nothing of other spans.
  *   packed sequences   several spans over the same rows
  *   padding, any side  rows that are in no span
- *   a cache            context > count, k and v being the cache */
+ *   a cache            context > count, k and v being the cache
+ * Frequencies that follow the length of a sequence (dynamic scaling) are those of `whole`
+ * positions; 0: up to its last query.  A prompt in parts says how long all of it is. */
 struct rt_span {
-	int64_t q, count, k, context;
+	int64_t q, count, k, context, whole;
 };
 
 /* Rows of tokens, several sequences one after another.  Without a cache span.k = span.q and
@@ -194,5 +205,13 @@ typedef void rt_watch_fn(void *arg, int64_t layer, enum rt_watch what, const flo
  * no span are not left out. [any] */
 int rt_model_observe(const struct rt_model *m, const struct rt_batch *b, rt_watch_fn *fn, void *arg,
                      float *hidden, struct rt_error *err);
+
+/* The same in steps, for calibration that changes each layer before it looks at the next.  x
+ * [rows, hidden]: what the embedding gives; next (x is fine) what the layer makes of x.  fn, when
+ * it is not NULL, is called with what the linear layers of this layer get. [any] */
+int rt_model_embed(const struct rt_model *m, const struct rt_batch *b, float *x,
+                   struct rt_error *err);
+int rt_model_layer(const struct rt_model *m, int64_t layer, const struct rt_batch *b,
+                   rt_watch_fn *fn, void *arg, float *x, float *next, struct rt_error *err);
 
 #endif

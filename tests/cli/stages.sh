@@ -1,0 +1,98 @@
+#!/bin/sh
+# stages.sh - what data stages make of rows that are known by heart.
+. "${srcdir:-.}/tests/cli/lib.sh"
+cd "$tmp" || exit 1
+
+row() { # user text, function, arguments
+	printf '{"id":"%s","messages":[{"role":"user","content":"%s"},{"role":"assistant","tool_calls":[{"type":"function","function":{"name":"%s","arguments":%s}}]}]}\n' "$1" "$1" "$2" "$3"
+}
+
+run() { # pipeline file; the figures of the run without the stage reports of other stages
+	"$retort" run "$1" --runs runs --log plain 2>err || { cat err; return 1; }
+}
+
+figures() { # file: one figure a line, NAME VALUE n N
+	tr -d ' \n' < "$1" | sed 's/},*/\n/g' | sed -n 's/^{*"\([^"]*\)":{"value":\([^,]*\),"n":\([0-9]*\).*/\1 \2 n \3/p'
+}
+
+# ---- evaluate: one right argument of two, one wrong function --------------------------------
+
+{ row 'play jazz' play '{"genre":"jazz","n":1}'; row 'weather in rome' weather '{"city":"rome"}'; } > test.jsonl
+{ row 'play jazz' play '{"genre":"jazz","n":2,"x":true}'; row 'weather in rome' play '{"genre":"rome"}'; } > known.jsonl
+cat > evaluate.cfg <<'E2'
+retort = 1; name = "e"; seed = 1;
+stages = (
+  { name = "test"; use = "dataset"; paths = "test.jsonl"; },
+  { name = "drafts"; use = "sample"; data = "test"; teacher = { use = "nearest"; known = "known.jsonl"; }; },
+  { name = "quality"; use = "evaluate"; data = "drafts"; judges = ( { use = "exact"; } ); result = true; } );
+E2
+evaluated() { run evaluate.cfg > out && figures runs/e/quality.calls/metrics.json; }
+check "evaluate counts functions and arguments" 0 "confusion/play/play 1.0 n 1
+confusion/weather/play 1.0 n 1
+name 0.5 n 2
+precision 0.25 n 4
+precision/play 0.25 n 4
+precision/play.genre 0.5 n 2
+precision/play.n 0.0 n 1
+precision/play.x 0.0 n 1
+recall 0.3333333333333333 n 3
+recall/play 0.5 n 2
+recall/play.genre 1.0 n 1
+recall/play.n 0.0 n 1
+recall/weather 0.0 n 1
+recall/weather.city 0.0 n 1" evaluated
+
+terminal() { sed -n '/quality.calls/,/results/p' out | sed 's/  */ /g'; }
+check "the terminal leaves details to the file" 0 "runs/e/quality.calls
+ name 0.5 [0.09453, 0.9055] n 2
+ precision 0.25 [0.04559, 0.6994] n 4
+ recall 0.3333 [0.06149, 0.7923] n 3
+results: runs/e" terminal
+
+# ---- measure: its figures are the machine's, their names and numbers are not -----------------
+
+cat > measure.cfg <<'E2'
+retort = 1; name = "m"; seed = 1;
+stages = (
+  { name = "test"; use = "dataset"; paths = "test.jsonl"; },
+  { name = "mini"; use = "model"; hidden = 32; layers = 1; heads = 2; kv_heads = 1; feed_forward = 32;
+    context = 64; data = "test"; vocabulary = 300; },
+  { name = "speed"; use = "measure"; model = "mini"; data = "test"; max_tokens = 5; result = true; } );
+E2
+measured() { run measure.cfg > out && figures runs/m/speed/metrics.json | sed '/^parameters\|^bytes/!s/ [0-9.e-]* n/ X n/'; }
+check "measure times single requests" 0 "parameters 15872.0 n 15872
+bytes 63488.0 n 15872
+latency_p50 X n 2
+latency_p95 X n 2
+first_token_p50 X n 2
+prompt_tokens X n 2
+answer_tokens X n 2
+requests_per_second X n 2
+threads X n 1" measured
+
+# ---- report: of the runs above -----------------------------------------------------------------
+
+row 'play <b>jazz|blues</b>' play '{"genre":"jazz|blues"}' > odd.jsonl
+sed 's/test.jsonl/odd.jsonl/; s/name = "e"/name = "r"/' evaluate.cfg > report.cfg
+reported() {
+	run report.cfg > out && "$retort" report r | sed -n '/^#/p; /blues/p'
+}
+check "report prints failures and figures as Markdown" 0 '# r
+## Failures of quality
+| play <b>jazz\|blues</b> | play{"genre":"jazz\|blues"}  | play{"genre":"jazz","n":2,"x":true}  | other arguments |
+## All figures' reported
+
+page() {
+	"$retort" report r --html page.html && sed -n 's/.*<td>\(play &lt.*\)<\/td><td>play{&quot;genre&quot;:&quot;jazz|.*/\1/p' page.html
+	grep -c '<html' page.html
+	! grep 'src=\|href=\|<script' page.html
+}
+check "its page escapes what rows say and needs nothing else" 0 'play &lt;b&gt;jazz|blues&lt;/b&gt;
+1' page
+
+models() { "$retort" report m | sed -n '/^| mini/p' | sed 's/ | [0-9.]* [ms]*s |/ | T |/g; s/ T | [0-9.]* [ms]*s |/ T | T |/g'; }
+check "models are listed with what was measured of them" 0 '| mini | model | - | 64.8 kB | 16 k | T | T | T |' models
+
+check "a run that is not there" 1 "retort: there is no run of a pipeline 'none' in runs; \`retort runs\` lists them" "$retort" report none
+
+done_testing
