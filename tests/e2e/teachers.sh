@@ -44,9 +44,9 @@ shown() {
 }
 
 n=0 twice= shown= lost=0
-while test "$n" -lt "$kills"; do
+cached >before
+while test "$n" -lt "$kills" && test "$(wc -l <before)" -lt 20; do
 	n=$((n + 1))
-	cached >before
 	look
 	"$retort" run p.cfg --runs runs >out.$n 2>&1 &
 	pid=$!
@@ -60,10 +60,13 @@ while test "$n" -lt "$kills"; do
 	uniq -d now >again
 	comm -12 now before >>again
 	test -s again && twice="$twice $n:$(tr '\n' ' ' <again)"
-	lost=$((lost + $(wc -l <now) - $(cached | wc -l) + $(wc -l <before)))
+	lost=$((lost + $(wc -l <now) + $(wc -l <before)))
+	cached >before
+	lost=$((lost - $(wc -l <before)))
 done
-left=$((30 - $(cached | wc -l)))
-result "$n kills fell into the work, with $left of 30 rows left" "$(test "$left" -gt 0 && test "$left" -lt 30 && echo true)" ''
+left=$((30 - $(wc -l <before)))
+result "$n kills fell into the work, with $left of 30 rows left" \
+	"$(test "$n" -gt 1 && test "$left" -gt 0 && test "$left" -lt 30 && echo true)" "$(cat out.$n)"
 look
 "$retort" run p.cfg --runs runs >out.last 2>&1
 result 'the next run ends it, and asks for what is not in the cache' \
