@@ -11,9 +11,9 @@ static volatile unsigned sum; /* so that nothing is left out */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char               path[64];
-	int                fd = fuzz_file(data, size, path);
-	struct rt_error    err = RT_ERROR_INIT;
+	char                  path[64];
+	int                   fd = fuzz_file(data, size, path);
+	struct rt_error       err = RT_ERROR_INIT;
 	struct rt_safetensors s;
 
 	if (rt_safetensors_open(&s, path, &err) < 0) {

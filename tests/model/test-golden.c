@@ -42,15 +42,15 @@ static int note_folder(void *arg, const char *name, bool is_dir, struct rt_error
 
 /* A model, its golden results, and the batch that they are for. */
 struct subject {
-	const char        *folder;
-	struct model       m;
+	const char           *folder;
+	struct model          m;
 	struct rt_safetensors golden;
-	int64_t            B, T, rows;
-	const int32_t     *ids;
-	int32_t           *position, *label;
-	struct rt_span    *spans;
-	float             *hidden, *dhidden;
-	int64_t            layers_seen;
+	int64_t               B, T, rows;
+	const int32_t        *ids;
+	int32_t              *position, *label;
+	struct rt_span       *spans;
+	float                *hidden, *dhidden;
+	int64_t               layers_seen;
 };
 
 static const struct rt_tensor *golden_tensor(const struct subject *s, const char *name)

@@ -134,9 +134,9 @@ static double distance(const struct rt_model *a, const struct rt_model *b)
 static void golden_batch(struct rt_sequence s[2])
 {
 	static struct rt_safetensors file;
-	static float              counts[2][72];
-	char                      path[4096];
-	const int32_t            *ids, *labels;
+	static float                 counts[2][72];
+	char                         path[4096];
+	const int32_t               *ids, *labels;
 
 	snprintf(path, sizeof path, "%s/qwen2-tiny/golden.safetensors", GOLDEN_DIR);
 	ck_assert_int_eq(rt_safetensors_open(&file, path, NULL), 0);
