@@ -7,7 +7,7 @@ if HAVE_CHECK
 MODEL_TEST = tests/golden.h tests/runner.h tests/temp.h tests/torture.h
 
 check_PROGRAMS += tests/model/test-files tests/model/test-gguf tests/model/test-golden \
-	tests/model/test-sdk \
+	tests/model/test-layers tests/model/test-sdk \
 	tests/model/test-stories
 
 tests_model_test_files_SOURCES   = tests/model/test-files.c $(MODEL_TEST)
@@ -21,6 +21,10 @@ tests_model_test_gguf_LDADD      = $(TEST_LIBS)
 tests_model_test_golden_SOURCES  = tests/model/test-golden.c $(MODEL_TEST)
 tests_model_test_golden_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
 tests_model_test_golden_LDADD    = $(TEST_LIBS)
+
+tests_model_test_layers_SOURCES  = tests/model/test-layers.c $(MODEL_TEST)
+tests_model_test_layers_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_layers_LDADD    = $(TEST_LIBS)
 
 tests_model_test_sdk_SOURCES  = tests/model/test-sdk.c $(MODEL_TEST)
 tests_model_test_sdk_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
