@@ -1,9 +1,11 @@
 # Each folder a pipeline that runs; installed as it is.
 assistantdir = $(examplesdir)/assistant
-dist_assistant_DATA = examples/assistant/baseline.cfg examples/assistant/teacher.cfg
+dist_assistant_DATA = examples/assistant/assistant.cfg examples/assistant/baseline.cfg \
+	examples/assistant/http.cfg examples/assistant/teacher.cfg
 assistantdatadir = $(examplesdir)/assistant/data
 dist_assistantdata_DATA = \
 	examples/assistant/data/NOTICE \
+	examples/assistant/data/system.txt \
 	examples/assistant/data/test.jsonl \
 	examples/assistant/data/tools.json \
 	examples/assistant/data/train.jsonl \
