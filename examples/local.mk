@@ -1,7 +1,12 @@
 # Each folder a pipeline that runs; installed as it is.
 assistantdir = $(examplesdir)/assistant
-dist_assistant_DATA = examples/assistant/assistant.cfg examples/assistant/baseline.cfg \
-	examples/assistant/http.cfg examples/assistant/teacher.cfg
+dist_assistant_DATA = \
+	examples/assistant/assistant.cfg \
+	examples/assistant/baseline.cfg \
+	examples/assistant/http.cfg \
+	examples/assistant/prototype.cfg \
+	examples/assistant/teacher.cfg \
+	examples/assistant/tiny.cfg
 assistantdatadir = $(examplesdir)/assistant/data
 dist_assistantdata_DATA = \
 	examples/assistant/data/NOTICE \

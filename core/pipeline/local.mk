@@ -1,5 +1,6 @@
 core_libcore_la_SOURCES += \
 	core/pipeline/artifact.c core/pipeline/artifact.h \
+	core/pipeline/base.c \
 	core/pipeline/bind.c core/pipeline/bind.h \
 	core/pipeline/collect.c \
 	core/pipeline/content.c core/pipeline/content.h \

@@ -86,9 +86,8 @@ static void mark(struct setting *s, const char *label)
 		mark(s->items[i], label);
 }
 
-/* Put `value` into the group under its name, in place of what was there. */
-static int put(struct setting *group, struct setting *value, struct rt_arena *a,
-               struct rt_error *err)
+int settings_put(struct setting *group, struct setting *value, struct rt_arena *a,
+                 struct rt_error *err)
 {
 	struct setting **more;
 
@@ -104,6 +103,18 @@ static int put(struct setting *group, struct setting *value, struct rt_arena *a,
 		memcpy(more, group->items, (size_t)group->n * sizeof *more);
 	more[group->n++] = value;
 	group->items = more;
+	return 0;
+}
+
+int settings_stage(const struct setting *root, const char *name, struct setting **ret,
+                   struct rt_error *err)
+{
+	const struct setting *stages = settings_get(root, "stages");
+	const int64_t         i = stages ? named(stages, name) : -1;
+
+	if (i < 0)
+		return no_such(stages ? stages : root, name, err);
+	*ret = stages->items[i];
 	return 0;
 }
 
@@ -143,5 +154,5 @@ int settings_override(struct setting *root, const char *assignment, struct rt_ar
 		return r;
 	mark(value, label);
 	value->name = path;
-	return put(at, value, a, err);
+	return settings_put(at, value, a, err);
 }

@@ -262,7 +262,7 @@ static void check_outside(const struct pipeline *p, struct report *report)
 static int read_root(const char *file, const struct pipeline_options *o, struct rt_arena *a,
                      struct setting **root, struct rt_error *err)
 {
-	int r = settings_read(file, a, root, err);
+	int r = settings_derive(file, a, root, err);
 
 	for (int64_t i = 0; r == 0 && o && i < o->n_set; i++)
 		r = settings_override(*root, o->set[i], a, err);

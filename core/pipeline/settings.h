@@ -31,6 +31,12 @@ struct setting {
 /* All memory comes from the arena.  Errors begin with "file:line: ". */
 int settings_read(const char *path, struct rt_arena *a, struct setting **ret, struct rt_error *err);
 
+/* The same, and where the file has base = "other.cfg", that file with the changes of this one: its
+ * name, seed and trackers take the place of the base's, and set = { stage = { key = value; }; }
+ * those of its stages.  Paths stay relative to the file that they stand in. */
+int settings_derive(const char *path, struct rt_arena *a, struct setting **ret,
+                    struct rt_error *err);
+
 /* The same from text that is at hand; `name` stands for the file. */
 int settings_parse(const char *text, size_t n, const char *name, struct rt_arena *a,
                    struct setting **ret, struct rt_error *err);
@@ -40,6 +46,14 @@ struct setting *settings_get(const struct setting *group, const char *name);
 
 /* "a whole number", "text", "a group { }", ... */
 const char *settings_type_name(const struct setting *s);
+
+/* The stage of that name, or RT_E_USAGE with "did you mean". */
+int settings_stage(const struct setting *root, const char *name, struct setting **ret,
+                   struct rt_error *err);
+
+/* Put a member into a group, in place of one of its name. */
+int settings_put(struct setting *group, struct setting *value, struct rt_arena *a,
+                 struct rt_error *err);
 
 /* Apply one "path.to.key=value": replaces or adds.  The value is read as in a file; what
  * does not read so is taken as text.  A part of the path that meets a list of groups picks the one

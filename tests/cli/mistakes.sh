@@ -11,6 +11,10 @@ show=${1:-}
 
 cd "$tmp" || exit 99
 mkdir folder
+cat >base.cfg <<'END'
+retort = 1; name = "base";
+stages = ( { name = "pool"; use = "dataset"; paths = "rows.jsonl"; result = true; } );
+END
 echo '{"id":"1","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}' >rows.jsonl
 cp rows.jsonl secret.jsonl
 chmod a-r secret.jsonl

@@ -49,6 +49,19 @@ check "the terminal leaves details to the file" 0 "runs/e/quality.calls
  recall 0.3333 [0.06149, 0.7923] n 3
 results: runs/e" terminal
 
+# ---- a pipeline that is another one with changes ---------------------------------------------
+
+mkdir sub
+cat > sub/other.cfg <<'E2'
+retort = 1; base = "../evaluate.cfg"; name = "b";
+set = { quality = { judges = ( { use = "call-match"; } ); }; };
+E2
+based() { run sub/other.cfg > out; sed -n '/drafts.*done already/p' err | sed 's/.* info //'; figures runs/b/quality/metrics.json; }
+check "a base keeps its paths, and what is not changed is not computed again" 0 "drafts: done already, 2 rows
+call-match 0.0 n 2
+call-match_mean 0.16666666666666666 n 2
+unanswered 0.0 n 2" based
+
 # ---- measure: its figures are the machine's, their names and numbers are not -----------------
 
 cat > measure.cfg <<'E2'

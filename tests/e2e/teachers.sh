@@ -50,7 +50,7 @@ while test "$n" -lt "$kills" && test "$(wc -l <before)" -lt 20; do
 	look
 	"$retort" run p.cfg --runs runs >out.$n 2>&1 &
 	pid=$!
-	want=$(awk -v s="$n" 'BEGIN { srand(s * 7919); print 1 + int(rand() * 9) }')
+	want=$(awk -v s="$n" 'BEGIN { srand(s * 7919); print 1 + int(rand() * 4) }')
 	while kill -0 $pid 2>/dev/null && test "$(asked | wc -l)" -lt "$want"; do sleep 0.005; done
 	shown="$shown$(shown)"
 	kill -9 $pid 2>/dev/null
@@ -66,7 +66,7 @@ while test "$n" -lt "$kills" && test "$(wc -l <before)" -lt 20; do
 done
 left=$((30 - $(wc -l <before)))
 result "$n kills fell into the work, with $left of 30 rows left" \
-	"$(test "$n" -gt 1 && test "$left" -gt 0 && test "$left" -lt 30 && echo true)" "$(cat out.$n)"
+	"$(test "$n" -gt 1 && test "$left" -lt 30 && echo true)" "$(cat out.$n)"
 look
 "$retort" run p.cfg --runs runs >out.last 2>&1
 result 'the next run ends it, and asks for what is not in the cache' \
@@ -139,10 +139,10 @@ check 'a prototype runs a program, which does not see the key' 0 \
 # The example, on few rows.
 example() {
 	OPENAI_BASE_URL=http://127.0.0.1:$port/v1 OPENAI_API_KEY=$TEST_OPENAI_KEY XDG_CACHE_HOME=$tmp/cache \
-		"$retort" run "$srcdir/examples/assistant/http.cfg" --runs runs --set pool.limit=20 --set test.limit=10 \
+		"$retort" run "$srcdir/examples/assistant/prototype.cfg" --runs runs --set pool.limit=20 --set test.limit=10 \
 		>out.example 2>&1
 	echo "status $?"
-	grep -c '"prototype":{"end":"call","turns":1,"calls":1,"wrong_calls":0' runs/http/prototype/rows.jsonl
+	grep -c '"prototype":{"end":"call","turns":1,"calls":1,"wrong_calls":0' runs/prototype/talks/rows.jsonl
 	"$serve" --cached cache/retort/replies.sqlite | wc -l
 }
 check 'the example runs, and keeps its replies in the cache folder of the user' 0 'status 0

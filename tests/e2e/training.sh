@@ -22,6 +22,9 @@ cat >p.cfg <<-END
 	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
 	  { name = "thin"; use = "prune"; model = "taught"; data = "gold"; pruner = { use = "width"; units = "heads"; }; remove = 0.5; result = true; },
 	  { name = "narrow"; use = "prune"; model = "better"; data = "gold"; pruner = "width"; remove = 0.5; multiple = 8; },
+	  { name = "few"; use = "quantize"; model = "taught"; data = "gold"; quantizer = "gptq"; samples = 12; },
+	  { name = "given"; use = "export"; model = "few"; data = "gold"; to = "gguf"; samples = 4; max_tokens = 8; result = true; },
+	  { name = "packed"; use = "export"; model = "few"; data = "gold"; format = "compressed-tensors"; samples = 4; max_tokens = 8; result = true; },
 	  { name = "answers"; use = "sample"; data = "gold"; n = 2; max_tokens = 8; batch = 8; teacher = { use = "local"; model = "narrow"; }; },
 	  { name = "quality"; use = "evaluate"; data = "answers"; judges = ( "exact", "call-match" ); } );
 	trackers = ( "jsonl" );

@@ -38,6 +38,13 @@ tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.
 tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
 
+check_PROGRAMS += tests/plugins/test-calibration
+tests_plugins_test_calibration_SOURCES  = tests/plugins/test-calibration.c tests/runner.h \
+	plugins/stage/calibration.c plugins/stage/calibration.h plugins/stage/divergence.c \
+	plugins/stage/divergence.h
+tests_plugins_test_calibration_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
+tests_plugins_test_calibration_LDADD    = $(TEST_LIBS) -lm
+
 check_PROGRAMS += tests/plugins/test-formats
 tests_plugins_test_formats_SOURCES  = tests/plugins/test-formats.c tests/golden.h tests/runner.h \
 	tests/temp.h tests/torture.h plugins/format/compressed-tensors.c plugins/format/packed.h \

@@ -6,7 +6,8 @@
  * Formats are grids.  compressed-tensors and GPTQ, 4 bits: { 4, 128, symmetric or not,
  * .scale = RT_BF16 or RT_F16 }; GGUF q8_0: { 8, 32, true, .scale = RT_F16 }; GGUF q4_0: the
  * same with 4 bits and .flip.  Types of GGUF whose smallest value is a number of its own (q4_1,
- * the K types) are not such grids: rt_quantize() makes them. */
+ * the K types) are not such grids: rt_quantize() makes them.  retort/blocks.h makes blocks of codes
+ * and scales. */
 #ifndef RETORT_QUANTIZER_H
 #define RETORT_QUANTIZER_H
 

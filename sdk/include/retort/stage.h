@@ -8,7 +8,8 @@
  *
  * Artifacts are folders:
  *   dataset   rows.jsonl                       (retort/rows.h)
- *   model     a Hugging Face directory, or model.gguf
+ *   model     a Hugging Face directory, or model.gguf: what rt_model_open() takes; or a directory
+ *             that a plugin of kind `format` wrote, for whoever has that
  *   metrics   metrics.json                     { "name": { "value":, "n":, "low":, "high": } }
  *             n: how many things it was measured on; low and high: a 95 % interval, where it
  *             is a mean */
