@@ -1,7 +1,12 @@
 # Each folder a pipeline that runs; installed as it is.
 assistantdir = $(examplesdir)/assistant
-dist_assistant_DATA = examples/assistant/assistant.cfg examples/assistant/baseline.cfg \
-	examples/assistant/http.cfg examples/assistant/teacher.cfg examples/assistant/tiny.cfg
+dist_assistant_DATA = \
+	examples/assistant/assistant.cfg \
+	examples/assistant/baseline.cfg \
+	examples/assistant/http.cfg \
+	examples/assistant/prototype.cfg \
+	examples/assistant/teacher.cfg \
+	examples/assistant/tiny.cfg
 assistantteacherdir = $(examplesdir)/assistant/teacher
 dist_assistantteacher_DATA = \
 	examples/assistant/teacher/chat_template.jinja \

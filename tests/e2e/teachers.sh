@@ -136,6 +136,19 @@ check 'a prototype runs a program, which does not see the key' 0 \
 {\"heard\": {\"name\": \"people\", \"arguments\": {\"city\": \"Paris\"}}, \"variables\": 0}' \
 	prototype heard '{ use = "exec"; functions = "people"; program = "shout"; }'
 
+# The example, on few rows.
+example() {
+	OPENAI_BASE_URL=http://127.0.0.1:$port/v1 OPENAI_API_KEY=$TEST_OPENAI_KEY XDG_CACHE_HOME=$tmp/cache \
+		"$retort" run "$srcdir/examples/assistant/prototype.cfg" --runs runs --set pool.limit=20 --set test.limit=10 \
+		>out.example 2>&1
+	echo "status $?"
+	grep -c '"prototype":{"end":"call","turns":1,"calls":1,"wrong_calls":0' runs/prototype/talks/rows.jsonl
+	"$serve" --cached cache/retort/replies.sqlite | wc -l
+}
+check 'the example runs, and keeps its replies in the cache folder of the user' 0 'status 0
+20
+30' example
+
 exec 9>&-
 wait $server
 sed 's|teacher = .*|teacher = { use = "replay"; path = "record.jsonl"; }; } );|; /key_env/d; /input_price/d' p.cfg >q.cfg

@@ -30,8 +30,7 @@ static int list(const char *path)
 
 		if (rt_json_parse(text, strlen(text), path, 1, &o, NULL) < 0)
 			return EXIT_FAILURE;
-		puts(rt_json_string(
-			rt_json_get(rt_json_at(rt_json_get(o, "messages"), 0), "content")));
+		puts(server_words(o));
 		rt_json_free(o);
 	}
 	sqlite3_finalize(s);

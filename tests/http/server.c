@@ -97,8 +97,7 @@ static bool read_request(int fd, struct rt_text *head, struct rt_text *body)
 	return true;
 }
 
-/* What the last message of the user says. */
-static const char *words(const struct rt_json *body)
+const char *server_words(const struct rt_json *body)
 {
 	const struct rt_json *m = rt_json_get(body, "messages");
 
@@ -131,7 +130,8 @@ static int note(struct server *s, const struct rt_text *head, const struct rt_te
 
 /* ---- an answer ---- */
 
-/* With tools it calls the first one with what the user said, and then says what came back. */
+/* With tools it calls the first one, with what the user said as `city` where it wants one, and then
+ * says what came back. */
 static void good_message(const struct rt_json *request, const char *said, struct rt_text *out)
 {
 	const struct rt_json *m = rt_json_get(request, "messages"),
@@ -143,6 +143,13 @@ static void good_message(const struct rt_json *request, const char *said, struct
 	if (role && strcmp(role, "tool") == 0) {
 		rt_text_add(out, "\"content\":");
 		rt_json_print(rt_json_get(last, "content"), 0, out);
+	} else if (tool && !rt_json_get(rt_json_get(rt_json_get(tool, "parameters"), "properties"),
+	                                "city")) {
+		rt_text_printf(out,
+		               "\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
+		               "\"function\",\"function\":{\"name\":\"%s\",\"arguments\":\"{}\"}}"
+		               "]",
+		               rt_json_string(rt_json_get(tool, "name")));
 	} else if (tool) {
 		rt_text_printf(out,
 		               "\"content\":null,\"tool_calls\":[{\"id\":\"c1\",\"type\":"
@@ -239,7 +246,7 @@ static bool serve(struct server *s, int fd, const struct rt_text *head, const st
 	int                             i;
 
 	rt_json_parse(text->data, text->len, "request", 1, &request, NULL);
-	said = words(request);
+	said = server_words(request);
 	i = note(s, head, text, said);
 	step = s->n ? &s->script[i < s->n ? i : s->n - 1] : &good;
 	if (step->delay)

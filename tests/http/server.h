@@ -39,4 +39,8 @@ const char *server_body(struct server *s, int i);  /* of request i, until the se
 const char *server_head(struct server *s, int i);
 double      server_time(struct server *s, int i); /* when it came, monotonic seconds */
 
+/* What the last message of the user says in the body of a request, or "". */
+struct rt_json;
+const char *server_words(const struct rt_json *body);
+
 #endif
