@@ -5,9 +5,9 @@
  * they are read and written without loss, blocks side by side that have one scale as one group.
  *
  * Embedding, norms and biases are stored plain, each in the type that it has; a quantized embedding
- * as f16, whose rounding (2^-11 of a value, 2^-25 at least) is within half a step of its blocks.
- * So torch_dtype is float16, or float32 where the embedding is: in bfloat16 readers would round
- * the scales. */
+ * as f16, whose rounding (2^-11 of a value, 2^-25 at least) is within half a step of its blocks;
+ * one that is f16 before is not rounded at all. So torch_dtype is float16, or float32 where the
+ * embedding is: in bfloat16 readers would round the scales. */
 #include "packed.h"
 
 #include <retort/blocks.h>
