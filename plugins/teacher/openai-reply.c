@@ -63,10 +63,42 @@ static int check_logprobs(size_t i, struct rt_json *choice, struct rt_error *err
 	return 0;
 }
 
-/* One choice, as it should be; what is missing and certain is put in. */
-static int check_choice(size_t i, struct rt_json *choice, struct rt_error *err)
+/* An object with the named members alone, and of those that are null only `content`. */
+static struct rt_json *kept(const struct rt_json *o, const char *const *names)
 {
-	struct rt_json       *message = rt_json_get(choice, "message");
+	struct rt_json *out = rt_json_new_object();
+	int             r = out ? 0 : RT_E_NOMEM;
+
+	for (; r == 0 && *names; names++) {
+		const struct rt_json *value = rt_json_get(o, *names);
+
+		if (value &&
+		    (rt_json_type(value) != RT_JSON_NULL || strcmp(*names, "content") == 0))
+			r = rt_json_set(out, *names, rt_json_ref(value));
+	}
+	if (r == 0)
+		return out;
+	rt_json_free(out);
+	return NULL;
+}
+
+/* What teacher.h has of a choice, and what the model thought, where the server says. */
+static int keep_known(struct rt_json *choices, size_t i)
+{
+	static const char *const of_message[] = { "role", "content", "reasoning_content",
+		                                  "tool_calls", NULL };
+	static const char *const of_choice[] = { "index", "finish_reason", "message", "logprobs",
+		                                 NULL };
+	struct rt_json          *choice = rt_json_at(choices, i);
+	int r = rt_json_set(choice, "message", kept(rt_json_get(choice, "message"), of_message));
+
+	return r == 0 ? rt_json_replace(choices, i, kept(choice, of_choice)) : r;
+}
+
+/* One choice, as it should be; what is missing and certain is put in. */
+static int check_choice(struct rt_json *choices, size_t i, struct rt_error *err)
+{
+	struct rt_json *choice = rt_json_at(choices, i), *message = rt_json_get(choice, "message");
 	const struct rt_json *content = rt_json_get(message, "content"),
 			     *role = rt_json_get(message, "role");
 	int r;
@@ -88,6 +120,8 @@ static int check_choice(size_t i, struct rt_json *choice, struct rt_error *err)
 	r |= rt_json_set(choice, "index", rt_json_new_int((int64_t)i));
 	if (!rt_json_string(rt_json_get(choice, "finish_reason")))
 		r |= rt_json_set(choice, "finish_reason", rt_json_new_string("stop"));
+	if (r == 0)
+		r = keep_known(choices, i);
 	return r < 0 ? rt_fail_nomem(err, "a reply") : 0;
 }
 
@@ -154,9 +188,8 @@ static int make_reply(const struct rt_json *from, struct rt_json **ret)
 
 int openai_reply(const char *text, size_t n, struct rt_json **ret, struct rt_error *err)
 {
-	const struct rt_json *choices;
-	struct rt_json       *o;
-	int                   r = rt_json_parse(text, n, "the server's reply", 1, &o, err);
+	struct rt_json *o, *choices;
+	int             r = rt_json_parse(text, n, "the server's reply", 1, &o, err);
 
 	if (r == RT_E_NOMEM)
 		return r;
@@ -170,7 +203,7 @@ int openai_reply(const char *text, size_t n, struct rt_json **ret, struct rt_err
 		            "the reply has no choices; is this the address of a server of chat "
 		            "completions?");
 	for (size_t i = 0; r == 0 && i < rt_json_length(choices); i++)
-		r = check_choice(i, rt_json_at(choices, i), err);
+		r = check_choice(choices, i, err);
 	if (r == 0 && make_reply(o, ret) < 0)
 		r = rt_fail_nomem(err, "a reply");
 	rt_json_free(o);

@@ -2,7 +2,7 @@
 
     make interop RETORT_PYTHON=.../python RETORT_LLAMA=.../llama.cpp
 
-RETORT_PYTHON has torch, transformers and gguf; RETORT_LLAMA is a source tree of llama.cpp with its
+RETORT_PYTHON has torch, transformers, gguf and openai; RETORT_LLAMA is a source tree of llama.cpp with its
 shared libraries in RETORT_LLAMA_LIB (build/bin in it).  What is not there is skipped and said.
 """
 import json
@@ -41,16 +41,29 @@ class Tally:
         print(f"skip {what}: {why}", flush=True)
 
 
+def teachers(t):
+    try:
+        import openai
+    except ImportError:
+        t.skip("teachers", f"{sys.executable} has no openai; set RETORT_PYTHON")
+        return
+    import teachers as tests
+    print(f"openai {openai.__version__}")
+    with tempfile.TemporaryDirectory(prefix="retort-interop-") as folder:
+        tests.run(t, pathlib.Path(folder))
+
+
 def main():
     program, source = os.environ["retort"], pathlib.Path(os.environ["srcdir"])
     llama = os.environ.get("RETORT_LLAMA")
     t = Tally(program)
+    teachers(t)
     try:
         import gguf  # noqa: F401
         import torch
         import transformers
     except ImportError as e:
-        t.skip("everything", f"{sys.executable} has no {e.name}; set RETORT_PYTHON")
+        t.skip("models and templates", f"{sys.executable} has no {e.name}; set RETORT_PYTHON")
     else:
         import models
         import templates

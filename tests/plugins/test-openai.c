@@ -87,6 +87,12 @@ static const struct {
 	  "{\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"message\":{\"role\":"
 	  "\"assistant\","
 	  "\"tool_calls\":[{\"function\":{\"arguments\":\"{x\",\"name\":\"f\"}}]}}]}" },
+	{ "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":null,\"refusal\":null,"
+	  "\"annotations\":"
+	  "[],\"function_call\":null,\"reasoning_content\":\"hm\",\"tool_calls\":null},\"stop_"
+	  "reason\":null}]}",
+	  "{\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"message\":{\"content\":null,"
+	  "\"reasoning_content\":\"hm\",\"role\":\"assistant\"}}]}" },
 	{ "{\"choices\":[{\"index\":4,\"message\":{\"content\":\"\",\"tool_calls\":[]},"
 	  "\"logprobs\":{"
 	  "\"content\":[{\"token\":\"a\",\"logprob\":-0.5,\"top_logprobs\":[]}]}}]}",

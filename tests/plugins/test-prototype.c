@@ -292,12 +292,14 @@ START_TEST(a_row_is_the_whole_conversation)
 	}
 END_TEST
 
-/* Scripts that end in no answer. */
+/* Scripts that end in no answer, and after how many replies: max_turns 8, max_repairs 2. */
 static const struct {
 	const char *row, *end;
+	int         asked;
 } failures[] = {
-	{ ROW("c"), "end_max_turns" }, { ROW("w"), "end_max_repairs" }, { ROW("l"), "end_cut" },
-	{ ROW("e"), "end_empty" },     { ROW("x"), "end_unanswered" },
+	{ ROW("c"), "end_max_turns", 8 },  { ROW("w"), "end_max_repairs", 3 },
+	{ ROW("l"), "end_cut", 1 },        { ROW("e"), "end_empty", 1 },
+	{ ROW("x"), "end_unanswered", 1 },
 };
 
 START_TEST(a_conversation_without_an_answer_is_counted_and_no_row)
@@ -317,6 +319,7 @@ START_TEST(a_conversation_without_an_answer_is_counted_and_no_row)
 		ck_assert_ptr_eq(strchr(t.data, '\n') + 1, t.data + t.len);
 		ck_assert_double_eq(metric(&b, failures[_i].end), 1);
 		ck_assert_double_eq(metric(&b, "end_answer"), 1);
+		ck_assert_int_eq(asked, failures[_i].asked + 1);
 		ck_assert_double_eq(metric(&b, "finished"), .5);
 		rt_text_free(&t);
 		instance_close(&b.stage);

@@ -244,6 +244,19 @@ START_TEST(more_arguments_than_a_pipe_holds_arrive_or_are_not_wanted)
 	}
 END_TEST
 
+START_TEST(what_a_program_leaves_running_ends_with_it)
+	{
+		struct instance_of i =
+			program("(sleep 0.5; echo x >late) >/dev/null 2>&1 & echo 1", 20, 1000);
+
+		ck_assert_int_eq(instance_open(&i, NULL), 0);
+		ck_assert_str_eq(called(&i, "f", "{}"), "1");
+		nanosleep(&(struct timespec){ 1, 500 * 1000 * 1000 }, NULL);
+		ck_assert(!rt_exists(temp_path("late")));
+		instance_close(&i);
+	}
+END_TEST
+
 START_TEST(a_program_sees_its_folder_and_no_variable_that_it_should_not)
 	{
 		static const char *const pass[] = { "TEST_PASSED" };
@@ -321,6 +334,7 @@ RUNNER("tools", 120, {
 	TABLE_TEST(tc, a_table_that_is_none_is_named_with_its_line, bad_tables);
 	TABLE_TEST(tc, a_program_gives_a_result_or_an_error_for_the_model, scripts);
 	tcase_add_test(tc, more_arguments_than_a_pipe_holds_arrive_or_are_not_wanted);
+	tcase_add_test(tc, what_a_program_leaves_running_ends_with_it);
 	tcase_add_test(tc, a_program_sees_its_folder_and_no_variable_that_it_should_not);
 	tcase_add_test(tc, arguments_reach_a_program_as_they_are);
 	tcase_add_test(tc, a_cancelled_stage_does_not_wait_for_a_program);
