@@ -78,6 +78,9 @@ result 'every row has its two answers' \
 	"$(test "$(grep -c '"candidates":\[{[^]]*re question [^]]*},{[^]]*re question [^]]*}\]' runs/p/drafts/rows.jsonl)" = 30 && echo true)" \
 	"$(head -n 2 runs/p/drafts/rows.jsonl)"
 
+result 'the report has tokens and what they cost' \
+	"$(grep -q '"cost":{"value":0.0009,' runs/p/drafts.report/metrics.json && echo true)" "$(cat runs/p/drafts.report/metrics.json)"
+
 look
 "$retort" run p.cfg --runs other >/dev/null 2>&1
 result 'another store pays for nothing' "$(test "$(asked | wc -l)" = 0 && echo true)" "$(asked)"
