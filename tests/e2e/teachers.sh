@@ -50,7 +50,7 @@ while test "$n" -lt "$kills" && test "$(wc -l <before)" -lt 20; do
 	look
 	"$retort" run p.cfg --runs runs >out.$n 2>&1 &
 	pid=$!
-	want=$(awk -v s="$n" 'BEGIN { srand(s * 7919); print 1 + int(rand() * 4) }')
+	want=$(awk -v s="$n" 'BEGIN { srand(s * 7919); print 2 + int(rand() * 8) }')
 	while kill -0 $pid 2>/dev/null && test "$(asked | wc -l)" -lt "$want"; do sleep 0.005; done
 	shown="$shown$(shown)"
 	kill -9 $pid 2>/dev/null
