@@ -2,8 +2,11 @@
 #include "ask.h"
 
 #include <retort/memory.h>
+#include <retort/metrics.h>
 #include <retort/row.h>
+#include <retort/teacher.h>
 
+#include <math.h>
 #include <string.h>
 
 /* ---- prompts and requests ---- */
@@ -91,6 +94,50 @@ struct rt_json *ask_body(struct rt_json *messages, const struct rt_json *tools,
 		return o;
 	rt_json_free(o);
 	return NULL;
+}
+
+/* ---- what it took ---- */
+
+void ask_usage_count(struct ask_usage *u, const struct rt_json *reply)
+{
+	const struct rt_json *usage = rt_json_get(reply, "usage");
+	const int64_t         in = rt_json_int(rt_json_get(usage, "prompt_tokens"), -1),
+		      out = rt_json_int(rt_json_get(usage, "completion_tokens"), -1);
+
+	u->replies++;
+	if (in < 0 || out < 0) {
+		u->unknown++;
+		return;
+	}
+	u->input_tokens += in;
+	u->output_tokens += out;
+}
+
+void ask_usage_sum(struct ask_usage *u, const struct ask_usage *more)
+{
+	u->replies += more->replies;
+	u->unknown += more->unknown;
+	u->input_tokens += more->input_tokens;
+	u->output_tokens += more->output_tokens;
+}
+
+int ask_usage_report(const struct ask_usage *u, const struct rt_component *teacher,
+                     struct rt_json *metrics)
+{
+	const struct rt_teacher_ops *ops = teacher->plugin->ops.teacher;
+	double                       cost = NAN;
+	int                          r = 0;
+
+	if (u->unknown > 0)
+		return 0;
+	if (RT_HAS(ops, price))
+		cost = ops->price(teacher->config, (double)u->replies, (double)u->input_tokens,
+		                  (double)u->output_tokens);
+	r |= rt_metric(metrics, "input_tokens", (double)u->input_tokens, u->replies);
+	r |= rt_metric(metrics, "output_tokens", (double)u->output_tokens, u->replies);
+	if (!isnan(cost))
+		r |= rt_metric(metrics, "cost", cost, u->replies);
+	return r;
 }
 
 /* ---- the journal ---- */

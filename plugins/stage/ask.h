@@ -36,6 +36,23 @@ struct ask_sampling {
 struct rt_json *ask_body(struct rt_json *messages, const struct rt_json *tools,
                          const struct ask_sampling *s);
 
+/* ---- what it took ---- */
+
+struct rt_component;
+
+/* Replies and their tokens, as far as the teacher says; `unknown` replies did not. */
+struct ask_usage {
+	int64_t replies, unknown, input_tokens, output_tokens;
+};
+
+void ask_usage_count(struct ask_usage *u, const struct rt_json *reply);
+void ask_usage_sum(struct ask_usage *u, const struct ask_usage *more);
+
+/* Metrics input_tokens, output_tokens, and cost by the teacher's own prices: each where it is
+ * known.  0 or RT_E_NOMEM. */
+int ask_usage_report(const struct ask_usage *u, const struct rt_component *teacher,
+                     struct rt_json *metrics);
+
 /* ---- the journal ---- */
 
 struct ask_journal {

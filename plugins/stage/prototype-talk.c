@@ -253,17 +253,6 @@ static int take_calls(struct talk *t, const struct talk_rules *rules, const stru
 
 /* ---- replies ---- */
 
-static void count_tokens(struct talk *t, const struct rt_json *reply)
-{
-	const struct rt_json *usage = rt_json_get(reply, "usage");
-	const int64_t         in = rt_json_int(rt_json_get(usage, "prompt_tokens"), -1),
-		      out = rt_json_int(rt_json_get(usage, "completion_tokens"), -1);
-
-	t->unknown_tokens = t->unknown_tokens || in < 0 || out < 0;
-	t->input_tokens += in < 0 ? 0 : in;
-	t->output_tokens += out < 0 ? 0 : out;
-}
-
 static bool was_cut(const struct rt_json *choice)
 {
 	const char *why = rt_json_string(rt_json_get(choice, "finish_reason"));
@@ -279,7 +268,7 @@ int talk_reply(struct talk *t, const struct talk_rules *rules, const struct rt_j
 	const char           *content = rt_json_string(rt_json_get(message, "content"));
 	int                   r = 0;
 
-	count_tokens(t, reply);
+	ask_usage_count(&t->usage, reply);
 	if (!message || rt_json_append(t->messages, rt_json_ref(message)) < 0)
 		r = rt_fail_nomem(err, "a message");
 	else if (was_cut(choice))
@@ -308,9 +297,9 @@ static struct rt_json *new_meta(const struct talk *t)
 		r |= rt_json_set(o, "calls", rt_json_new_int(t->calls));
 		r |= rt_json_set(o, "wrong_calls", rt_json_new_int(t->wrong));
 	}
-	if (r == 0 && !t->unknown_tokens) {
-		r |= rt_json_set(o, "input_tokens", rt_json_new_int(t->input_tokens));
-		r |= rt_json_set(o, "output_tokens", rt_json_new_int(t->output_tokens));
+	if (r == 0 && t->usage.unknown == 0) {
+		r |= rt_json_set(o, "input_tokens", rt_json_new_int(t->usage.input_tokens));
+		r |= rt_json_set(o, "output_tokens", rt_json_new_int(t->usage.output_tokens));
 	}
 	if (r == 0)
 		return o;

@@ -38,9 +38,8 @@ struct talk {
 	const char           *id;    /* the row's */
 	size_t                prompt;
 	enum talk_end         end;
-	int64_t turns, repairs, calls, wrong, errors; /* errors: results that are one */
-	int64_t input_tokens, output_tokens;
-	bool    unknown_tokens;
+	int64_t          turns, repairs, calls, wrong, errors; /* errors: results that are one */
+	struct ask_usage usage;
 };
 
 /* Takes the row over. */

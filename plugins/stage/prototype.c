@@ -73,9 +73,9 @@ struct job {
 	struct talk_rules    rules;
 	struct rt_rows_out  *out;
 	int64_t              rows, ends[TALK_UNANSWERED + 1];
-	int64_t              calls, wrong, errors, replies, input_tokens, output_tokens;
+	int64_t              calls, wrong, errors;
+	struct ask_usage     usage;
 	double               turns, turns_squared;
-	bool                 unknown_tokens;
 	/* the batch, and those of it that wait for the teacher */
 	struct talk               *talks;
 	struct rt_teacher_request *requests;
@@ -175,12 +175,9 @@ static int count_and_write(struct job *j, struct talk *t, struct rt_error *err)
 	j->calls += t->calls;
 	j->wrong += t->wrong;
 	j->errors += t->errors;
-	j->replies += t->turns;
 	j->turns += (double)t->turns;
 	j->turns_squared += (double)t->turns * (double)t->turns;
-	j->input_tokens += t->input_tokens;
-	j->output_tokens += t->output_tokens;
-	j->unknown_tokens = j->unknown_tokens || t->unknown_tokens;
+	ask_usage_sum(&j->usage, &t->usage);
 	if (t->end != TALK_ANSWERED && t->end != TALK_CALLED)
 		return 0;
 	r = talk_row(t, err);
@@ -303,19 +300,6 @@ static int prepare(struct job *j, const char *to, struct rt_error *err)
 	return r;
 }
 
-/* By its own prices; left out when they, or the tokens, are not known. */
-static int add_cost(const struct job *j, struct rt_json *m)
-{
-	const struct rt_component   *t = j->cfg->teacher;
-	const struct rt_teacher_ops *ops = t->plugin->ops.teacher;
-	double                       cost = NAN;
-
-	if (RT_HAS(ops, price) && !j->unknown_tokens)
-		cost = ops->price(t->config, (double)j->replies, (double)j->input_tokens,
-		                  (double)j->output_tokens);
-	return isnan(cost) ? 0 : rt_metric(m, "cost", cost, j->replies);
-}
-
 static int write_report(const struct job *j, const char *dir, struct rt_error *err)
 {
 	struct rt_json *m = rt_json_new_object();
@@ -335,12 +319,8 @@ static int write_report(const struct job *j, const char *dir, struct rt_error *e
 		snprintf(name, sizeof name, "end_%s", talk_end_name((enum talk_end)e));
 		r = rt_metric(m, name, (double)j->ends[e], j->rows);
 	}
-	if (r == 0 && !j->unknown_tokens) {
-		r |= rt_metric(m, "input_tokens", (double)j->input_tokens, j->replies);
-		r |= rt_metric(m, "output_tokens", (double)j->output_tokens, j->replies);
-	}
 	if (r == 0)
-		r = add_cost(j, m);
+		r = ask_usage_report(&j->usage, j->cfg->teacher, m);
 	r = r < 0 ? rt_fail_nomem(err, "the report") : rt_metrics_write(m, dir, err);
 	rt_json_free(m);
 	return r;

@@ -51,7 +51,7 @@ static const struct rt_param params[] = {
 
 static const struct rt_stage_output outputs[] = {
 	{ "rows", "The rows with their candidates.", RT_DATASET, 0 },
-	{ "report", "Rows, candidates, failures and tokens.", RT_METRICS, 0 },
+	{ "report", "Rows, candidates, failures, tokens and cost.", RT_METRICS, 0 },
 	{ 0 }
 };
 
@@ -61,7 +61,8 @@ struct job {
 	struct rt_context   *context;
 	struct ask_files     files;
 	struct ask_journal   journal;
-	int64_t              seen, answered, candidates, failed, input_tokens, output_tokens;
+	struct ask_usage     usage;
+	int64_t              seen, answered, candidates, failed;
 	/* the batch that is being filled */
 	struct rt_teacher_request *requests;
 	struct rt_json           **rows;
@@ -163,10 +164,9 @@ static int first_pass(struct job *j, const char *path, struct rt_error *err)
 /* The messages of a reply's choices. */
 static int set_candidates(struct job *j, struct rt_json *row, const struct rt_json *reply)
 {
-	const struct rt_json *choices = rt_json_get(reply, "choices"),
-			     *usage = rt_json_get(reply, "usage");
-	struct rt_json *list = rt_json_new_array();
-	int             r = list ? 0 : RT_E_NOMEM;
+	const struct rt_json *choices = rt_json_get(reply, "choices");
+	struct rt_json       *list = rt_json_new_array();
+	int                   r = list ? 0 : RT_E_NOMEM;
 
 	for (size_t i = 0; r == 0 && i < rt_json_length(choices); i++) {
 		struct rt_json *message = rt_json_get(rt_json_at(choices, i), "message");
@@ -181,8 +181,8 @@ static int set_candidates(struct job *j, struct rt_json *row, const struct rt_js
 	j->candidates += (int64_t)rt_json_length(list);
 	j->answered += rt_json_length(list) > 0;
 	j->failed += rt_json_length(list) == 0;
-	j->input_tokens += rt_json_int(rt_json_get(usage, "prompt_tokens"), 0);
-	j->output_tokens += rt_json_int(rt_json_get(usage, "completion_tokens"), 0);
+	if (reply)
+		ask_usage_count(&j->usage, reply);
 	return rt_json_set(row, "candidates", list);
 }
 
@@ -220,8 +220,7 @@ static int write_report(const struct job *j, const char *dir, struct rt_error *e
 		r |= rt_metric(m, "rows", (double)j->seen, j->seen);
 		r |= rt_metric(m, "candidates", (double)j->candidates, j->seen);
 		r |= rt_metric_rate(m, "answered", j->answered, j->seen);
-		r |= rt_metric(m, "input_tokens", (double)j->input_tokens, j->seen);
-		r |= rt_metric(m, "output_tokens", (double)j->output_tokens, j->seen);
+		r |= ask_usage_report(&j->usage, j->cfg->teacher, m);
 	}
 	r = r < 0 ? rt_fail_nomem(err, "the report") : rt_metrics_write(m, dir, err);
 	rt_json_free(m);
@@ -312,7 +311,7 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_sample, STAGE, .name = "sample", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_sample, STAGE, .name = "sample", .version = "1.1", .license = "Apache-2.0",
           .summary =
                   "A teacher gives candidates for every row; each reply is kept before it is used.",
           .config_size = sizeof(struct config), .params = params,

@@ -176,6 +176,25 @@ static int open_key(struct openai *o, struct rt_error *err)
 	return 0;
 }
 
+/* Would others on the way read the key? */
+static void warn_of_plain_text(const struct openai *o)
+{
+	static const char *const here[] = { "localhost", "127.0.0.1", "[::1]" };
+	const char              *host = o->url + strlen("http://");
+
+	if (!o->secret || strncmp(o->url, "http://", strlen("http://")) != 0)
+		return;
+	for (size_t i = 0; i < sizeof here / sizeof *here; i++) {
+		const size_t n = strlen(here[i]);
+
+		if (strncmp(host, here[i], n) == 0 && (host[n] == ':' || host[n] == '/'))
+			return;
+	}
+	rt_log(o->context, RT_LOG_WARN,
+	       "the key goes to %s unencrypted; use https:// where the network is not yours",
+	       o->url);
+}
+
 /* On whose account costs go: the stage, wherever it is run from. */
 static int open_cache(struct openai *o, struct rt_error *err)
 {
@@ -215,6 +234,8 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 		r = open_key(o, err);
 	if (r == 0)
 		r = read_extra(o->cfg->extra, &o->patch, err);
+	if (r == 0)
+		warn_of_plain_text(o);
 	if (r == 0)
 		r = open_cache(o, err);
 	if (r == 0 && o->cfg->record)

@@ -50,7 +50,7 @@ while test "$n" -lt "$kills" && test "$(wc -l <before)" -lt 20; do
 	look
 	"$retort" run p.cfg --runs runs >out.$n 2>&1 &
 	pid=$!
-	want=$(awk -v s="$n" 'BEGIN { srand(s * 7919); print 1 + int(rand() * 4) }')
+	want=$(awk -v s="$n" 'BEGIN { srand(s * 7919); print 2 + int(rand() * 8) }')
 	while kill -0 $pid 2>/dev/null && test "$(asked | wc -l)" -lt "$want"; do sleep 0.005; done
 	shown="$shown$(shown)"
 	kill -9 $pid 2>/dev/null
@@ -77,6 +77,9 @@ result "only what was under way was lost ($lost requests)" \
 result 'every row has its two answers' \
 	"$(test "$(grep -c '"candidates":\[{[^]]*re question [^]]*},{[^]]*re question [^]]*}\]' runs/p/drafts/rows.jsonl)" = 30 && echo true)" \
 	"$(head -n 2 runs/p/drafts/rows.jsonl)"
+
+result 'the report has tokens and what they cost' \
+	"$(tr -d ' \n' <runs/p/drafts.report/metrics.json | grep -q '"cost":{"value":0.0009,' && echo true)" "$(cat runs/p/drafts.report/metrics.json)"
 
 look
 "$retort" run p.cfg --runs other >/dev/null 2>&1

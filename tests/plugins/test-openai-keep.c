@@ -268,6 +268,31 @@ START_TEST(a_key_that_cannot_be_one_is_refused_by_place_and_not_shown)
 	}
 END_TEST
 
+/* An address, and whether others on the way would read the key. */
+static const struct {
+	const char *url;
+	bool        warns;
+} ways[] = {
+	{ "http://192.0.2.1/v1", true },     { "http://localhost.example/v1", true },
+	{ "http://127.0.0.1:80/v1", false }, { "http://localhost/v1", false },
+	{ "http://[::1]:80", false },        { "https://192.0.2.1/v1", false },
+};
+
+START_TEST(a_key_that_travels_in_plain_text_is_warned_of)
+	{
+		struct teacher  t;
+		struct rt_error err = RT_ERROR_INIT;
+
+		setenv("TEST_OPENAI_KEY", SECRET, 1);
+		defaults(&t, 1);
+		t.cfg.url = ways[_i].url;
+		t.cfg.key_env = "TEST_OPENAI_KEY";
+		ck_assert_msg(begin(&t, &err) == 0, "%s", err.msg);
+		ck_assert_int_eq(strstr(said, "unencrypted") != NULL, ways[_i].warns);
+		end(&t);
+	}
+END_TEST
+
 /* ---- descriptions ---- */
 
 static const struct {
@@ -397,6 +422,7 @@ RUNNER("openai-keep", 120, {
 	tcase_add_test(tc, a_price_is_per_million_tokens_or_unknown);
 	tcase_add_test(tc, a_key_that_the_server_echoes_is_nowhere);
 	tcase_add_test(tc, a_key_that_cannot_be_one_is_refused_by_place_and_not_shown);
+	TABLE_TEST(tc, a_key_that_travels_in_plain_text_is_warned_of, ways);
 	TABLE_TEST(tc, a_mistake_in_the_description_is_named, mistakes);
 	tcase_add_test(tc, a_file_that_is_no_cache_is_named);
 	TABLE_TEST(tc, a_wait_is_read_from_headers, headers);
