@@ -27,19 +27,33 @@ static const char hard[] =
 	"\xd1\x82 \xd9\xa1\xd9\xa2\xd9\xa3 \xf0\x9f\x98\x80\xf0\x9f\x91\x8d\xf0\x9f\x8f\xbd "
 	"\xe2\x96\x81 \xc2\xa0 !!!???...\n//== <|x|> </s>   ";
 
-static int probe(const struct rt_tokenizer *t, struct rt_text *out, struct rt_error *err)
+/* Tokens one after another, with what makes splits differ between them: of a small vocabulary each
+ * token with each. */
+static int probe_tokens(const struct rt_tokenizer *t, struct rt_text *out, struct rt_error *err)
 {
-	static const char *const between[] = { "", " ", "\n", "'s ", "12", "  ", "_" };
+	static const char *const between[] = { "",   " ", "\n", "'s ", "12",
+		                               "  ", "_", " '", "'",   "\t" };
+	const int64_t            kinds = (int64_t)(sizeof between / sizeof *between);
 	const int64_t            size = rt_tokenizer_size(t), step = 1 + size / PROBED;
+	const int64_t            passes = size * kinds <= PROBED ? kinds : 1;
 	int                      r = 0;
 
-	rt_text_add(out, hard);
-	for (int64_t i = 0; r == 0 && i < size; i += step) {
-		const int32_t id = (int32_t)i;
+	for (int64_t pass = 0; pass < passes; pass++)
+		for (int64_t i = 0; r == 0 && i < size; i += step) {
+			const int32_t id = (int32_t)i;
 
-		r = rt_tokenizer_decode(t, &id, 1, 0, out, err);
-		rt_text_add(out, between[(size_t)(i / step) % (sizeof between / sizeof *between)]);
-	}
+			r = rt_tokenizer_decode(t, &id, 1, 0, out, err);
+			rt_text_add(out, between[(i / step + pass) % kinds]);
+		}
+	return r;
+}
+
+static int probe(const struct rt_tokenizer *t, struct rt_text *out, struct rt_error *err)
+{
+	int r;
+
+	rt_text_add(out, hard);
+	r = probe_tokens(t, out, err);
 	for (int k = 0; r == 0 && k < 2; k++) {
 		const struct tok_addeds *a = k ? &t->normal : &t->raw;
 
