@@ -102,7 +102,7 @@ static int derive(const char *path, int depth, struct rt_arena *a, struct settin
 	from = path_of(base);
 	r = from ? derive(from, depth + 1, a, ret, err) : rt_fail_nomem(err, "a path");
 	if (r == RT_E_NOENT || r == RT_E_IO) /* other errors name their line */
-		r = rt_within(err, r, "%s:%d: base", base->file, base->line);
+		r = rt_within(err, RT_E_USAGE, "%s:%d: base", base->file, base->line);
 	rt_free(from);
 	for (int k = 0; r == 0 && taken[k]; k++)
 		if (settings_get(root, taken[k]))
