@@ -122,6 +122,8 @@ static int go_on(struct job *j, struct talk *t, bool *ret_waits, struct rt_error
 			r = rt_fail_nomem(err, "a key");
 		else if (reply)
 			r = talk_reply(t, &j->rules, reply, err);
+		if (r < 0 && r != RT_E_CANCEL)
+			r = rt_within(err, r, "row '%s'", t->id);
 		*ret_waits = !reply;
 	}
 	rt_text_free(&key);

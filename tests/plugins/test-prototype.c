@@ -387,6 +387,9 @@ static const struct {
 	  "functions: tool-find serves 'find', which tools.json does not declare, so nobody would "
 	  "call "
 	  "it" },
+	{ "{\"id\":\"c\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"tools\":[{\"name\":"
+	  "\"find\",\"parameters\":{\"odd\":1}}]}\n",
+	  NULL, 1, RT_E_UNSUP, "row 'c': tool find: the schema keyword 'odd' is not supported" },
 	{ ROW("a"), "{}", 1, RT_E_FORMAT,
 	  "tools.json: tools are a list [ ... ], this is an object" },
 	{ ROW("a"), "[{}]", 1, RT_E_FORMAT, "tools.json: tool 0 has no name" },
