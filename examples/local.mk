@@ -3,6 +3,7 @@ assistantdir = $(examplesdir)/assistant
 dist_assistant_DATA = \
 	examples/assistant/assistant.cfg \
 	examples/assistant/baseline.cfg \
+	examples/assistant/full.cfg \
 	examples/assistant/http.cfg \
 	examples/assistant/prototype.cfg \
 	examples/assistant/teacher.cfg \

@@ -1,4 +1,5 @@
-/* base.c - a pipeline file that is another one with changes: base, name, seed, trackers, set. */
+/* base.c - a pipeline file that is another one with changes: base, name, seed, trackers, set, and
+ * more stages. */
 #include "pipeline/settings.h"
 
 #include <retort/file.h>
@@ -9,7 +10,8 @@
 
 enum { DEEPEST = 8 };
 
-static const char *const keys[] = { "retort", "base", "name", "seed", "trackers", "set", NULL };
+static const char *const keys[] = { "retort",   "base", "name",   "seed",
+	                            "trackers", "set",  "stages", NULL };
 
 static int wrong(const struct setting *at, struct rt_error *err, const char *fmt, const char *what)
 {
@@ -26,11 +28,12 @@ static int check_keys(const struct setting *root, struct rt_error *err)
 		for (int k = 0; keys[k]; k++)
 			known |= strcmp(keys[k], root->items[i]->name) == 0;
 		if (!known)
-			return wrong(root->items[i], err,
-			             "a pipeline with a base has no '%s', only retort, base, name, "
-			             "seed, trackers and set; set = { stage = { key = value; }; } "
-			             "changes what the base says",
-			             root->items[i]->name);
+			return wrong(
+				root->items[i], err,
+				"a pipeline with a base has no '%s', only retort, base, name, "
+				"seed, trackers, set and stages; set = { stage = { key = value; }; "
+				"} changes what the base says",
+				root->items[i]->name);
 	}
 	return 0;
 }
@@ -59,6 +62,26 @@ static int change_stages(struct setting *root, const struct setting *set, struct
 	return r;
 }
 
+/* The base's stages, and behind them those of the file. */
+static int add_stages(struct setting *root, const struct setting *more, struct rt_arena *a,
+                      struct rt_error *err)
+{
+	struct setting *stages = settings_get(root, "stages"), **items;
+
+	if (more->type != SET_LIST || !stages || stages->type != SET_LIST)
+		return wrong(more, err,
+		             "stages are a list ( { name = ...; use = ...; }, ... ), not %s",
+		             settings_type_name(more->type != SET_LIST || !stages ? more : stages));
+	items = rt_arena_alloc(a, (size_t)(stages->n + more->n), sizeof(struct setting *));
+	if (!items)
+		return rt_fail_nomem(err, "settings");
+	memcpy(items, stages->items, (size_t)stages->n * sizeof(struct setting *));
+	memcpy(items + stages->n, more->items, (size_t)more->n * sizeof(struct setting *));
+	stages->items = items;
+	stages->n += more->n;
+	return 0;
+}
+
 /* The path of the base, from the folder of the file that names it. */
 static char *path_of(const struct setting *base)
 {
@@ -80,7 +103,7 @@ static int derive(const char *path, int depth, struct rt_arena *a, struct settin
                   struct rt_error *err)
 {
 	static const char *const taken[] = { "name", "seed", "trackers", NULL };
-	struct setting          *root, *base, *set;
+	struct setting          *root, *base, *set, *more;
 	char                    *from;
 	int                      r = settings_read(path, a, &root, err);
 
@@ -108,7 +131,10 @@ static int derive(const char *path, int depth, struct rt_arena *a, struct settin
 		if (settings_get(root, taken[k]))
 			r = settings_put(*ret, settings_get(root, taken[k]), a, err);
 	set = settings_get(root, "set");
-	return r == 0 && set ? change_stages(*ret, set, a, err) : r;
+	more = settings_get(root, "stages");
+	if (r == 0 && set)
+		r = change_stages(*ret, set, a, err);
+	return r == 0 && more ? add_stages(*ret, more, a, err) : r;
 }
 
 int settings_derive(const char *path, struct rt_arena *a, struct setting **ret,

@@ -32,8 +32,9 @@ struct setting {
 int settings_read(const char *path, struct rt_arena *a, struct setting **ret, struct rt_error *err);
 
 /* The same, and where the file has base = "other.cfg", that file with the changes of this one: its
- * name, seed and trackers take the place of the base's, and set = { stage = { key = value; }; }
- * those of its stages.  Paths stay relative to the file that they stand in. */
+ * name, seed and trackers take the place of the base's, set = { stage = { key = value; }; } those
+ * of its stages, and stages = ( ... ) come behind them.  Paths stay relative to the file that they
+ * stand in. */
 int settings_derive(const char *path, struct rt_arena *a, struct setting **ret,
                     struct rt_error *err);
 

@@ -42,7 +42,7 @@ result 'the exported model answers' "$(grep -q '"ids"' answer && echo true)" "$(
 cp -r "$example" copy && sed 's/name = "assistant"/name = "mine"/' "$example/assistant.cfg" >copy/assistant.cfg
 "$retort" check copy/tiny.cfg >out 2>&1
 result 'a copy elsewhere is a pipeline of its own' "$(test $? = 0 && echo true)" "$(cat out)"
-for file in assistant baseline teacher; do
+for file in assistant baseline full teacher; do
 	"$retort" check "$example/$file.cfg" >out 2>&1
 	result "$file.cfg has no mistakes" "$(test $? = 0 && echo true)" "$(cat out)"
 done
