@@ -118,13 +118,26 @@ def llama_program(t, folder, source, llama):
     return program
 
 
-def check_llama(t, name, program, path, ids, want, bound):
+def llama_logits(program, path, ids):
     p = subprocess.run([program, path] + [str(i) for i in ids], capture_output=True, check=False)
     if p.returncode:
-        t.check(f"{name}: llama.cpp loads it", False, p.stderr.decode()[-300:])
-        return
-    logits = numpy.frombuffer(p.stdout, numpy.float32).reshape(len(ids), -1).astype(float)
-    logits = logits[:, :want.shape[1]]
+        raise RuntimeError("llama.cpp: " + p.stderr.decode()[-300:])
+    return numpy.frombuffer(p.stdout, numpy.float32).reshape(len(ids), -1).astype(float)
+
+
+def check_answers(t, name, program, path, ids):
+    """Each token of our greedy answer is the likeliest that llama.cpp sees in its place."""
+    row = json.dumps({"ids": ids}) + "\n"
+    answer = json.loads(t.must(["generate", "--greedy", "--max-tokens", 40, path], row))["ids"]
+    logits = llama_logits(program, path, ids + answer)
+    best = logits[len(ids) - 1:-1].argmax(-1)
+    other = int((best != numpy.array(answer)).sum())
+    t.check(f"{name}: {len(answer)} tokens of a greedy answer, {other} not llama.cpp's",
+            len(answer) > 0 and other == 0)
+
+
+def check_llama(t, name, program, path, ids, want, bound):
+    logits = llama_logits(program, path, ids)[:, :want.shape[1]]
     got = logits - numpy.log(numpy.exp(logits - logits.max(-1, keepdims=True)).sum(
         -1, keepdims=True)) - logits.max(-1, keepdims=True)
     worst = abs(got - want).max()
@@ -163,6 +176,7 @@ def one(t, name, config, folder, text, program):
         check_gguf(t, f"{name}-{dtype}", small, folder)
     if program:
         check_llama(t, name, program, file, ids, want, 1e-4)
+        check_answers(t, name, program, file, ids)
 
 
 def run(t, folder, source, llama):
