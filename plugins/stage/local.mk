@@ -23,6 +23,14 @@ stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
 
+plugin_LTLIBRARIES += stage-write.la
+stage_write_la_SOURCES  = plugins/stage/write.c plugins/stage/write-ask.c plugins/stage/write-ask.h \
+	plugins/stage/ask.c plugins/stage/ask.h plugins/stage/seen.c plugins/stage/seen.h \
+	plugins/judge/words.c plugins/judge/words.h
+stage_write_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_write_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_write_la_LIBADD   = libretort.la -lm
+
 plugin_LTLIBRARIES += stage-model.la
 stage_model_la_SOURCES  = plugins/stage/model.c plugins/stage/model-text.c plugins/stage/model-text.h
 stage_model_la_CPPFLAGS = $(PLUGIN_INCLUDES)

@@ -83,6 +83,38 @@ answer_tokens X n 2
 requests_per_second X n 2
 threads X n 1" measured
 
+# ---- write: a model that learnt the user's side, behind a template that ends it with a word --------
+
+i=0
+while test $i -lt 40; do
+	i=$((i + 1))
+	row "play song $i" play "{\"n\":$i}"
+done > songs.jsonl
+cat > qa.jinja <<'E2'
+{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }} END
+{% else %}A: {% if m.content %}{{ m.content }}{% endif %}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>
+{% endif %}{% endfor %}{% if add_generation_prompt %}A: {% endif %}
+E2
+cat > write.cfg <<'E2'
+retort = 1; name = "w"; seed = 1;
+stages = (
+  { name = "songs"; use = "dataset"; paths = "songs.jsonl"; },
+  { name = "mini"; use = "model"; family = "llama"; hidden = 48; layers = 2; heads = 2; kv_heads = 1; feed_forward = 96;
+    context = 128; data = "songs"; vocabulary = 320; template = "qa.jinja"; },
+  { name = "taught"; use = "train"; model = "mini"; data = "songs"; steps = 120; batch = 8; rate = 5e-3;
+    prompt_weight = 1.0; },
+  { name = "said"; use = "write"; data = "songs"; how = "continue"; count = 10; max_asked = 20; max_tokens = 40;
+    temperature = 0.8; teacher = { use = "local"; model = "taught"; }; result = true; } );
+E2
+written() {
+	run write.cfg > out
+	sed -n 's/.*"content":"\([^"]*\)"}].*/\1/p' runs/w/said/rows.jsonl > said
+	test -s said && ! grep -c 'END\|Q:\|A:\|^ \| $' said
+	grep -c '^play song [0-9]*$' said | sed 's/^[1-9][0-9]*$/songs/'
+}
+check "a model goes on as the user, up to where a user's message ends" 0 "0
+songs" written
+
 # ---- report: of the runs above -----------------------------------------------------------------
 
 row 'play <b>jazz|blues</b>' play '{"genre":"jazz|blues"}' > odd.jsonl

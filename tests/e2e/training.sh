@@ -25,6 +25,7 @@ cat >p.cfg <<-END
 	  { name = "few"; use = "quantize"; model = "taught"; data = "gold"; quantizer = "gptq"; samples = 12; },
 	  { name = "given"; use = "export"; model = "few"; data = "gold"; to = "gguf"; samples = 4; max_tokens = 8; result = true; },
 	  { name = "packed"; use = "export"; model = "few"; data = "gold"; format = "compressed-tensors"; samples = 4; max_tokens = 8; result = true; },
+	  { name = "said"; use = "write"; data = "gold"; how = "continue"; count = 5; each = 4; max_asked = 10; max_tokens = 200; max_words = 4096; batch = 2; teacher = { use = "local"; model = "taught"; }; result = true; },
 	  { name = "answers"; use = "sample"; data = "gold"; n = 2; max_tokens = 8; batch = 8; teacher = { use = "local"; model = "narrow"; }; },
 	  { name = "quality"; use = "evaluate"; data = "answers"; judges = ( "exact", "call-match" ); } );
 	trackers = ( "jsonl" );
