@@ -12,7 +12,7 @@ stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_evaluate_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-reject.la
-stage_reject_la_SOURCES  = plugins/stage/reject.c
+stage_reject_la_SOURCES  = plugins/stage/reject.c plugins/stage/scores.c plugins/stage/scores.h
 stage_reject_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_reject_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reject_la_LIBADD   = libretort.la -lm
@@ -56,10 +56,18 @@ stage_distill_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_distill_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-reinforce.la
-stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c
+stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c plugins/stage/policy.c plugins/stage/policy.h \
+	plugins/stage/scores.c plugins/stage/scores.h
 stage_reinforce_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reinforce_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-prefer.la
+stage_prefer_la_SOURCES  = plugins/stage/prefer.c plugins/stage/pairs.c plugins/stage/pairs.h \
+	plugins/stage/policy.c plugins/stage/policy.h plugins/stage/scores.c plugins/stage/scores.h
+stage_prefer_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_prefer_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_prefer_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prune.la
 stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h \
