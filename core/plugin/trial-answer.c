@@ -330,6 +330,37 @@ static int stop_at_once(void *arg, int64_t index, const struct rt_json *reply, c
 	return rt_fail(err, RT_E_CANCEL, "stop");
 }
 
+/* The user's next message: by the user, or refused with a sentence. */
+struct turn {
+	bool answered, user, said;
+};
+
+static int take_turn(void *arg, int64_t index, const struct rt_json *reply, const char *why,
+                     struct rt_error *err)
+{
+	struct turn          *d = arg;
+	const struct rt_json *m =
+		rt_json_get(rt_json_at(rt_json_get(reply, "choices"), 0), "message");
+	const char *role = rt_json_string(rt_json_get(m, "role"));
+
+	(void)index, (void)err;
+	*d = (struct turn){ reply != NULL, role && strcmp(role, "user") == 0, why && *why };
+	return 0;
+}
+
+static void verify_turn(struct trial *t)
+{
+	static const char body[] = "{\"messages\":[],\"role\":\"user\",\"max_tokens\":8}";
+	const struct rt_teacher_request q = { "u", message(body) };
+	struct turn                     d = { false, false, false };
+	struct rt_error                 err = RT_ERROR_INIT;
+	const int r = t->plugin->ops.teacher->chat(t->state, &q, 1, take_turn, &d, &err);
+
+	trial_check(t, r == 0 && (d.answered ? d.user : d.said),
+	            "asked for the user's message it gives that, or refuses with a sentence",
+	            "it %s: %s", d.answered ? "answers as somebody else" : "does neither", err.msg);
+}
+
 static void teacher_verify(struct trial *t)
 {
 	struct teaching *d = t->data;
@@ -345,6 +376,7 @@ static void teacher_verify(struct trial *t)
 	else
 		trial_check(t, d->badly_formed == 0, "replies have choices with messages",
 		            "%d do not", d->badly_formed);
+	verify_turn(t);
 	r = t->plugin->ops.teacher->chat(t->state, d->requests, REQUESTS, stop_at_once, &told,
 	                                 NULL);
 	trial_check(t, r == RT_E_CANCEL && told == 1, "chat stops when it is told to",

@@ -6,94 +6,24 @@
  * Calls are matched by name, in the order predicted, each reference call once.  s compares
  * text by ROUGE-L F1 (Lin 2004: longest common subsequence of words), numbers, truth
  * values and null by equality, anything else by its canonical JSON.  Text answers are compared
- * by ROUGE-L, too.  Words are runs of letters, digits and bytes past ASCII, in lower case
- * and without stemming, so that no language is left out. */
+ * by ROUGE-L, too; what words are is said in words.h. */
+#include "words.h"
+
 #include <retort/judge.h>
-#include <retort/memory.h>
 #include <retort/row.h>
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_WORDS = 4096, MAX_CALLS = 256 };
-
-struct word {
-	const char *at;
-	size_t      n;
-};
-
-static bool in_word(unsigned char c)
-{
-	return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	       (c >= 'A' && c <= 'Z');
-}
-
-static size_t split(const char *s, struct word *words)
-{
-	size_t n = 0;
-
-	while (*s && n < MAX_WORDS) {
-		const char *begin = s;
-
-		while (in_word((unsigned char)*s))
-			s++;
-		if (s > begin)
-			words[n++] = (struct word){ begin, (size_t)(s - begin) };
-		else
-			s++;
-	}
-	return n;
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static bool same_word(struct word a, struct word b)
-{
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (lower(a.at[i]) != lower(b.at[i]))
-			return false;
-	return true;
-}
-
-/* Length of the longest common subsequence, one row of the table at a time. */
-static size_t common(const struct word *a, size_t n, const struct word *b, size_t m, size_t *row)
-{
-	memset(row, 0, (m + 1) * sizeof *row);
-	for (size_t i = 0; i < n; i++) {
-		size_t diagonal = 0;
-
-		for (size_t k = 0; k < m; k++) {
-			const size_t above = row[k + 1];
-
-			if (same_word(a[i], b[k]))
-				row[k + 1] = diagonal + 1;
-			else if (row[k] > above)
-				row[k + 1] = row[k];
-			diagonal = above;
-		}
-	}
-	return row[m];
-}
+enum { MAX_CALLS = 256 };
 
 struct state {
-	struct word a[MAX_WORDS], b[MAX_WORDS];
-	size_t      row[MAX_WORDS + 1];
+	struct words_room room;
 };
 
-/* F1 of the longest common subsequence; two texts without any word are equal. */
 static double rouge_l(struct state *st, const char *x, const char *y)
 {
-	const size_t n = split(x, st->a), m = split(y, st->b);
-	const double l = (double)common(st->a, n, st->b, m, st->row);
-
-	if (n == 0 || m == 0)
-		return n == m;
-	return 2 * l / (double)(n + m);
+	return words_rouge_l(&st->room, x, y);
 }
 
 static double similarity(struct state *st, const struct rt_json *x, const struct rt_json *y)

@@ -5,7 +5,7 @@ judge_agree_la_LDFLAGS  = -module $(PLUGIN_LINK)
 judge_agree_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += judge-call-match.la
-judge_call_match_la_SOURCES  = plugins/judge/call-match.c
+judge_call_match_la_SOURCES  = plugins/judge/call-match.c plugins/judge/words.c plugins/judge/words.h
 judge_call_match_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 judge_call_match_la_LDFLAGS  = -module $(PLUGIN_LINK)
 judge_call_match_la_LIBADD   = libretort.la -lm

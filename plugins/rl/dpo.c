@@ -101,6 +101,11 @@ static int prefer(const void *state, const struct rt_rl_pairs *p, float *chosen_
 	return 0;
 }
 
+static double reward_scale(const void *state)
+{
+	return ((const struct config *)state)->beta;
+}
+
 static int check(const void *config, struct rt_error *err)
 {
 	const struct config *c = config;
@@ -124,7 +129,9 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 	return 0;
 }
 
-static const struct rt_rl_ops ops = { .size = sizeof ops, .prefer = prefer };
+static const struct rt_rl_ops ops = { .size = sizeof ops,
+	                              .prefer = prefer,
+	                              .reward_scale = reward_scale };
 
 RT_PLUGIN(rl_dpo, RL, .name = "dpo", .version = "1.0", .license = "Apache-2.0",
           .summary =

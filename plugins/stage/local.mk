@@ -12,7 +12,7 @@ stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_evaluate_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-reject.la
-stage_reject_la_SOURCES  = plugins/stage/reject.c
+stage_reject_la_SOURCES  = plugins/stage/reject.c plugins/stage/scores.c plugins/stage/scores.h
 stage_reject_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_reject_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reject_la_LIBADD   = libretort.la -lm
@@ -22,6 +22,14 @@ stage_sample_la_SOURCES  = plugins/stage/sample.c plugins/stage/ask.c plugins/st
 stage_sample_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-write.la
+stage_write_la_SOURCES  = plugins/stage/write.c plugins/stage/write-ask.c plugins/stage/write-ask.h \
+	plugins/stage/ask.c plugins/stage/ask.h plugins/stage/seen.c plugins/stage/seen.h \
+	plugins/judge/words.c plugins/judge/words.h
+stage_write_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_write_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_write_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-model.la
 stage_model_la_SOURCES  = plugins/stage/model.c plugins/stage/model-text.c plugins/stage/model-text.h
@@ -48,10 +56,18 @@ stage_distill_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_distill_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-reinforce.la
-stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c
+stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c plugins/stage/policy.c plugins/stage/policy.h \
+	plugins/stage/scores.c plugins/stage/scores.h
 stage_reinforce_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reinforce_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-prefer.la
+stage_prefer_la_SOURCES  = plugins/stage/prefer.c plugins/stage/pairs.c plugins/stage/pairs.h \
+	plugins/stage/policy.c plugins/stage/policy.h plugins/stage/scores.c plugins/stage/scores.h
+stage_prefer_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_prefer_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_prefer_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prune.la
 stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h \

@@ -4,6 +4,9 @@
  * One step: some prompts, `group` answers to each by the model as it is, rewards, advantages, and
  * one update.  The same engine generates and the same weights learn; how far the log-probabilities
  * of both are apart is a scalar of every step (sampling/logp_difference). */
+#include "policy.h"
+#include "scores.h"
+
 #include <retort/file.h>
 #include <retort/generate.h>
 #include <retort/judge.h>
@@ -195,55 +198,48 @@ static int roll_out(struct job *j, int64_t at, struct rt_error *err)
 
 /* ---- rewards -------------------------------------------------------------------------------- */
 
-static double weight_of(const struct config *c, int64_t judge)
+struct sums {
+	double *at; /* of each judge's scores */
+	int64_t n;
+};
+
+static void add_scores(void *arg, int64_t judge, const struct rt_verdict *verdicts)
 {
-	return judge < c->weights.n ? c->weights.at[judge] : 1;
+	const struct sums *sums = arg;
+
+	for (int64_t i = 0; i < sums->n; i++)
+		sums->at[judge] += verdicts[i].score;
 }
 
 static int reward_group(struct job *j, int64_t p, double *scores, struct rt_error *err)
 {
-	const struct config  *c = j->cfg;
-	const struct rt_json *at[MAX_GROUP];
-	struct rt_verdict     verdicts[MAX_GROUP];
-	const struct rt_group g = { j->rows[j->index[p]], at, c->group };
-	double               *reward = j->reward + p * c->group, total = 0, mean = 0;
+	const struct config     *c = j->cfg;
+	const struct scores_rule rule = { c->judges, c->weights };
+	const struct rt_json    *at[MAX_GROUP];
+	struct rt_verdict        verdicts[MAX_GROUP];
+	const struct rt_group    g = { j->rows[j->index[p]], at, c->group };
+	struct sums              sums = { scores, c->group };
+	double                  *reward = j->reward + p * c->group, mean = 0;
+	int                      r;
 
-	for (int64_t k = 0; k < c->group; k++) {
+	for (int64_t k = 0; k < c->group; k++)
 		at[k] = j->rollouts[p * c->group + k].message;
-		reward[k] = 0;
-	}
-	for (int64_t i = 0; i < c->judges.n; i++) {
-		const struct rt_component *judge = c->judges.at[i];
-		int r = judge->plugin->ops.judge->judge(judge->state, &g, 1, verdicts, err);
-
-		if (r < 0)
-			return rt_within(err, r, "judge-%s", judge->plugin->name);
-		total += weight_of(c, i);
-		for (int64_t k = 0; k < c->group; k++) {
-			reward[k] += weight_of(c, i) * verdicts[k].score;
-			scores[i] += verdicts[k].score;
-			if (!(verdicts[k].score >= 0 && verdicts[k].score <= 1))
-				return rt_fail(err, RT_E_NUMERIC,
-				               "judge-%s gives %g, not a score in 0..1",
-				               judge->plugin->name, verdicts[k].score);
-		}
-	}
-	for (int64_t k = 0; k < c->group; k++) {
-		reward[k] /= total;
+	r = scores_give(&rule, &g, verdicts, reward, add_scores, &sums, err);
+	for (int64_t k = 0; r == 0 && k < c->group; k++)
 		mean += reward[k] / (double)c->group;
-	}
 	/* Groups that are all wrong or all right teach nothing; the rl plugin leaves NAN out. */
-	for (int64_t k = 0; k < c->group && !(mean > c->low && mean < c->high); k++)
+	for (int64_t k = 0; r == 0 && k < c->group && !(mean > c->low && mean < c->high); k++)
 		reward[k] = NAN;
-	return 0;
+	return r;
 }
 
 static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_error *err)
 {
-	const struct config *c = j->cfg;
-	double               scores[16] = { 0 }, sum = 0, weights = 0;
-	int64_t              left_out = 0;
-	int                  r = 0;
+	const struct config     *c = j->cfg;
+	const struct scores_rule rule = { c->judges, c->weights };
+	double                   scores[16] = { 0 }, sum = 0, weights = 0;
+	int64_t                  left_out = 0;
+	int                      r = 0;
 
 	for (int64_t p = 0; r == 0 && p < c->prompts; p++) {
 		r = reward_group(j, p, scores, err);
@@ -256,8 +252,8 @@ static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_err
 
 		snprintf(tag, sizeof tag, "rewards/%s/mean", c->judges.at[i]->plugin->name);
 		rt_scalar(j->c, tag, at, scores[i] / (double)j->N);
-		sum += weight_of(c, i) * scores[i] / (double)j->N;
-		weights += weight_of(c, i);
+		sum += scores_weight(&rule, i) * scores[i] / (double)j->N;
+		weights += scores_weight(&rule, i);
 	}
 	*ret_mean = sum / weights;
 	rt_scalar(j->c, "reward", at, *ret_mean);
@@ -306,15 +302,7 @@ static int logps_of(struct job *j, struct rt_model *m, struct rt_pass *x, int64_
 
 	for (int64_t i = 0; i < most; i++)
 		s[i] = &j->rollouts[first + i].s;
-	*ret_n = rt_pack_count(s, most, j->cfg->training.rows);
-	r = rt_pack(&j->packed, s, *ret_n, err);
-	if (r == 0)
-		r = rt_pass_reserve(x, m, j->packed.batch.rows, err);
-	if (r == 0)
-		r = rt_model_forward(m, &j->packed.batch, tape, x->hidden, err);
-	if (r == 0)
-		r = rt_model_logps(m, x->hidden, j->packed.batch.rows, j->packed.label, NULL,
-		                   x->logp, NULL, NULL, NULL, err);
+	r = policy_logps(&j->packed, m, x, s, most, j->cfg->training.rows, tape, ret_n, err);
 	if (r == 0)
 		to_table(j, first, *ret_n, x->logp, table);
 	return r;
@@ -385,10 +373,7 @@ static int learn(struct job *j, int64_t first, int64_t *ret_n, struct rt_rl_stat
 		return rt_within(err, r, "rl-%s", rl->plugin->name);
 	add_stats(j, *ret_n, &stats, ret);
 	from_table(j, first, *ret_n, j->gradient, j->pass.coef);
-	r = rt_model_logps(j->m, j->pass.hidden, j->packed.batch.rows, j->packed.label,
-	                   j->pass.coef, j->pass.logp, NULL, j->pass.dhidden, g, err);
-	return r < 0 ? r
-	             : rt_model_backward(j->m, &j->packed.batch, j->tape, j->pass.dhidden, g, err);
+	return policy_learn(&j->packed, j->m, &j->pass, j->tape, g, err);
 }
 
 /* How far the engine's log-probabilities are from those that learning sees. */
@@ -632,22 +617,16 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 
 static int check(const void *config, struct rt_error *err)
 {
-	const struct config    *c = config;
-	const struct rt_rl_ops *ops = c->rl->plugin->ops.rl;
-	double                  sum = 0;
+	const struct config     *c = config;
+	const struct rt_rl_ops  *ops = c->rl->plugin->ops.rl;
+	const struct scores_rule rule = { c->judges, c->weights };
 
 	if (!RT_HAS(ops, advantages) || !RT_HAS(ops, loss))
 		return rt_fail(err, RT_E_USAGE,
 		               "rl-%s is for preferences between pairs: use the "
 		               "stage prefer",
 		               c->rl->plugin->name);
-	if (c->weights.n != 0 && c->weights.n != c->judges.n)
-		return rt_fail(err, RT_E_RANGE,
-		               "%lld weights for %lld judges; give each judge one, or none at all",
-		               (long long)c->weights.n, (long long)c->judges.n);
-	for (int64_t i = 0; i < c->judges.n; i++)
-		sum += weight_of(c, i);
-	return sum > 0 ? 0 : rt_fail(err, RT_E_RANGE, "all weights are 0");
+	return scores_check(&rule, err);
 }
 
 static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)

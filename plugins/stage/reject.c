@@ -2,6 +2,8 @@
  *
  * The score of a candidate is the weighted mean of the judges'.  What stays becomes rows of
  * their own: the prompt, then the answer; a second answer to the same row gets the id "ID#2". */
+#include "scores.h"
+
 #include <retort/file.h>
 #include <retort/judge.h>
 #include <retort/memory.h>
@@ -58,58 +60,39 @@ struct job {
 	char                  why[MAX_CANDIDATES][160];
 };
 
-static double weight(const struct config *c, int64_t judge)
-{
-	return judge < c->weights.n ? c->weights.at[judge] : 1;
-}
-
 static int check(const void *config, struct rt_error *err)
 {
-	const struct config *c = config;
-	double               sum = 0;
+	const struct config     *c = config;
+	const struct scores_rule rule = { c->judges, c->weights };
 
-	if (c->weights.n != 0 && c->weights.n != c->judges.n)
-		return rt_fail(err, RT_E_RANGE,
-		               "%lld weights for %lld judges; give each judge one, or none at all",
-		               (long long)c->weights.n, (long long)c->judges.n);
-	for (int64_t i = 0; i < c->judges.n; i++)
-		sum += weight(c, i);
-	return sum > 0 ? 0 : rt_fail(err, RT_E_RANGE, "all weights are 0");
+	return scores_check(&rule, err);
 }
 
-/* All judges on all candidates of a row; the first reason that a judge gives is kept. */
+/* The first reason that a judge gives is kept. */
+struct reasons {
+	struct job *j;
+	int64_t     n;
+};
+
+static void take_reasons(void *arg, int64_t judge, const struct rt_verdict *verdicts)
+{
+	const struct reasons *x = arg;
+	const char           *name = x->j->cfg->judges.at[judge]->plugin->name;
+
+	for (int64_t i = 0; i < x->n; i++)
+		if (verdicts[i].reason[0] && !x->j->why[i][0])
+			snprintf(x->j->why[i], sizeof x->j->why[i], "%s: %s", name,
+			         verdicts[i].reason);
+}
+
 static int score(struct job *j, const struct rt_group *g, struct rt_error *err)
 {
-	const struct config *c = j->cfg;
-	double               total = 0;
+	const struct scores_rule rule = { j->cfg->judges, j->cfg->weights };
+	struct reasons           x = { j, g->n };
 
-	for (int64_t i = 0; i < g->n; i++) {
-		j->scores[i] = 0;
-		j->why[i][0] = '\0';
-	}
-	for (int64_t k = 0; k < c->judges.n; k++) {
-		const struct rt_component *judge = c->judges.at[k];
-		int r = judge->plugin->ops.judge->judge(judge->state, g, 1, j->verdicts, err);
-
-		if (r < 0)
-			return rt_within(err, r, "judge-%s", judge->plugin->name);
-		total += weight(c, k);
-		for (int64_t i = 0; i < g->n; i++) {
-			const struct rt_verdict *v = &j->verdicts[i];
-
-			if (!(v->score >= 0 && v->score <= 1))
-				return rt_fail(err, RT_E_NUMERIC,
-				               "judge-%s gives %g, not a score in 0..1",
-				               judge->plugin->name, v->score);
-			j->scores[i] += weight(c, k) * v->score;
-			if (v->reason[0] && !j->why[i][0])
-				snprintf(j->why[i], sizeof j->why[i], "%s: %s", judge->plugin->name,
-				         v->reason);
-		}
-	}
 	for (int64_t i = 0; i < g->n; i++)
-		j->scores[i] /= total;
-	return 0;
+		j->why[i][0] = '\0';
+	return scores_give(&rule, g, j->verdicts, j->scores, take_reasons, &x, err);
 }
 
 static int count_reason(struct job *j, const char *why)

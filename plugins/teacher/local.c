@@ -55,7 +55,8 @@ struct ask {
 	struct rt_ids   prompt;
 	int64_t         n, done, tokens;
 	struct rt_json *choices[MAX_N];
-	const char     *stop[MAX_STOPS + 1];
+	const char     *stop[MAX_STOPS + 2]; /* those of the request, `after`, NULL */
+	char           *after;               /* what the template writes behind a user's message */
 	char            why[200];
 };
 
@@ -91,6 +92,8 @@ static void take_stops(struct ask *a, const struct rt_json *stop)
 	for (size_t i = 0; rt_json_is(stop, RT_JSON_ARRAY) && i < rt_json_length(stop); i++)
 		if (n < MAX_STOPS && rt_json_string(rt_json_at(stop, i)))
 			a->stop[n++] = rt_json_string(rt_json_at(stop, i));
+	if (a->after)
+		a->stop[n++] = a->after;
 	a->stop[n] = NULL;
 }
 
@@ -101,8 +104,11 @@ static const char *refuse(const struct rt_json *body)
 	const char           *choice = rt_json_string(rt_json_get(body, "tool_choice"));
 	const char           *form =
 		rt_json_string(rt_json_get(rt_json_get(body, "response_format"), "type"));
+	const char   *role = rt_json_string(rt_json_get(body, "role"));
 	const int64_t n = rt_json_int(rt_json_get(body, "n"), 1);
 
+	if (role && strcmp(role, "assistant") != 0 && strcmp(role, "user") != 0)
+		return "role other than assistant and user is not supported here";
 	if (n < 1 || n > MAX_N)
 		return "n is not within 1 and 64";
 	if (rt_json_is(stop, RT_JSON_ARRAY) && rt_json_length(stop) > MAX_STOPS)
@@ -114,6 +120,106 @@ static const char *refuse(const struct rt_json *body)
 	if (rt_json_int(rt_json_get(body, "top_logprobs"), 0) > 0)
 		return "top_logprobs is not supported here";
 	return NULL;
+}
+
+static bool for_user(const struct rt_json *body)
+{
+	const char *role = rt_json_string(rt_json_get(body, "role"));
+
+	return role && strcmp(role, "user") == 0;
+}
+
+/* A user's message that nobody writes: where it is rendered, the user goes on. */
+static const char STAND_IN[] = "\x01";
+
+static struct rt_json *with_stand_in(const struct rt_json *messages)
+{
+	struct rt_json *list = rt_json_new_array(), *o = rt_json_new_object();
+	int             r = list && o ? 0 : RT_E_NOMEM;
+
+	for (size_t i = 0; r == 0 && i < rt_json_length(messages); i++)
+		r = rt_json_append(list, rt_json_ref(rt_json_at(messages, i)));
+	if (r == 0) {
+		r |= rt_json_set(o, "role", rt_json_new_string("user"));
+		r |= rt_json_set(o, "content", rt_json_new_string(STAND_IN));
+		r |= rt_json_append(list, rt_json_ref(o));
+	}
+	rt_json_free(o);
+	if (r == 0)
+		return list;
+	rt_json_free(list);
+	return NULL;
+}
+
+static size_t place_of(const struct rt_text *text)
+{
+	size_t at = text->len;
+
+	while (at > 0 && text->data[at - 1] != STAND_IN[0])
+		at--;
+	return at;
+}
+
+/* The first words of what the template writes behind the message end it, unless they are a token
+ * that ends it anyway. */
+static int end_after(struct ask *a, const struct rt_model *m, const char *behind,
+                     struct rt_error *err)
+{
+	const struct rt_tokenizer *t = rt_model_tokenizer(m);
+	struct rt_ids              ids = RT_IDS_INIT;
+	int64_t                    n;
+	const int32_t             *stops = rt_model_stops(m, &n);
+	bool                       ends = false;
+	int                        r;
+
+	behind += strspn(behind, " \t\r\n");
+	r = rt_tokenizer_encode(t, behind, strlen(behind), RT_ENCODE_SPECIAL, &ids, err);
+	for (int64_t i = 0; r == 0 && ids.len > 0 && i < n; i++)
+		ends = ends || stops[i] == ids.data[0];
+	rt_ids_free(&ids);
+	if (r < 0 || ends || !*behind)
+		return r;
+	a->after = rt_strndup(behind, strcspn(behind, " \t\r\n"));
+	return a->after ? 0 : rt_fail_nomem(err, "a stop string");
+}
+
+/* The text up to where a user's message begins.  A blank there is left to the message, whose first
+ * token it is a part of. */
+static int encode_user(struct ask *a, const struct rt_model *m, const struct rt_json *body,
+                       struct rt_error *err)
+{
+	struct rt_json      *messages = with_stand_in(rt_json_get(body, "messages"));
+	const struct rt_chat chat = { .messages = messages,
+		                      .tools = rt_json_get(body, "tools"),
+		                      .kwargs = rt_json_get(body, "chat_template_kwargs") };
+	struct rt_text       text = RT_TEXT_INIT;
+	struct rt_ids        ids = RT_IDS_INIT, mask = RT_IDS_INIT;
+	size_t               at;
+	int                  r = messages ? rt_model_encode_chat(m, &chat, &text, &ids, &mask, err)
+	                                  : rt_fail_nomem(err, "messages");
+
+	rt_ids_free(&ids);
+	rt_ids_free(&mask);
+	rt_json_free(messages);
+	at = r == 0 ? place_of(&text) : 0;
+	if (r == 0 && at == 0)
+		r = rt_fail(err, RT_E_UNSUP,
+		            "the model's chat template does not write users' messages as they are");
+	if (r == 0)
+		r = end_after(a, m, text.data + at, err);
+	if (r == 0) {
+		at--;
+		if (at > 0 && text.data[at - 1] == ' ')
+			at--;
+		r = rt_tokenizer_encode(rt_model_tokenizer(m), text.data, at, RT_ENCODE_SPECIAL,
+		                        &a->prompt, err);
+	}
+	if (r == 0 && a->prompt.len == 0)
+		r = rt_fail(
+			err, RT_E_UNSUP,
+			"the model's chat template writes nothing in front of a user's message");
+	rt_text_free(&text);
+	return r;
 }
 
 static int encode(struct batch *b, int64_t i, struct rt_error *err)
@@ -129,7 +235,8 @@ static int encode(struct batch *b, int64_t i, struct rt_error *err)
 	struct rt_error       own;
 	int                   r;
 
-	r = rt_model_encode_chat(b->st->m, &chat, &text, &a->prompt, &mask, &own);
+	r = for_user(body) ? encode_user(a, b->st->m, body, &own)
+	                   : rt_model_encode_chat(b->st->m, &chat, &text, &a->prompt, &mask, &own);
 	rt_text_free(&text);
 	rt_ids_free(&mask);
 	if (r == RT_E_NOMEM) {
@@ -215,12 +322,31 @@ static struct rt_json *logprobs(const struct state *st, const struct rt_answer *
 	return NULL;
 }
 
+/* What a user says is text, whatever it looks like. */
+static int user_message(const struct rt_answer *a, struct rt_json **ret, struct rt_error *err)
+{
+	struct rt_json *o = rt_json_new_object();
+	int             r = o ? 0 : RT_E_NOMEM;
+
+	if (r == 0) {
+		r |= rt_json_set(o, "role", rt_json_new_string("user"));
+		r |= rt_json_set(o, "content", rt_json_new_string_n(a->text, a->text_n));
+	}
+	if (r == 0) {
+		*ret = o;
+		return 0;
+	}
+	rt_json_free(o);
+	return rt_fail_nomem(err, "a message");
+}
+
 static int choice(const struct batch *b, int64_t q, const struct rt_answer *a, struct rt_json **ret,
                   struct rt_error *err)
 {
 	const struct rt_json *body = b->requests[b->of[q].ask].body;
 	struct rt_json       *o = NULL, *message = NULL;
-	int                   r = rt_chat_message(a->text, a->text_n, &message, err);
+	int                   r = for_user(body) ? user_message(a, &message, err)
+	                                         : rt_chat_message(a->text, a->text_n, &message, err);
 	const char           *why = a->finish == RT_FINISH_LENGTH        ? "length"
 	                            : rt_json_get(message, "tool_calls") ? "tool_calls"
 	                                                                 : "stop";
@@ -314,6 +440,7 @@ static int chat(void *state, const struct rt_teacher_request *requests, int64_t 
 		for (int64_t k = 0; k < b.asks[i].n; k++)
 			rt_json_free(b.asks[i].choices[k]);
 		rt_ids_free(&b.asks[i].prompt);
+		rt_free(b.asks[i].after);
 	}
 	rt_free(b.asks);
 	rt_free(b.queue);

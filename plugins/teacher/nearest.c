@@ -283,10 +283,15 @@ static void answer(void *arg, int64_t first, int64_t last)
 	for (int64_t i = first; i < last; i++) {
 		const struct rt_json *body = b->requests[i].body;
 		const char           *text = question(rt_json_get(body, "messages"));
+		const char           *role = rt_json_string(rt_json_get(body, "role"));
 		int64_t               n = rt_json_int(rt_json_get(body, "n"), 1), best[MAX_N];
 		struct vector         v = { 0 };
 
 		n = n < 1 ? 1 : n > MAX_N ? MAX_N : n;
+		if (role && strcmp(role, "assistant") != 0) {
+			b->why[i] = "this teacher answers, it cannot go on as the user";
+			continue;
+		}
 		if (!text) {
 			b->why[i] = "the prompt has no message of a user";
 			continue;

@@ -49,6 +49,25 @@ static const char *id_of(const struct asking *a, const struct openai_slot *s)
 
 /* ---- how requests go out ---- */
 
+static int fail_request(struct asking *a, struct openai_slot *s, const char *why,
+                        struct rt_error *err)
+{
+	s->stand = OPENAI_IDLE;
+	a->answered++;
+	return a->reply(a->arg, s->index, NULL, why, err);
+}
+
+/* NULL, or why a request is none that chat completions have. */
+static const char *refuse(const struct rt_json *request)
+{
+	const char *role = rt_json_string(rt_json_get(request, "role"));
+
+	return !role || strcmp(role, "assistant") == 0
+	               ? NULL
+	               : "chat completions answer as the assistant, they cannot go on as the user; "
+	                 "a teacher-local can";
+}
+
 /* The next request into a slot that is free. */
 static int fill(struct asking *a, struct openai_slot *s, struct rt_error *err)
 {
@@ -56,6 +75,8 @@ static int fill(struct asking *a, struct openai_slot *s, struct rt_error *err)
 	struct rt_json             *body;
 
 	s->index = a->next++;
+	if (refuse(a->requests[s->index].body))
+		return fail_request(a, s, refuse(a->requests[s->index].body), err);
 	s->attempt = 0;
 	s->due = 0;
 	body = openai_body(a->requests[s->index].body, c->model, a->o->patch);
@@ -72,14 +93,6 @@ static int fill(struct asking *a, struct openai_slot *s, struct rt_error *err)
 	openai_key(a->o->url, id_of(a, s), c->draw, s->text.data, s->text.len, s->key);
 	s->stand = OPENAI_WAITING;
 	return 0;
-}
-
-static int fail_request(struct asking *a, struct openai_slot *s, const char *why,
-                        struct rt_error *err)
-{
-	s->stand = OPENAI_IDLE;
-	a->answered++;
-	return a->reply(a->arg, s->index, NULL, why, err);
 }
 
 static int deliver(struct asking *a, struct openai_slot *s, const struct rt_text *text,
@@ -164,7 +177,7 @@ static int start(struct asking *a, struct rt_error *err)
 		/* What the cache has leaves the slot free again. */
 		while (r == 0 && s->stand == OPENAI_IDLE && a->next < a->n) {
 			r = fill(a, s, err);
-			if (r == 0)
+			if (r == 0 && s->stand != OPENAI_IDLE)
 				r = launch(a, s, now(), err);
 		}
 		if (r == 0 && s->stand == OPENAI_WAITING && s->due <= now())

@@ -119,6 +119,8 @@ struct rt_json *openai_body(const struct rt_json *request, const char *model,
 	if (r == 0)
 		r = wire_tools(rt_json_get(o, "tools"));
 	if (r == 0)
+		r = rt_json_remove(o, "role"); /* none but the assistant's gets here */
+	if (r == 0)
 		r = rt_json_set(o, "model", rt_json_new_string(model));
 	if (r == 0)
 		r = openai_merge(o, patch);

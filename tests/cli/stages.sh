@@ -83,6 +83,99 @@ answer_tokens X n 2
 requests_per_second X n 2
 threads X n 1" measured
 
+# ---- write: a model that learnt the user's side, behind a template that ends it with a word --------
+
+i=0
+while test $i -lt 40; do
+	i=$((i + 1))
+	row "play song $i" play "{\"n\":$i}"
+done > songs.jsonl
+cat > qa.jinja <<'E2'
+{% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }} END
+{% else %}A: {% if m.content %}{{ m.content }}{% endif %}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>
+{% endif %}{% endfor %}{% if add_generation_prompt %}A: {% endif %}
+E2
+cat > write.cfg <<'E2'
+retort = 1; name = "w"; seed = 1;
+stages = (
+  { name = "songs"; use = "dataset"; paths = "songs.jsonl"; },
+  { name = "mini"; use = "model"; family = "llama"; hidden = 48; layers = 2; heads = 2; kv_heads = 1; feed_forward = 96;
+    context = 128; data = "songs"; vocabulary = 320; template = "qa.jinja"; },
+  { name = "taught"; use = "train"; model = "mini"; data = "songs"; steps = 120; batch = 8; rate = 5e-3;
+    prompt_weight = 1.0; },
+  { name = "said"; use = "write"; data = "songs"; how = "continue"; count = 10; max_asked = 20; max_tokens = 40;
+    temperature = 0.8; teacher = { use = "local"; model = "taught"; }; result = true; } );
+E2
+written() {
+	run write.cfg > out
+	sed -n 's/.*"content":"\([^"]*\)"}].*/\1/p' runs/w/said/rows.jsonl > said
+	test -s said && ! grep -c 'END\|Q:\|A:\|^ \| $' said
+	grep -c '^play song [0-9]*$' said | sed 's/^[1-9][0-9]*$/songs/'
+}
+check "a model goes on as the user, up to where a user's message ends" 0 "0
+songs" written
+
+# ---- prefer: pairs that are given, and candidates that judges score ------------------------------
+
+call() { # song number
+	printf '{"role":"assistant","tool_calls":[{"type":"function","function":{"name":"play","arguments":{"n":%s}}}]}' "$1"
+}
+i=0
+while test $i -lt 12; do
+	i=$((i + 1))
+	printf '{"id":"%s","messages":[{"role":"user","content":"play song %s"},%s],"candidates":[{"role":"assistant","content":"no"},%s,%s]}\n' \
+		$i $i "$(call $i)" "$(call $i)" "$(call 99)"
+done > candidates.jsonl
+{
+	cat candidates.jsonl
+	printf '{"id":"one","messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"candidates":["a"]}\n'
+	printf '{"id":"tie","messages":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],"candidates":[{"content":"b"},{"content":"c"}]}\n'
+} > scored.jsonl
+sed 's/"candidates":.*/"chosen":"yes","rejected":[{"role":"assistant","content":"no"}]}/' candidates.jsonl > given.jsonl
+sed 's/"messages"/"scores":[0.5,0.9,0.88],"messages"/' candidates.jsonl > numbers.jsonl
+sed '$s/,0.88\]/]/' numbers.jsonl > short.jsonl
+cat > prefer.cfg <<'E2'
+retort = 1; name = "l"; seed = 1;
+stages = (
+  { name = "given"; use = "dataset"; paths = "given.jsonl"; },
+  { name = "scored"; use = "dataset"; paths = "scored.jsonl"; },
+  { name = "numbers"; use = "dataset"; paths = "numbers.jsonl"; },
+  { name = "mini"; use = "model"; family = "llama"; hidden = 32; layers = 1; heads = 2; kv_heads = 1; feed_forward = 32;
+    context = 128; data = "given"; vocabulary = 300; },
+  { name = "a"; use = "prefer"; model = "mini"; data = "given"; validation = "given"; epochs = 4.0; batch = 4; rate = 5e-3; result = true; },
+  { name = "b"; use = "prefer"; model = "mini"; data = "scored"; judges = "exact"; against = "all"; steps = 1; result = true; },
+  { name = "c"; use = "prefer"; model = "mini"; data = "numbers"; against = "all"; steps = 1; rows = 50; result = true; } );
+E2
+preferred() {
+	run prefer.cfg > out
+	for stage in a b c; do
+		figures runs/l/$stage.report/metrics.json | sed -n '/^rows\|^pairs\|^left\|first\|eval_accuracy/p' | sed '/ 0.0 n/d'
+	done
+}
+check "pairs are given, or made of scores; in the beginning nothing is preferred" 0 "rows 12.0 n 12
+pairs 12.0 n 12
+loss_first 0.6931471805599453 n 4
+eval_accuracy 1.0 n 12
+rows 14.0 n 14
+pairs 24.0 n 14
+leftout,fewerthantwocandidates 1.0 n 14
+leftout,scorestooclose 1.0 n 14
+loss_first 0.6931471805599453 n 24
+rows 12.0 n 12
+pairs 12.0 n 12
+loss_first 0.6931471805599453 n 12" preferred
+
+mistaken() { # sed expression: what a changed pipeline says
+	sed "$1" prefer.cfg > wrong.cfg
+	"$retort" run wrong.cfg --runs wrong --log plain 2>&1 | grep -v "one mistake" | tail -n 1 | sed "s|[^ ]*/\\([a-z.]*jsonl\\)|\\1|"
+}
+check "a loss for groups is not one for pairs" 0 "retort: wrong.cfg:10: stage c: stage-prefer: rl-grpo is for rewards of groups: use the stage reinforce" \
+	mistaken 's/rows = 50/rl = "grpo"/'
+check "as many scores as candidates" 0 "retort: stage c: rows.jsonl:12: row '12' has 3 candidates and 2 scores; name judges to score them" \
+	mistaken 's/numbers.jsonl/short.jsonl/'
+check "no pair is an error that says why" 0 "retort: stage c: rows.jsonl: no pair in 12 rows: 0 have fewer than two candidates, 12 no two whose scores differ enough; 0 pairs are equal, 0 too long" \
+	mistaken 's/rows = 50/margin = 0.5/'
+
 # ---- report: of the runs above -----------------------------------------------------------------
 
 row 'play <b>jazz|blues</b>' play '{"genre":"jazz|blues"}' > odd.jsonl

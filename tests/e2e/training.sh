@@ -9,22 +9,26 @@ while test $i -lt 24; do
 	i=$((i + 1))
 	echo "{\"id\":\"$i\",\"messages\":[{\"role\":\"user\",\"content\":\"play song number $i by band$((i % 5))\"},{\"role\":\"assistant\",\"tool_calls\":[{\"type\":\"function\",\"function\":{\"name\":\"Play\",\"arguments\":{\"song\":\"song number $i\",\"artist\":\"band$((i % 5))\"}}}]}]}"
 done >rows.jsonl
+sed 's/"messages"/"chosen":"a song","rejected":[{"role":"assistant","content":"no"}],"messages"/' rows.jsonl >pairs.jsonl
 cat >p.cfg <<-END
 	retort = 1; name = "p"; seed = 3;
 	stages = (
 	  { name = "gold"; use = "dataset"; paths = "rows.jsonl"; },
+	  { name = "pairs"; use = "dataset"; paths = "pairs.jsonl"; },
 	  { name = "more"; use = "augment"; data = "gold"; copies = 1; },
 	  { name = "blank"; use = "model"; family = "llama"; hidden = 32; layers = 2; heads = 4; kv_heads = 2; feed_forward = 64; context = 256; data = "gold"; vocabulary = 320; },
 	  { name = "small"; use = "model"; hidden = 16; layers = 1; heads = 2; feed_forward = 32; context = 256; tokenizer = "text"; },
 	  { name = "taught"; use = "train"; model = "blank"; data = "more"; validation = "gold"; steps = 4; batch = 4; average = 0.9; save = 0; },
 	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; save = 0; },
 	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; save = 0; },
+	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; result = true; save = 0; },
 	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
 	  { name = "thin"; use = "prune"; model = "taught"; data = "gold"; pruner = { use = "width"; units = "heads"; }; remove = 0.5; result = true; },
 	  { name = "narrow"; use = "prune"; model = "better"; data = "gold"; pruner = "width"; remove = 0.5; multiple = 8; },
 	  { name = "few"; use = "quantize"; model = "taught"; data = "gold"; quantizer = "gptq"; samples = 12; },
 	  { name = "given"; use = "export"; model = "few"; data = "gold"; to = "gguf"; samples = 4; max_tokens = 8; result = true; },
 	  { name = "packed"; use = "export"; model = "few"; data = "gold"; format = "compressed-tensors"; samples = 4; max_tokens = 8; result = true; },
+	  { name = "said"; use = "write"; data = "gold"; how = "continue"; count = 5; each = 4; max_asked = 10; max_tokens = 200; max_words = 4096; batch = 2; teacher = { use = "local"; model = "taught"; }; result = true; },
 	  { name = "answers"; use = "sample"; data = "gold"; n = 2; max_tokens = 8; batch = 8; teacher = { use = "local"; model = "narrow"; }; },
 	  { name = "quality"; use = "evaluate"; data = "answers"; judges = ( "exact", "call-match" ); } );
 	trackers = ( "jsonl" );

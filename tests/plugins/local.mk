@@ -2,7 +2,7 @@
 if HAVE_CHECK
 check_PROGRAMS += tests/plugins/test-judges tests/plugins/test-samplers
 tests_plugins_test_judges_SOURCES  = tests/plugins/test-judges.c tests/runner.h \
-	plugins/judge/call-match.c plugins/judge/exact.c
+	plugins/judge/call-match.c plugins/judge/exact.c plugins/judge/words.c plugins/judge/words.h
 tests_plugins_test_judges_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_judges_LDADD    = $(TEST_LIBS)
 
@@ -78,6 +78,14 @@ tests_plugins_test_prototype_SOURCES  = tests/plugins/test-prototype.c tests/plu
 	plugins/stage/prototype.c plugins/stage/prototype-talk.c plugins/stage/prototype-talk.h
 tests_plugins_test_prototype_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_prototype_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-write
+tests_plugins_test_write_SOURCES  = tests/plugins/test-write.c tests/plugins/instance.h tests/runner.h \
+	tests/temp.h plugins/judge/words.c plugins/judge/words.h plugins/stage/ask.c plugins/stage/ask.h \
+	plugins/stage/seen.c plugins/stage/seen.h plugins/stage/write.c plugins/stage/write-ask.c \
+	plugins/stage/write-ask.h
+tests_plugins_test_write_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
+tests_plugins_test_write_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json

@@ -363,6 +363,30 @@ START_TEST(without_a_server_all_stop_and_the_address_is_named)
 	}
 END_TEST
 
+START_TEST(a_message_of_the_users_is_refused_and_nothing_goes_out)
+	{
+		struct server  *s = server_start(NULL, 0, NULL);
+		struct teacher  t;
+		struct answers  a = { 0 };
+		struct rt_error err = RT_ERROR_INIT;
+
+		defaults(&t, server_port(s));
+		ck_assert_msg(begin(&t, &err) == 0, "%s", err.msg);
+		ck_assert_int_eq(ask_n(&t, 20, ",\"role\":\"user\"", &a, &err), 0);
+		ck_assert_int_eq(a.failures, 20);
+		ck_assert_str_eq(a.why, "chat completions answer as the assistant, they cannot go "
+		                        "on as the user; a teacher-local can");
+		ck_assert_int_eq(server_count(s), 0);
+		/* nobody else's role goes over the wire */
+		ck_assert_int_eq(ask_n(&t, 1, ",\"role\":\"assistant\"", &a, &err), 0);
+		ck_assert_int_eq(a.replies, 1);
+		ck_assert_ptr_null(strstr(server_body(s, 0), "\"role\":\"assistant\""));
+		end(&t);
+		rt_json_free(a.reply);
+		server_stop(s);
+	}
+END_TEST
+
 RUNNER("openai", 120, {
 	tcase_add_checked_fixture(tc, temp_begin, temp_end);
 	tcase_add_test(tc, many_questions_are_under_way_at_once_and_each_is_answered_once);
@@ -374,4 +398,5 @@ RUNNER("openai", 120, {
 	tcase_add_test(tc, after_all_tries_a_request_fails_with_the_last_reason);
 	TABLE_TEST(tc, what_no_request_can_get_past_stops_them_all, stopping);
 	tcase_add_test(tc, without_a_server_all_stop_and_the_address_is_named);
+	tcase_add_test(tc, a_message_of_the_users_is_refused_and_nothing_goes_out);
 })

@@ -50,6 +50,10 @@ struct rt_rl_ops {
 	 * and rejected (N each). [any] */
 	int (*prefer)(const void *state, const struct rt_rl_pairs *p, float *chosen_gradient,
 	              float *rejected_gradient, double *ret_loss, struct rt_error *err);
+
+	/* The reward that a preference method means is this times log(policy / reference)
+	 * (Rafailov 2023), for the trackers; NULL: 1. [any] */
+	double (*reward_scale)(const void *state);
 };
 
 #endif

@@ -4,18 +4,23 @@
  * form that users, servers and datasets share:
  *
  *   request  { messages, tools?, tool_choice?, n?, temperature?, top_p?, max_tokens?, stop?,
- *              seed?, logprobs?, top_logprobs?, response_format? }
+ *              seed?, logprobs?, top_logprobs?, response_format?, role? }
  *   reply    { choices: [ { index, finish_reason, message: { role, content, tool_calls? },
  *              logprobs? } ], usage: { prompt_tokens, completion_tokens }, model? }
  *
  * `arguments` of a tool call is an object here, never a JSON string: a teacher that gets
- * strings parses them, and leaves one that is not JSON as the string it is. */
+ * strings parses them, and leaves one that is not JSON as the string it is.
+ *
+ * `role` is whose message is asked for: "assistant" when it is not there, or "user", to go on as
+ * the user; then the message of each choice has that role, no calls, and may follow no message at
+ * all.  Chat completions have no such thing: a teacher that cannot do it refuses the request with a
+ * sentence, and never answers as somebody else. */
 #ifndef RETORT_TEACHER_H
 #define RETORT_TEACHER_H
 
 #include <retort/plugin.h>
 
-#define RT_TEACHER_ABI 1
+#define RT_TEACHER_ABI 2 /* 1: requests had no `role` */
 
 struct rt_teacher_request {
 	const char           *id;   /* of the row; names the request in messages */

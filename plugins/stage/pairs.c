@@ -1,0 +1,300 @@
+/* pairs.c - see pairs.h */
+#include "pairs.h"
+
+#include <retort/file.h>
+#include <retort/memory.h>
+#include <retort/row.h>
+#include <retort/rows.h>
+
+#include <string.h>
+
+enum { MOST_CANDIDATES = 1024 };
+
+struct reading {
+	struct pairs               *out;
+	const struct rt_model      *m;
+	const struct pairs_options *o;
+	int64_t                     limit;
+	struct rt_text              text; /* scratch */
+	struct rt_ids               ids, mask;
+	double                      scores[MOST_CANDIDATES];
+	struct rt_verdict           verdicts[MOST_CANDIDATES];
+	const struct rt_json       *at[MOST_CANDIDATES];
+};
+
+static const char *id_of(const struct rt_json *row)
+{
+	const char *id = rt_json_string(rt_json_get(row, "id"));
+
+	return id ? id : "?";
+}
+
+/* ---- one answer ---- */
+
+/* A new reference to the message that an answer is, or NULL. */
+static struct rt_json *message_of(const struct rt_json *answer)
+{
+	struct rt_json *o;
+
+	if (rt_json_is(answer, RT_JSON_ARRAY))
+		answer = rt_json_at(answer, rt_json_length(answer) - 1);
+	if (rt_json_is(answer, RT_JSON_OBJECT))
+		return rt_json_ref(answer);
+	o = rt_json_string(answer) ? rt_json_new_object() : NULL;
+	if (o && (rt_json_set(o, "role", rt_json_new_string("assistant")) < 0 ||
+	          rt_json_set(o, "content", rt_json_ref(answer)) < 0)) {
+		rt_json_free(o);
+		o = NULL;
+	}
+	return o;
+}
+
+/* The row's prompt and the answer. */
+static struct rt_json *conversation(const struct rt_json *row, const struct rt_json *answer)
+{
+	struct rt_json *messages = rt_json_new_array(), *last = message_of(answer);
+	int             r = messages && last ? 0 : RT_E_NOMEM;
+
+	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
+		r = rt_json_append(messages,
+		                   rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
+	if (r == 0)
+		r = rt_json_append(messages, rt_json_ref(last));
+	rt_json_free(last);
+	if (r == 0)
+		return messages;
+	rt_json_free(messages);
+	return NULL;
+}
+
+/* The ids in the scratch become a sequence; what counts is the last turn of the assistant. */
+static int keep(struct reading *x, struct rt_sequence *ret, float *ret_tokens)
+{
+	const size_t n = x->ids.len;
+	int32_t     *token = rt_arena_alloc(x->out->memory, n, sizeof *token);
+	float       *weight = rt_arena_alloc(x->out->memory, n, sizeof *weight);
+	size_t       end = n, begin;
+
+	if (!token || !weight)
+		return RT_E_NOMEM;
+	while (end > 0 && !x->mask.data[end - 1])
+		end--;
+	begin = end;
+	while (begin > 0 && x->mask.data[begin - 1])
+		begin--;
+	memcpy(token, x->ids.data, n * sizeof *token);
+	for (size_t i = begin; i < end; i++)
+		weight[i] = 1;
+	*ret = (struct rt_sequence){ "", token, weight, (int64_t)n, (int64_t)begin };
+	*ret_tokens = (float)(end - begin);
+	return 0;
+}
+
+static int encode(struct reading *x, const struct rt_json *row, const struct rt_json *answer,
+                  struct rt_sequence *ret, float *ret_tokens, struct rt_error *err)
+{
+	struct rt_json      *messages = conversation(row, answer);
+	const struct rt_chat chat = { .messages = messages,
+		                      .tools = rt_json_get(row, "tools"),
+		                      .kwargs = rt_json_get(row, "template_kwargs") };
+	int                  r;
+
+	rt_text_clear(&x->text);
+	x->ids.len = x->mask.len = 0;
+	r = messages ? rt_model_encode_chat(x->m, &chat, &x->text, &x->ids, &x->mask, err)
+	             : rt_fail_nomem(err, "a conversation");
+	rt_json_free(messages);
+	if (r == 0 && keep(x, ret, ret_tokens) < 0)
+		r = rt_fail_nomem(err, "pairs");
+	return r;
+}
+
+/* ---- one row ---- */
+
+static int grow(struct pairs *p)
+{
+	const int64_t cap = p->cap ? 2 * p->cap : 256;
+	struct pair  *more;
+
+	if (p->n < p->cap)
+		return 0;
+	more = rt_realloc(p->at, (size_t)cap, sizeof *more);
+	if (!more)
+		return RT_E_NOMEM;
+	p->at = more;
+	p->cap = cap;
+	return 0;
+}
+
+static bool same(const struct rt_sequence *a, const struct rt_sequence *b)
+{
+	return a->n == b->n && memcmp(a->token, b->token, (size_t)a->n * sizeof *a->token) == 0;
+}
+
+static int add(struct reading *x, const struct rt_json *row, const struct rt_json *chosen,
+               const struct rt_json *rejected, struct rt_error *err)
+{
+	struct pair p = { .tokens = { 0, 0 } };
+	int         r = encode(x, row, chosen, &p.s[PAIRS_CHOSEN], &p.tokens[PAIRS_CHOSEN], err);
+
+	if (r == 0)
+		r = encode(x, row, rejected, &p.s[PAIRS_REJECTED], &p.tokens[PAIRS_REJECTED], err);
+	if (r < 0)
+		return r;
+	if (p.s[0].n > x->limit || p.s[1].n > x->limit) {
+		x->out->too_long++;
+	} else if (same(&p.s[0], &p.s[1]) || p.tokens[0] <= 0 || p.tokens[1] <= 0) {
+		x->out->equal++;
+	} else {
+		if (grow(x->out) < 0)
+			return rt_fail_nomem(err, "pairs");
+		x->out->at[x->out->n++] = p;
+	}
+	return 0;
+}
+
+/* By the judges, or as they stand in the row. */
+static int score(struct reading *x, const struct rt_json *row, int64_t n, struct rt_error *err)
+{
+	const struct rt_json *scores = rt_json_get(row, "scores");
+	const struct rt_group g = { row, x->at, n };
+
+	if (x->o->rule.judges.n > 0)
+		return scores_give(&x->o->rule, &g, x->verdicts, x->scores, NULL, NULL, err);
+	if ((int64_t)rt_json_length(scores) != n || !rt_json_is(scores, RT_JSON_ARRAY))
+		return rt_fail(err, RT_E_FORMAT,
+		               "row '%s' has %lld candidates and %zu scores; name judges to score "
+		               "them",
+		               id_of(row), (long long)n, rt_json_length(scores));
+	for (int64_t i = 0; i < n; i++) {
+		x->scores[i] = rt_json_real(rt_json_at(scores, (size_t)i), 0);
+		if (!(x->scores[i] - x->scores[i] == 0))
+			return rt_fail(err, RT_E_NUMERIC, "row '%s': score %lld is not finite",
+			               id_of(row), (long long)i);
+	}
+	return 0;
+}
+
+static int take_candidates(struct reading *x, const struct rt_json *row, struct rt_error *err)
+{
+	const struct rt_json *list = rt_json_get(row, "candidates");
+	const int64_t         n = (int64_t)rt_json_length(list);
+	int64_t               best = 0, worst = 0, paired = 0;
+	int                   r;
+
+	if (n > MOST_CANDIDATES)
+		return rt_fail(err, RT_E_RANGE,
+		               "row '%s' has %lld candidates, at most %d are allowed", id_of(row),
+		               (long long)n, MOST_CANDIDATES);
+	if (n < 2) {
+		x->out->few++;
+		return 0;
+	}
+	for (int64_t i = 0; i < n; i++)
+		x->at[i] = rt_json_at(list, (size_t)i);
+	r = score(x, row, n, err);
+	for (int64_t i = 0; r == 0 && i < n; i++) {
+		best = x->scores[i] > x->scores[best] ? i : best;
+		worst = x->scores[i] < x->scores[worst] ? i : worst;
+	}
+	for (int64_t i = 0; r == 0 && i < n; i++) {
+		const double gap = x->scores[best] - x->scores[i];
+
+		if (!(gap > 0 && gap >= x->o->margin) ||
+		    (x->o->against == PAIRS_WORST && i != worst))
+			continue;
+		r = add(x, row, x->at[best], x->at[i], err);
+		paired++;
+	}
+	x->out->level += r == 0 && paired == 0;
+	return r;
+}
+
+static int take(struct reading *x, const struct rt_json *row, struct rt_error *err)
+{
+	const struct rt_json *chosen = rt_json_get(row, "chosen"),
+			     *rejected = rt_json_get(row, "rejected");
+	struct rt_json *a, *b;
+	bool            good;
+
+	x->out->rows++;
+	if (!chosen || !rejected)
+		return take_candidates(x, row, err);
+	a = message_of(chosen);
+	b = message_of(rejected);
+	good = a && b;
+	rt_json_free(a);
+	rt_json_free(b);
+	if (!good)
+		return rt_fail(err, RT_E_FORMAT,
+		               "row '%s': chosen and rejected must be messages, lists of messages, "
+		               "or text",
+		               id_of(row));
+	return add(x, row, chosen, rejected, err);
+}
+
+/* ---- all rows ---- */
+
+static int read_all(struct reading *x, const char *path, struct rt_context *c, struct rt_error *err)
+{
+	struct rt_rows *rows;
+	struct rt_json *row;
+	int             r = rt_rows_open(&rows, path, 0, err);
+
+	if (r < 0)
+		return r;
+	while ((r = rt_rows_next(rows, &row, err)) == 1) {
+		r = rt_cancelled(c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : take(x, row, err);
+		rt_json_free(row);
+		if (r < 0 && r != RT_E_CANCEL)
+			r = rt_within(err, r, "%s:%lld", path, (long long)rt_rows_line(rows));
+		if (r < 0)
+			break;
+		rt_progress(c, x->out->rows, -1, "rows");
+	}
+	rt_rows_close(rows);
+	return r;
+}
+
+int pairs_read(struct pairs *ret, const struct rt_model *m, const char *folder,
+               const struct pairs_options *o, struct rt_context *c, struct rt_error *err)
+{
+	const int64_t   context = rt_model_shape(m)->context;
+	struct reading *x = rt_alloc(1, sizeof *x);
+	char           *path = rt_path_join(folder, "rows.jsonl");
+	int             r = 0;
+
+	*ret = (struct pairs){ .memory = rt_alloc(1, sizeof *ret->memory) };
+	if (!x || !path || !ret->memory)
+		r = rt_fail_nomem(err, "pairs");
+	if (r == 0) {
+		x->out = ret;
+		x->m = m;
+		x->o = o;
+		x->limit = o->max_tokens > 0 && o->max_tokens < context ? o->max_tokens : context;
+		x->text = (struct rt_text)RT_TEXT_INIT;
+		r = read_all(x, path, c, err);
+		rt_text_free(&x->text);
+		rt_ids_free(&x->ids);
+		rt_ids_free(&x->mask);
+	}
+	if (r == 0 && ret->n == 0)
+		r = rt_fail(
+			err, RT_E_FORMAT,
+			"%s: no pair in %lld rows: %lld have fewer than two candidates, %lld "
+			"no two whose scores differ enough; %lld pairs are equal, %lld too long",
+			path, (long long)ret->rows, (long long)ret->few, (long long)ret->level,
+			(long long)ret->equal, (long long)ret->too_long);
+	rt_free(x);
+	rt_free(path);
+	return r;
+}
+
+void pairs_free(struct pairs *p)
+{
+	if (p->memory)
+		rt_arena_free(p->memory);
+	rt_free(p->memory);
+	rt_free(p->at);
+	*p = (struct pairs){ 0 };
+}
