@@ -22,3 +22,14 @@ judge_schema_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 judge_schema_la_LDFLAGS  = -module $(PLUGIN_LINK)
 judge_schema_la_LIBADD   = libretort.la -lm
 
+plugin_LTLIBRARIES += judge-llm.la
+judge_llm_la_SOURCES  = plugins/judge/llm.c
+judge_llm_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+judge_llm_la_LDFLAGS  = -module $(PLUGIN_LINK)
+judge_llm_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += judge-rouge.la
+judge_rouge_la_SOURCES  = plugins/judge/rouge.c plugins/judge/words.c plugins/judge/words.h
+judge_rouge_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+judge_rouge_la_LDFLAGS  = -module $(PLUGIN_LINK)
+judge_rouge_la_LIBADD   = libretort.la -lm

@@ -10,3 +10,8 @@ rejector_threshold_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 rejector_threshold_la_LDFLAGS  = -module $(PLUGIN_LINK)
 rejector_threshold_la_LIBADD   = libretort.la -lm
 
+plugin_LTLIBRARIES += rejector-diverse.la
+rejector_diverse_la_SOURCES  = plugins/rejector/diverse.c plugins/judge/words.c plugins/judge/words.h
+rejector_diverse_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+rejector_diverse_la_LDFLAGS  = -module $(PLUGIN_LINK)
+rejector_diverse_la_LIBADD   = libretort.la -lm

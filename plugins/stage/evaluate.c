@@ -4,6 +4,7 @@
  * share of answers that score 1 (with Wilson's interval), and NAME_mean, the mean score.  Rows with
  * a reference also say which functions and arguments are right (evaluate-calls.h). */
 #include "evaluate-calls.h"
+#include "scores.h"
 
 #include <retort/file.h>
 #include <retort/judge.h>
@@ -16,7 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_JUDGES = 16 };
+enum { MAX_JUDGES = 16, MAX_ROWS = 64 };
 
 struct config {
 	const struct rt_artifact *data;
@@ -56,6 +57,12 @@ struct job {
 	struct rt_json      *calls; /* counts */
 	int64_t              rows, missing;
 	struct tally         of[MAX_JUDGES];
+	/* rows that wait for the judges */
+	int64_t               n;
+	struct rt_json       *rows_at[MAX_ROWS], *scores[MAX_ROWS];
+	const struct rt_json *first[MAX_ROWS];
+	struct rt_group       groups[MAX_ROWS];
+	struct rt_verdict     verdicts[MAX_ROWS];
 };
 
 static int set_score(struct rt_json *scores, const char *name, const struct rt_verdict *v)
@@ -74,23 +81,30 @@ static int set_score(struct rt_json *scores, const char *name, const struct rt_v
 	return rt_json_set(scores, name, o);
 }
 
-static int judge_row(struct job *j, const struct rt_group *g, struct rt_json *scores,
-                     struct rt_error *err)
+/* One judge on the rows that wait: a verdict each, also where there is no answer. */
+static int judge_rows(struct job *j, int64_t k, struct rt_error *err)
 {
-	for (int64_t k = 0; k < j->cfg->judges.n; k++) {
-		const struct rt_component *judge = j->cfg->judges.at[k];
-		struct rt_verdict          v = { .reason = "no answer" };
-		int r = g->n ? judge->plugin->ops.judge->judge(judge->state, g, 1, &v, err) : 0;
+	const struct rt_component *judge = j->cfg->judges.at[k];
+	int64_t                    n = 0;
+	int                        r;
 
-		if (r < 0)
-			return rt_within(err, r, "judge-%s", judge->plugin->name);
-		if (!(v.score >= 0 && v.score <= 1))
+	for (int64_t i = 0; i < j->n; i++)
+		if (j->first[i])
+			j->groups[n++] = (struct rt_group){ j->rows_at[i], &j->first[i], 1 };
+	r = n ? judge->plugin->ops.judge->judge(judge->state, j->groups, n, j->verdicts, err) : 0;
+	if (r < 0)
+		return rt_within(err, r, "judge-%s", judge->plugin->name);
+	for (int64_t i = 0, at = 0; i < j->n; i++) {
+		static const struct rt_verdict none = { .reason = "no answer" };
+		const struct rt_verdict       *v = j->first[i] ? &j->verdicts[at++] : &none;
+
+		if (!(v->score >= 0 && v->score <= 1))
 			return rt_fail(err, RT_E_NUMERIC, "judge-%s gives %g, not a score in 0..1",
-			               judge->plugin->name, v.score);
-		j->of[k].right += v.score == 1;
-		j->of[k].sum += v.score;
-		j->of[k].squares += v.score * v.score;
-		if (set_score(scores, judge->plugin->name, &v) < 0)
+			               judge->plugin->name, v->score);
+		j->of[k].right += v->score == 1;
+		j->of[k].sum += v->score;
+		j->of[k].squares += v->score * v->score;
+		if (set_score(j->scores[i], judge->plugin->name, v) < 0)
 			return rt_fail_nomem(err, "scores");
 	}
 	return 0;
@@ -117,25 +131,55 @@ static const struct rt_json *nearest(const struct rt_json *row, const struct rt_
 	return ret;
 }
 
-static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
+static void forget(struct job *j)
 {
-	const struct rt_json *first = rt_json_at(rt_json_get(row, "candidates"), 0);
-	const struct rt_group g = { row, &first, first != NULL };
-	struct rt_json       *scores = rt_json_new_object();
-	int r = scores ? judge_row(j, &g, scores, err) : rt_fail_nomem(err, "scores");
-
-	j->rows++;
-	j->missing += !first;
-	if (r < 0) {
-		rt_json_free(scores);
-		return r;
+	for (int64_t i = 0; i < j->n; i++) {
+		rt_json_free(j->rows_at[i]);
+		rt_json_free(j->scores[i]);
 	}
-	r = rt_json_set(row, "scores", scores);
+	j->n = 0;
+}
+
+static int put(struct job *j, int64_t i, struct rt_error *err)
+{
+	struct rt_json *row = j->rows_at[i];
+	int             r = rt_json_set(row, "scores", rt_json_ref(j->scores[i]));
+
 	if (rt_row_reference(row, 0))
-		r |= calls_count(j->calls, first, nearest(row, first));
+		r |= calls_count(j->calls, j->first[i], nearest(row, j->first[i]));
 	if (r < 0)
 		return rt_fail_nomem(err, "scores");
 	return rt_rows_put(j->out, row, err);
+}
+
+/* Judge and write the rows that wait. */
+static int flush(struct job *j, struct rt_error *err)
+{
+	int r = 0;
+
+	for (int64_t k = 0; r == 0 && k < j->cfg->judges.n; k++)
+		r = judge_rows(j, k, err);
+	for (int64_t i = 0; r == 0 && i < j->n; i++)
+		r = put(j, i, err);
+	forget(j);
+	return r;
+}
+
+/* Takes the row over. */
+static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
+{
+	struct rt_json *scores = rt_json_new_object();
+
+	if (!scores) {
+		rt_json_free(row);
+		return rt_fail_nomem(err, "scores");
+	}
+	j->first[j->n] = rt_json_at(rt_json_get(row, "candidates"), 0);
+	j->rows++;
+	j->missing += !j->first[j->n];
+	j->scores[j->n] = scores;
+	j->rows_at[j->n++] = row;
+	return j->n == MAX_ROWS ? flush(j, err) : 0;
 }
 
 static int do_rows(struct job *j, struct rt_context *c, struct rt_rows *rows, struct rt_error *err)
@@ -144,13 +188,14 @@ static int do_rows(struct job *j, struct rt_context *c, struct rt_rows *rows, st
 	int             r;
 
 	while ((r = rt_rows_next(rows, &row, err)) == 1) {
-		r = rt_cancelled(c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : do_row(j, row, err);
-		rt_json_free(row);
+		r = do_row(j, row, err);
+		if (r == 0 && rt_cancelled(c))
+			r = rt_fail(err, RT_E_CANCEL, "cancelled");
 		if (r < 0)
 			return r;
 		rt_progress(c, j->rows, j->cfg->data->rows, "rows");
 	}
-	return r;
+	return r < 0 ? r : flush(j, err);
 }
 
 static int write_metrics(const struct job *j, const char *dir, struct rt_error *err)
@@ -222,6 +267,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		r = write_calls(&j, out[1], err);
 	if (r == 0)
 		r = check_gate(&j, err);
+	forget(&j);
 	rt_rows_close(rows);
 	rt_rows_discard(j.out);
 	rt_json_free(j.calls);
@@ -239,8 +285,11 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
+	const struct scores_rule rule = { .judges = ((const struct config *)config)->judges };
+
 	(void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	if (!scores_ask(&rule))
+		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	ret->memory = RT_ROW_LIMIT;
 	ret->rows[2] = ((const struct config *)config)->data->rows;
 	return 0;

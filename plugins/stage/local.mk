@@ -6,7 +6,8 @@ stage_dataset_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-evaluate.la
 stage_evaluate_la_SOURCES  = plugins/stage/evaluate.c \
-	plugins/stage/evaluate-calls.c plugins/stage/evaluate-calls.h
+	plugins/stage/evaluate-calls.c plugins/stage/evaluate-calls.h \
+	plugins/stage/scores.c plugins/stage/scores.h
 stage_evaluate_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_evaluate_la_LIBADD   = libretort.la -lm

@@ -6,9 +6,11 @@
 #include <retort/row.h>
 #include <retort/rows.h>
 
+#include <math.h>
 #include <string.h>
 
-enum { MOST_CANDIDATES = 1024 };
+/* Of a row, and of those that judges see at once; of those rows. */
+enum { MOST_CANDIDATES = 1024, MOST_ROWS = 64 };
 
 struct reading {
 	struct pairs               *out;
@@ -20,6 +22,9 @@ struct reading {
 	double                      scores[MOST_CANDIDATES];
 	struct rt_verdict           verdicts[MOST_CANDIDATES];
 	const struct rt_json       *at[MOST_CANDIDATES];
+	struct rt_json             *rows[MOST_ROWS]; /* that wait for their scores */
+	struct rt_group             groups[MOST_ROWS];
+	int64_t                     n, used;
 };
 
 static const char *id_of(const struct rt_json *row)
@@ -153,34 +158,79 @@ static int add(struct reading *x, const struct rt_json *row, const struct rt_jso
 	return 0;
 }
 
-/* By the judges, or as they stand in the row. */
-static int score(struct reading *x, const struct rt_json *row, int64_t n, struct rt_error *err)
+/* As they stand in the row. */
+static int read_scores(const struct rt_group *g, double *ret, struct rt_error *err)
 {
-	const struct rt_json *scores = rt_json_get(row, "scores");
-	const struct rt_group g = { row, x->at, n };
+	const struct rt_json *scores = rt_json_get(g->row, "scores");
 
-	if (x->o->rule.judges.n > 0)
-		return scores_give(&x->o->rule, &g, x->verdicts, x->scores, NULL, NULL, err);
-	if ((int64_t)rt_json_length(scores) != n || !rt_json_is(scores, RT_JSON_ARRAY))
+	if ((int64_t)rt_json_length(scores) != g->n || !rt_json_is(scores, RT_JSON_ARRAY))
 		return rt_fail(err, RT_E_FORMAT,
 		               "row '%s' has %lld candidates and %zu scores; name judges to score "
 		               "them",
-		               id_of(row), (long long)n, rt_json_length(scores));
-	for (int64_t i = 0; i < n; i++) {
-		x->scores[i] = rt_json_real(rt_json_at(scores, (size_t)i), 0);
-		if (!(x->scores[i] - x->scores[i] == 0))
-			return rt_fail(err, RT_E_NUMERIC, "row '%s': score %lld is not finite",
-			               id_of(row), (long long)i);
+		               id_of(g->row), (long long)g->n, rt_json_length(scores));
+	for (int64_t i = 0; i < g->n; i++) {
+		ret[i] = rt_json_real(rt_json_at(scores, (size_t)i), NAN);
+		if (!isfinite(ret[i]))
+			return rt_fail(err, RT_E_NUMERIC, "row '%s': score %lld is no number",
+			               id_of(g->row), (long long)i + 1);
 	}
 	return 0;
+}
+
+static int pair_up(struct reading *x, const struct rt_group *g, const double *scores,
+                   struct rt_error *err)
+{
+	int64_t best = 0, worst = 0, paired = 0;
+	int     r = 0;
+
+	for (int64_t i = 0; i < g->n; i++) {
+		best = scores[i] > scores[best] ? i : best;
+		worst = scores[i] < scores[worst] ? i : worst;
+	}
+	for (int64_t i = 0; r == 0 && i < g->n; i++) {
+		const double gap = scores[best] - scores[i];
+
+		if (!(gap > 0 && gap >= x->o->margin) ||
+		    (x->o->against == PAIRS_WORST && i != worst))
+			continue;
+		r = add(x, g->row, g->candidates[best], g->candidates[i], err);
+		paired++;
+	}
+	x->out->level += r == 0 && paired == 0;
+	return r;
+}
+
+static void forget(struct reading *x)
+{
+	for (int64_t i = 0; i < x->n; i++)
+		rt_json_free(x->rows[i]);
+	x->n = x->used = 0;
+}
+
+/* Score the rows that wait, and make pairs of them. */
+static int flush(struct reading *x, struct rt_error *err)
+{
+	int64_t at = 0;
+	int     r = 0;
+
+	if (x->o->rule.judges.n > 0 && x->n > 0)
+		r = scores_give(&x->o->rule, x->groups, x->n, x->verdicts, x->scores, NULL, NULL,
+		                err);
+	for (int64_t i = 0; r == 0 && i < x->n; at += x->groups[i++].n) {
+		if (x->o->rule.judges.n == 0)
+			r = read_scores(&x->groups[i], x->scores + at, err);
+		if (r == 0)
+			r = pair_up(x, &x->groups[i], x->scores + at, err);
+	}
+	forget(x);
+	return r;
 }
 
 static int take_candidates(struct reading *x, const struct rt_json *row, struct rt_error *err)
 {
 	const struct rt_json *list = rt_json_get(row, "candidates");
 	const int64_t         n = (int64_t)rt_json_length(list);
-	int64_t               best = 0, worst = 0, paired = 0;
-	int                   r;
+	int                   r = 0;
 
 	if (n > MOST_CANDIDATES)
 		return rt_fail(err, RT_E_RANGE,
@@ -190,24 +240,16 @@ static int take_candidates(struct reading *x, const struct rt_json *row, struct 
 		x->out->few++;
 		return 0;
 	}
+	if (x->n == MOST_ROWS || x->used + n > MOST_CANDIDATES)
+		r = flush(x, err);
+	if (r < 0)
+		return r;
 	for (int64_t i = 0; i < n; i++)
-		x->at[i] = rt_json_at(list, (size_t)i);
-	r = score(x, row, n, err);
-	for (int64_t i = 0; r == 0 && i < n; i++) {
-		best = x->scores[i] > x->scores[best] ? i : best;
-		worst = x->scores[i] < x->scores[worst] ? i : worst;
-	}
-	for (int64_t i = 0; r == 0 && i < n; i++) {
-		const double gap = x->scores[best] - x->scores[i];
-
-		if (!(gap > 0 && gap >= x->o->margin) ||
-		    (x->o->against == PAIRS_WORST && i != worst))
-			continue;
-		r = add(x, row, x->at[best], x->at[i], err);
-		paired++;
-	}
-	x->out->level += r == 0 && paired == 0;
-	return r;
+		x->at[x->used + i] = rt_json_at(list, (size_t)i);
+	x->rows[x->n] = rt_json_ref(row);
+	x->groups[x->n++] = (struct rt_group){ row, x->at + x->used, n };
+	x->used += n;
+	return 0;
 }
 
 static int take(struct reading *x, const struct rt_json *row, struct rt_error *err)
@@ -246,14 +288,15 @@ static int read_all(struct reading *x, const char *path, struct rt_context *c, s
 	while ((r = rt_rows_next(rows, &row, err)) == 1) {
 		r = rt_cancelled(c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : take(x, row, err);
 		rt_json_free(row);
-		if (r < 0 && r != RT_E_CANCEL)
-			r = rt_within(err, r, "%s:%lld", path, (long long)rt_rows_line(rows));
 		if (r < 0)
 			break;
 		rt_progress(c, x->out->rows, -1, "rows");
 	}
 	rt_rows_close(rows);
-	return r;
+	if (r == 0)
+		r = flush(x, err);
+	forget(x);
+	return r < 0 && r != RT_E_CANCEL ? rt_within(err, r, "%s", path) : r;
 }
 
 int pairs_read(struct pairs *ret, const struct rt_model *m, const char *folder,

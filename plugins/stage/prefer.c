@@ -496,8 +496,12 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	const struct config     *c = config;
+	const struct scores_rule rule = { c->judges, c->weights };
+
+	(void)err;
+	if (!scores_ask(&rule))
+		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	return 0;
 }
 

@@ -22,8 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_GROUP = 256 };
-
 static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
 static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
 
@@ -56,7 +54,7 @@ static const struct rt_param params[] = {
 	RT_PARAM_COMPONENT(struct config, rl, RL, "grpo", "How rewards become gradients."),
 	RT_PARAM_INT(struct config, steps, 100, 1, INT64_MAX, NULL, "Steps to go."),
 	RT_PARAM_INT(struct config, prompts, 16, 1, 1 << 16, "rows", "Prompts of a step."),
-	RT_PARAM_INT(struct config, group, 8, 2, MAX_GROUP, "answers", "Answers to each."),
+	RT_PARAM_INT(struct config, group, 8, 2, 256, "answers", "Answers to each."),
 	RT_PARAM_INT(struct config, max_answer, 256, 1, 1 << 20, "tokens", "Longest answer."),
 	RT_PARAM_REAL(struct config, temperature, 1, 0.01, 10, NULL, "Of the answers."),
 	RT_PARAM_REAL(
@@ -211,26 +209,43 @@ static void add_scores(void *arg, int64_t judge, const struct rt_verdict *verdic
 		sums->at[judge] += verdicts[i].score;
 }
 
-static int reward_group(struct job *j, int64_t p, double *scores, struct rt_error *err)
+/* Judges see all groups at once. */
+static int judge_all(struct job *j, double *scores, struct rt_error *err)
 {
 	const struct config     *c = j->cfg;
 	const struct scores_rule rule = { c->judges, c->weights };
-	const struct rt_json    *at[MAX_GROUP];
-	struct rt_verdict        verdicts[MAX_GROUP];
-	const struct rt_group    g = { j->rows[j->index[p]], at, c->group };
-	struct sums              sums = { scores, c->group };
-	double                  *reward = j->reward + p * c->group, mean = 0;
-	int                      r;
+	struct rt_group         *groups = rt_alloc((size_t)c->prompts, sizeof *groups);
+	const struct rt_json   **at = rt_alloc((size_t)j->N, sizeof *at);
+	struct rt_verdict       *verdicts = rt_alloc((size_t)j->N, sizeof *verdicts);
+	struct sums              sums = { scores, j->N };
+	int                      r = groups && at && verdicts ? 0 : rt_fail_nomem(err, "rewards");
+
+	for (int64_t i = 0; r == 0 && i < j->N; i++)
+		at[i] = j->rollouts[i].message;
+	for (int64_t p = 0; r == 0 && p < c->prompts; p++)
+		groups[p] = (struct rt_group){ j->rows[j->index[p]], at + p * c->group, c->group };
+	if (r == 0)
+		r = scores_give(&rule, groups, c->prompts, verdicts, j->reward, add_scores, &sums,
+		                err);
+	rt_free(groups);
+	rt_free(at);
+	rt_free(verdicts);
+	return r;
+}
+
+/* Groups that are all wrong or all right teach nothing; the rl plugin leaves NAN out. */
+static bool filtered(struct job *j, int64_t p)
+{
+	const struct config *c = j->cfg;
+	double              *reward = j->reward + p * c->group, mean = 0;
 
 	for (int64_t k = 0; k < c->group; k++)
-		at[k] = j->rollouts[p * c->group + k].message;
-	r = scores_give(&rule, &g, verdicts, reward, add_scores, &sums, err);
-	for (int64_t k = 0; r == 0 && k < c->group; k++)
 		mean += reward[k] / (double)c->group;
-	/* Groups that are all wrong or all right teach nothing; the rl plugin leaves NAN out. */
-	for (int64_t k = 0; r == 0 && k < c->group && !(mean > c->low && mean < c->high); k++)
+	if (mean > c->low && mean < c->high)
+		return false;
+	for (int64_t k = 0; k < c->group; k++)
 		reward[k] = NAN;
-	return r;
+	return true;
 }
 
 static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_error *err)
@@ -239,14 +254,12 @@ static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_err
 	const struct scores_rule rule = { c->judges, c->weights };
 	double                   scores[16] = { 0 }, sum = 0, weights = 0;
 	int64_t                  left_out = 0;
-	int                      r = 0;
+	int                      r = judge_all(j, scores, err);
 
-	for (int64_t p = 0; r == 0 && p < c->prompts; p++) {
-		r = reward_group(j, p, scores, err);
-		left_out += r == 0 && isnan(j->reward[p * c->group]);
-	}
 	if (r < 0)
 		return r;
+	for (int64_t p = 0; p < c->prompts; p++)
+		left_out += filtered(j, p);
 	for (int64_t i = 0; i < c->judges.n; i++) {
 		char tag[120];
 
@@ -638,8 +651,12 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	const struct config     *c = config;
+	const struct scores_rule rule = { c->judges, c->weights };
+
+	(void)err;
+	if (!scores_ask(&rule))
+		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	return 0;
 }
 

@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 1024 };
+/* Candidates of a row, and of the rows that judges see at once; of those rows; reasons that are
+ * told apart. */
+enum { MAX_CANDIDATES = 1024, MAX_ROWS = 64, MAX_REASONS = 100 };
 
 struct config {
 	const struct rt_artifact *data;
@@ -57,6 +59,9 @@ struct job {
 	double                scores[MAX_CANDIDATES];
 	bool                  keep[MAX_CANDIDATES];
 	const struct rt_json *at[MAX_CANDIDATES];
+	struct rt_json       *rows_at[MAX_ROWS];
+	struct rt_group       groups[MAX_ROWS];
+	int64_t               n, used; /* rows and candidates that wait for the judges */
 	char                  why[MAX_CANDIDATES][160];
 };
 
@@ -85,20 +90,22 @@ static void take_reasons(void *arg, int64_t judge, const struct rt_verdict *verd
 			         verdicts[i].reason);
 }
 
-static int score(struct job *j, const struct rt_group *g, struct rt_error *err)
+static int score(struct job *j, struct rt_error *err)
 {
 	const struct scores_rule rule = { j->cfg->judges, j->cfg->weights };
-	struct reasons           x = { j, g->n };
+	struct reasons           x = { j, j->used };
 
-	for (int64_t i = 0; i < g->n; i++)
+	for (int64_t i = 0; i < j->used; i++)
 		j->why[i][0] = '\0';
-	return scores_give(&rule, g, j->verdicts, j->scores, take_reasons, &x, err);
+	return scores_give(&rule, j->groups, j->n, j->verdicts, j->scores, take_reasons, &x, err);
 }
 
 static int count_reason(struct job *j, const char *why)
 {
 	const char *text = *why ? why : "better ones were kept";
 
+	if (!rt_json_get(j->reasons, text) && rt_json_length(j->reasons) >= MAX_REASONS)
+		text = "other reasons";
 	return rt_json_set(j->reasons, text,
 	                   rt_json_new_int(1 + rt_json_int(rt_json_get(j->reasons, text), 0)));
 }
@@ -135,22 +142,24 @@ static struct rt_json *accepted(const struct rt_json *row, const struct rt_json 
 	return NULL;
 }
 
-static int put_kept(struct job *j, const struct rt_group *g, struct rt_error *err)
+/* The first of its candidates has number `at` of all that were scored. */
+static int put_kept(struct job *j, const struct rt_group *g, int64_t at, struct rt_error *err)
 {
 	int64_t nth = 0;
 
 	for (int64_t i = 0; i < g->n; i++) {
+		const double    one = j->scores[at + i];
 		struct rt_json *row;
 		int             r;
 
-		j->sum += j->scores[i];
-		j->squares += j->scores[i] * j->scores[i];
-		if (!j->keep[i]) {
-			if (count_reason(j, j->why[i]) < 0)
+		j->sum += one;
+		j->squares += one * one;
+		if (!j->keep[at + i]) {
+			if (count_reason(j, j->why[at + i]) < 0)
 				return rt_fail_nomem(err, "reasons");
 			continue;
 		}
-		row = accepted(g->row, g->candidates[i], j->scores[i], ++nth);
+		row = accepted(g->row, g->candidates[i], one, ++nth);
 		r = row ? rt_rows_put(j->out, row, err) : rt_fail_nomem(err, "a row");
 		rt_json_free(row);
 		if (r < 0)
@@ -161,28 +170,55 @@ static int put_kept(struct job *j, const struct rt_group *g, struct rt_error *er
 	return 0;
 }
 
+static void forget(struct job *j)
+{
+	for (int64_t i = 0; i < j->n; i++)
+		rt_json_free(j->rows_at[i]);
+	j->n = j->used = 0;
+}
+
+/* Score and sort out the rows that wait. */
+static int flush(struct job *j, struct rt_error *err)
+{
+	const struct rt_component *keep = j->cfg->keep;
+	int64_t                    at = 0;
+	int                        r = j->n ? score(j, err) : 0;
+
+	for (int64_t i = 0; r == 0 && i < j->n; at += j->groups[i++].n) {
+		r = keep->plugin->ops.rejector->select(keep->state, &j->groups[i], j->scores + at,
+		                                       j->keep + at, err);
+		if (r == 0)
+			r = put_kept(j, &j->groups[i], at, err);
+	}
+	forget(j);
+	return r;
+}
+
 static int do_row(struct job *j, const struct rt_json *row, struct rt_error *err)
 {
-	const struct rt_json      *list = rt_json_get(row, "candidates");
-	struct rt_group            g = { row, j->at, (int64_t)rt_json_length(list) };
-	const struct rt_component *keep = j->cfg->keep;
-	int                        r;
+	const struct rt_json *list = rt_json_get(row, "candidates");
+	const int64_t         n = (int64_t)rt_json_length(list);
+	int                   r = 0;
 
-	if (g.n > MAX_CANDIDATES)
+	if (n > MAX_CANDIDATES)
 		return rt_fail(
 			err, RT_E_RANGE, "row '%s' has %lld candidates, at most %d are allowed",
-			rt_json_string(rt_json_get(row, "id")), (long long)g.n, MAX_CANDIDATES);
-	for (int64_t i = 0; i < g.n; i++)
-		j->at[i] = rt_json_at(list, (size_t)i);
+			rt_json_string(rt_json_get(row, "id")), (long long)n, MAX_CANDIDATES);
 	j->rows++;
-	j->candidates += g.n;
-	if (g.n == 0)
+	j->candidates += n;
+	if (n == 0)
 		return count_reason(j, "row without candidates") < 0 ? rt_fail_nomem(err, "reasons")
 		                                                     : 0;
-	r = score(j, &g, err);
-	if (r == 0)
-		r = keep->plugin->ops.rejector->select(keep->state, &g, j->scores, j->keep, err);
-	return r < 0 ? r : put_kept(j, &g, err);
+	if (j->n == MAX_ROWS || j->used + n > MAX_CANDIDATES)
+		r = flush(j, err);
+	if (r < 0)
+		return r;
+	for (int64_t i = 0; i < n; i++)
+		j->at[j->used + i] = rt_json_at(list, (size_t)i);
+	j->rows_at[j->n] = rt_json_ref(row);
+	j->groups[j->n++] = (struct rt_group){ row, j->at + j->used, n };
+	j->used += n;
+	return 0;
 }
 
 static int write_report(struct job *j, const char *dir, struct rt_error *err)
@@ -221,7 +257,7 @@ static int do_rows(struct job *j, struct rt_context *c, struct rt_rows *rows, st
 			return r;
 		rt_progress(c, j->rows, j->cfg->data->rows, "rows");
 	}
-	return r;
+	return r < 0 ? r : flush(j, err);
 }
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
@@ -252,6 +288,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		rt_log(c, RT_LOG_WARN, "no candidate was kept");
 	rt_rows_close(rows);
 	if (j) {
+		forget(j);
 		rt_rows_discard(j->out);
 		rt_json_free(j->reasons);
 	}
@@ -270,8 +307,12 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	const struct config     *c = config;
+	const struct scores_rule rule = { c->judges, c->weights };
+
+	(void)err;
+	if (!scores_ask(&rule))
+		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	ret->memory = sizeof(struct job) + RT_ROW_LIMIT;
 	return 0;
 }

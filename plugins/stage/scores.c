@@ -19,22 +19,35 @@ int scores_check(const struct scores_rule *rule, struct rt_error *err)
 	return sum > 0 || rule->judges.n == 0 ? 0 : rt_fail(err, RT_E_RANGE, "all weights are 0");
 }
 
-int scores_give(const struct scores_rule *rule, const struct rt_group *g,
+bool scores_ask(const struct scores_rule *rule)
+{
+	for (int64_t i = 0; i < rule->judges.n; i++)
+		for (const struct rt_param *p = rule->judges.at[i]->plugin->params; p && p->name;
+		     p++)
+			if (p->type == RT_COMPONENT && p->of == RT_KIND_TEACHER)
+				return true;
+	return false;
+}
+
+int scores_give(const struct scores_rule *rule, const struct rt_group *groups, int64_t n,
                 struct rt_verdict *verdicts, double *ret, scores_fn *each, void *arg,
                 struct rt_error *err)
 {
-	double total = 0;
+	double  total = 0;
+	int64_t all = 0;
 
-	for (int64_t i = 0; i < g->n; i++)
+	for (int64_t g = 0; g < n; g++)
+		all += groups[g].n;
+	for (int64_t i = 0; i < all; i++)
 		ret[i] = 0;
 	for (int64_t k = 0; k < rule->judges.n; k++) {
 		const struct rt_component *judge = rule->judges.at[k];
-		int r = judge->plugin->ops.judge->judge(judge->state, g, 1, verdicts, err);
+		int r = judge->plugin->ops.judge->judge(judge->state, groups, n, verdicts, err);
 
 		if (r < 0)
 			return rt_within(err, r, "judge-%s", judge->plugin->name);
 		total += scores_weight(rule, k);
-		for (int64_t i = 0; i < g->n; i++) {
+		for (int64_t i = 0; i < all; i++) {
 			if (!(verdicts[i].score >= 0 && verdicts[i].score <= 1))
 				return rt_fail(err, RT_E_NUMERIC,
 				               "judge-%s gives %g, not a score in 0..1",
@@ -44,7 +57,7 @@ int scores_give(const struct scores_rule *rule, const struct rt_group *g,
 		if (each)
 			each(arg, k, verdicts);
 	}
-	for (int64_t i = 0; i < g->n; i++)
+	for (int64_t i = 0; i < all; i++)
 		ret[i] /= total;
 	return 0;
 }

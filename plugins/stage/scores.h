@@ -15,12 +15,16 @@ double scores_weight(const struct scores_rule *rule, int64_t judge);
 /* For check(): as many weights as judges or none, and not all 0. */
 int scores_check(const struct scores_rule *rule, struct rt_error *err);
 
-/* Called once for each judge, with its verdicts on all candidates. */
+/* Does any judge ask a teacher?  Then what it costs is not known. */
+bool scores_ask(const struct scores_rule *rule);
+
+/* Called once for each judge, with its verdicts on all candidates of all groups. */
 typedef void scores_fn(void *arg, int64_t judge, const struct rt_verdict *verdicts);
 
-/* ret[i]: weighted mean of the scores of candidate i, in 0..1.  verdicts is room for one for each
- * candidate; each may be NULL.  A score outside of 0..1 is RT_E_NUMERIC and names the judge. */
-int scores_give(const struct scores_rule *rule, const struct rt_group *g,
+/* ret[i]: weighted mean of the scores of candidate i, in 0..1, those of the groups one after
+ * another. verdicts is room for one for each; each may be NULL.  A score outside of 0..1 is
+ * RT_E_NUMERIC and names the judge. */
+int scores_give(const struct scores_rule *rule, const struct rt_group *groups, int64_t n,
                 struct rt_verdict *verdicts, double *ret, scores_fn *each, void *arg,
                 struct rt_error *err);
 

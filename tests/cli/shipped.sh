@@ -44,6 +44,10 @@ for units in neurons heads; do
 	keeps pruner-width --set units=$units
 done
 
+keeps judge-rouge
+keeps judge-llm --set teacher=nearest --set max_failed=1
+keeps rejector-diverse
+
 keeps tool-table
 keeps tool-exec --set program=/bin/cat
 keeps stage-prototype --set teacher=nearest

@@ -167,11 +167,11 @@ loss_first 0.6931471805599453 n 12" preferred
 
 mistaken() { # sed expression: what a changed pipeline says
 	sed "$1" prefer.cfg > wrong.cfg
-	"$retort" run wrong.cfg --runs wrong --log plain 2>&1 | grep -v "one mistake" | tail -n 1 | sed "s|[^ ]*/\\([a-z.]*jsonl\\)|\\1|"
+	"$retort" run wrong.cfg --runs wrong --log plain 2>&1 | grep -v "one mistake" | tail -n 1 | sed "s|[^ ]*/\([a-z.]*jsonl\)|\1|"
 }
 check "a loss for groups is not one for pairs" 0 "retort: wrong.cfg:10: stage c: stage-prefer: rl-grpo is for rewards of groups: use the stage reinforce" \
 	mistaken 's/rows = 50/rl = "grpo"/'
-check "as many scores as candidates" 0 "retort: stage c: rows.jsonl:12: row '12' has 3 candidates and 2 scores; name judges to score them" \
+check "as many scores as candidates" 0 "retort: stage c: rows.jsonl: row '12' has 3 candidates and 2 scores; name judges to score them" \
 	mistaken 's/numbers.jsonl/short.jsonl/'
 check "no pair is an error that says why" 0 "retort: stage c: rows.jsonl: no pair in 12 rows: 0 have fewer than two candidates, 12 no two whose scores differ enough; 0 pairs are equal, 0 too long" \
 	mistaken 's/rows = 50/margin = 0.5/'
