@@ -8,6 +8,14 @@ dist_assistant_DATA = \
 	examples/assistant/prototype.cfg \
 	examples/assistant/teacher.cfg \
 	examples/assistant/tiny.cfg
+assistantteacherdir = $(examplesdir)/assistant/teacher
+dist_assistantteacher_DATA = \
+	examples/assistant/teacher/chat_template.jinja \
+	examples/assistant/teacher/config.json \
+	examples/assistant/teacher/generation_config.json \
+	examples/assistant/teacher/model.safetensors \
+	examples/assistant/teacher/tokenizer.json \
+	examples/assistant/teacher/tokenizer_config.json
 assistantdatadir = $(examplesdir)/assistant/data
 dist_assistantdata_DATA = \
 	examples/assistant/data/NOTICE \
