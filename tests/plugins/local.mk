@@ -20,7 +20,7 @@ tests_plugins_test_distill_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 
 check_PROGRAMS += tests/plugins/test-rl
 tests_plugins_test_rl_SOURCES  = tests/plugins/test-rl.c tests/golden.h tests/runner.h \
-	plugins/rl/dpo.c plugins/rl/grpo.c
+	plugins/rl/dpo.c plugins/rl/grpo.c plugins/rl/rloo.c
 tests_plugins_test_rl_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_rl_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 
@@ -88,4 +88,4 @@ tests_plugins_test_write_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETOR
 tests_plugins_test_write_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
-	tests/golden/losses/grpo.json
+	tests/golden/losses/grpo.json tests/golden/losses/rloo.json
