@@ -150,7 +150,7 @@ static void logits_of(const struct rt_model *m, const struct rt_sequence *s, flo
 {
 	int32_t               position[16];
 	float                 hidden[16 * HIDDEN];
-	const struct rt_span  span = { 0, s->n, 0, s->n };
+	const struct rt_span  span = { 0, s->n, 0, s->n, 0 };
 	const struct rt_batch b = { s->token, position, s->n, &span, 1 };
 
 	for (int i = 0; i < 16; i++)
