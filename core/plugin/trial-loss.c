@@ -288,12 +288,20 @@ static int rl_once(struct trial *t, struct rt_error *err)
 	return r;
 }
 
+/* Where the ratio is held fixed, the old log-probability moves along. */
 static double policy_loss_at(void *arg, float x)
 {
-	struct reinforcing *d = arg;
-	struct rt_rl_batch  b = d->batch;
-	const float         before = d->x[d->at];
+	struct reinforcing     *d = arg;
+	const struct rt_rl_ops *ops = d->t->plugin->ops.rl;
+	struct rt_rl_batch      b = d->batch;
+	const float             before = d->x[d->at];
+	float                   old[CELLS];
 
+	if (RT_HAS(ops, holds_ratio) && ops->holds_ratio(d->t->state)) {
+		memcpy(old, d->batch.logp_old, sizeof old);
+		old[d->at] += x - before;
+		b.logp_old = old;
+	}
 	b.logp = d->x;
 	d->x[d->at] = x;
 	if (policy_loss(d, &b, d->scratch, NULL) < 0)

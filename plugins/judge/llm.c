@@ -58,9 +58,9 @@ static const struct rt_param params[] = {
 };
 
 static const char plain[] = "You judge the answer of an assistant. It is good when it does what "
-                            "the last message of the "
+			    "the last message of the "
 			    "user asks for and nothing else, with the right function and the right "
-                            "arguments where there "
+			    "arguments where there "
 			    "are tools, and when everything it says is so.";
 
 /* ---- requests ---- */

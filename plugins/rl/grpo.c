@@ -218,6 +218,11 @@ static int loss(const void *state, const struct rt_rl_batch *b, const float *adv
 	return 0;
 }
 
+static bool holds_ratio(const void *state)
+{
+	return ((const struct config *)state)->loss == CISPO;
+}
+
 static int check(const void *config, struct rt_error *err)
 {
 	const struct config *c = config;
@@ -243,7 +248,9 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 	return 0;
 }
 
-static const struct rt_rl_ops ops = { .size = sizeof ops, .advantages = advantages, .loss = loss };
+static const struct rt_rl_ops ops = {
+	.size = sizeof ops, .advantages = advantages, .loss = loss, .holds_ratio = holds_ratio
+};
 
 RT_PLUGIN(
 	rl_grpo, RL, .name = "grpo", .version = "1.0", .license = "Apache-2.0",

@@ -2,6 +2,7 @@
 #include <retort/teacher.h>
 
 #include <math.h>
+#include <string.h>
 
 struct config {
 	const char *prefix;
@@ -96,8 +97,14 @@ static int chat(void *state, const struct rt_teacher_request *requests, int64_t 
 	int r = 0;
 
 	for (int64_t i = 0; r == 0 && i < n; i++) {
-		struct rt_json *answer = new_reply(state, requests[i].body);
+		const char     *role = rt_json_string(rt_json_get(requests[i].body, "role"));
+		struct rt_json *answer;
 
+		if (role && strcmp(role, "assistant") != 0) {
+			r = reply(arg, i, NULL, "this teacher answers, it cannot go on as the user", err);
+			continue;
+		}
+		answer = new_reply(state, requests[i].body);
 		r = answer ? reply(arg, i, answer, NULL, err) : rt_fail_nomem(err, "a reply");
 		rt_json_free(answer);
 	}

@@ -26,6 +26,11 @@ done
 for loss in grpo bnpo dr_grpo dapo; do
 	keeps rl-grpo --set loss=$loss --set beta=0.04
 done
+keeps rl-grpo --set loss=cispo --set clip_high=5 --set beta=0.04
+keeps rl-grpo --set loss=cispo --set clip_high=1 --set level=sequence
+for normalize in false true; do
+	keeps rl-rloo --set beta=0.05 --set normalize=$normalize
+done
 keeps rl-grpo --set level=sequence --set kl=k2 --set beta=0.04
 
 for options in damp=0.01 act_order=true static_groups=true search=true; do

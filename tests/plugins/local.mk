@@ -20,7 +20,7 @@ tests_plugins_test_distill_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 
 check_PROGRAMS += tests/plugins/test-rl
 tests_plugins_test_rl_SOURCES  = tests/plugins/test-rl.c tests/golden.h tests/runner.h \
-	plugins/rl/dpo.c plugins/rl/grpo.c
+	plugins/rl/dpo.c plugins/rl/grpo.c plugins/rl/rloo.c
 tests_plugins_test_rl_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_rl_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
 
@@ -86,6 +86,13 @@ tests_plugins_test_write_SOURCES  = tests/plugins/test-write.c tests/plugins/ins
 	plugins/stage/write-ask.h
 tests_plugins_test_write_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
 tests_plugins_test_write_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-choices
+tests_plugins_test_choices_SOURCES  = tests/plugins/test-choices.c tests/plugins/instance.h \
+	tests/runner.h plugins/judge/llm.c plugins/judge/rouge.c plugins/judge/words.c \
+	plugins/judge/words.h plugins/rejector/diverse.c
+tests_plugins_test_choices_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_choices_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
-	tests/golden/losses/grpo.json
+	tests/golden/losses/grpo.json tests/golden/losses/rloo.json

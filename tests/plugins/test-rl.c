@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-extern const struct rt_plugin retort_plugin_rl_dpo, retort_plugin_rl_grpo;
+extern const struct rt_plugin retort_plugin_rl_dpo, retort_plugin_rl_grpo, retort_plugin_rl_rloo;
 
 /* f64 results of inputs that f32 holds exactly; advantages and gradients are f32 here. */
 #define BOUND 2e-6
@@ -116,11 +116,11 @@ struct golden {
 	float              mask[CELLS], logp[CELLS], old[CELLS], ref[CELLS];
 };
 
-static void golden_begin(struct golden *g)
+static void golden_begin(struct golden *g, const char *file)
 {
 	const json_t *in;
 
-	g->file = golden_json("losses/grpo.json");
+	g->file = golden_json(file);
 	ck_assert_ptr_nonnull(g->file);
 	in = json_object_get(g->file, "inputs");
 	ck_assert_int_eq(flatten(json_object_get(in, "logps"), g->logp), CELLS);
@@ -173,7 +173,7 @@ START_TEST(advantages_are_those_of_trl)
 		const json_t            *want = NULL;
 		float                    a[ROWS];
 
-		golden_begin(&g);
+		golden_begin(&g, "losses/grpo.json");
 		for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 			ck_assert_int_eq(advantages(&g, names[i], a, &want), 0);
 			compare(a, want, ROWS);
@@ -225,7 +225,7 @@ START_TEST(policy_losses_are_those_of_trl)
 		size_t                   i;
 		int                      compared = 0;
 
-		golden_begin(&g);
+		golden_begin(&g, "losses/grpo.json");
 		json_array_foreach(json_object_get(g.file, "loss_cases"), i, c)
 		{
 			struct grpo cfg = {
@@ -249,8 +249,81 @@ START_TEST(policy_losses_are_those_of_trl)
 	}
 END_TEST
 
+struct rloo {
+	double          beta, clip_low, clip_high;
+	struct rt_reals clip_reward;
+	bool            normalize;
+};
+
+/* The advantages of a case by name, as the plugin gives them; compared. */
+static void rloo_advantages(struct golden *g, const char *name, float *ret)
+{
+	const json_t *c;
+	size_t        i;
+	float         x[ROWS], range[2];
+	double        limits[2];
+
+	json_array_foreach(json_object_get(g->file, "advantage_cases"), i, c)
+	{
+		struct rloo cfg = { .beta = number(c, "beta"),
+			            .normalize = json_is_true(
+					    json_object_get(c, "normalize_advantages")) };
+
+		if (strcmp(json_string_value(json_object_get(c, "name")), name) != 0)
+			continue;
+		if (json_is_array(json_object_get(c, "reward_clip_range"))) {
+			flatten(json_object_get(c, "reward_clip_range"), range);
+			limits[0] = (double)range[0], limits[1] = (double)range[1];
+			cfg.clip_reward = (struct rt_reals){ limits, 2 };
+		}
+		flatten(json_object_get(c, "rewards"), x);
+		for (int k = 0; k < ROWS; k++)
+			g->reward[k] = (double)x[k];
+		ck_assert_int_eq(retort_plugin_rl_rloo.check(&cfg, NULL), 0);
+		ck_assert_int_eq(
+			retort_plugin_rl_rloo.ops.rl->advantages(&cfg, &g->batch, ret, NULL), 0);
+		compare(ret, json_object_get(c, "advantages"), ROWS);
+		return;
+	}
+	ck_abort_msg("no advantages called %s", name);
+}
+
+START_TEST(leave_one_out_is_that_of_trl)
+	{
+		static struct golden g;
+		const json_t        *c;
+		size_t               i;
+		int                  compared = 0;
+
+		golden_begin(&g, "losses/rloo.json");
+		json_array_foreach(json_object_get(g.file, "loss_cases"), i, c)
+		{
+			const struct rloo  cfg = { .clip_low = number(c, "epsilon_low"),
+				                   .clip_high = number(c, "epsilon_high") };
+			struct rt_rl_batch b = g.batch;
+			struct rt_rl_stats stats;
+			float              a[ROWS], gradient[CELLS], logp[CELLS];
+
+			rloo_advantages(&g, json_string_value(json_object_get(c, "advantages")), a);
+			if (json_object_get(c, "logps")) {
+				flatten(json_object_get(c, "logps"), logp);
+				b.logp = logp;
+			}
+			ck_assert_int_eq(retort_plugin_rl_rloo.ops.rl->loss(&cfg, &b, a, gradient,
+			                                                    &stats, NULL),
+			                 0);
+			ck_assert_double_eq_tol(stats.loss, number(c, "loss"), 4 * BOUND);
+			compare(gradient, json_object_get(c, "grad_logps"), CELLS);
+			compared++;
+		}
+		ck_assert_int_eq(compared, 7);
+		json_decref(g.file);
+	}
+END_TEST
+
 RUNNER("rl", 60, {
 	tcase_add_test(tc, preference_losses_are_those_of_trl);
 	tcase_add_test(tc, advantages_are_those_of_trl);
 	tcase_add_test(tc, policy_losses_are_those_of_trl);
+	tcase_add_test(tc, leave_one_out_is_that_of_trl);
 })

@@ -54,6 +54,11 @@ struct rt_rl_ops {
 	/* The reward that a preference method means is this times log(policy / reference)
 	 * (Rafailov 2023), for the trackers; NULL: 1. [any] */
 	double (*reward_scale)(const void *state);
+
+	/* true: loss() takes the ratios policy / old for constants in its gradient, by design, so
+	 * that this is not the slope of its value (CISPO).  It is the slope along which a token's
+	 * logp and logp_old move together.  NULL: false. [any] */
+	bool (*holds_ratio)(const void *state);
 };
 
 #endif
