@@ -168,6 +168,11 @@ static int save_in_time(struct rt_trainer *t, bool now, struct rt_error *err)
 	return r;
 }
 
+int rt_trainer_save(struct rt_trainer *t, struct rt_error *err)
+{
+	return save_in_time(t, true, err);
+}
+
 int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_error *err)
 {
 	const double norm = rt_gradients_norm(t->g),

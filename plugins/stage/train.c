@@ -1,7 +1,15 @@
 /* train.c - stage-train: supervised fine-tuning of all weights on the answers of a dataset.
  *
  * The loss is the mean of -log p over the tokens that count, over the whole batch: parts of a batch
- * weigh what they hold, so it does not matter how a batch is cut. */
+ * weigh what they hold, so it does not matter how a batch is cut.
+ *
+ * With judges or `every` the weights are tried as training goes on: the mean score of the judges on
+ * greedy answers to validation prompts, and among equals the loss, say which weights are the best;
+ * those are the output.  A try comes in front of the next step and depends on the weights alone,
+ * and what it found is in the notes of the trainer: a run that is gone on with tries again what its
+ * last checkpoint does not know of, and ends with the same bytes. */
+#include "trial.h"
+
 #include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
@@ -17,7 +25,8 @@ static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
 struct config {
 	const struct rt_artifact *model, *data, *validation;
 	double                    epochs, prompt_weight;
-	int64_t                   steps, max_tokens;
+	struct rt_components      judges;
+	int64_t                   steps, max_tokens, every, patience, validation_rows, max_answer;
 	int                       dtype;
 	struct rt_training        training;
 };
@@ -39,6 +48,20 @@ static const struct rt_param params[] = {
 	             "Longer rows are left out; 0: what the model was made for."),
 	RT_PARAM_REAL(struct config, prompt_weight, 0, 0, 1, NULL,
 	              "What a token that the assistant did not write counts in the loss."),
+	RT_PARAM_COMPONENTS(struct config, judges, JUDGE, 0, TRIAL_JUDGES,
+	                    "Who judges answers to the validation's prompts, again and again; the "
+	                    "weights with the best mean score (of equals: the smallest loss) are "
+	                    "kept."),
+	RT_PARAM_INT(
+		struct config, every, 0, 0, INT64_MAX, "steps",
+		"How often the validation is gone through; 0: once an epoch with judges, only in "
+		"the end without.  Without judges the smallest loss is the best."),
+	RT_PARAM_INT(struct config, patience, 0, 0, 1 << 20, "validations",
+	             "Training stops when so many in a row were not better; 0: never."),
+	RT_PARAM_INT(struct config, validation_rows, 64, 1, 1 << 20, "rows",
+	             "How many of the validation's rows, from its beginning, are answered."),
+	RT_PARAM_INT(struct config, max_answer, 256, 1, 1 << 20, "tokens",
+	             "Longest answer in a validation."),
 	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How the weights are stored."),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
@@ -63,6 +86,8 @@ struct job {
 	int64_t                   *index; /* [batch] */
 	const struct rt_sequence **chosen;
 	struct rt_pass             pass;
+	struct trial               trial;
+	int64_t                    every; /* steps between validations; 0: none */
 };
 
 /* Sequences side by side through the model; *ret_sum gets the weighted sum of -log p.  With
@@ -143,8 +168,7 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 	return rt_trainer_step(j->t, &did, err);
 }
 
-/* ---- before and after -------------------------------------------------------------------------
- */
+/* ---- validation ----------------------------------------------------------------------------- */
 
 static int validate(struct job *j, double *ret, struct rt_error *err)
 {
@@ -159,23 +183,139 @@ static int validate(struct job *j, double *ret, struct rt_error *err)
 	return r;
 }
 
+static const char best_weights[] = "best.weights";
+
+static int note(struct rt_json *o, const char *key, double value)
+{
+	return rt_json_set(o, key, rt_json_new_real(value));
+}
+
+static double noted(const struct rt_json *o, const char *key, double otherwise)
+{
+	return rt_json_real(rt_json_get(o, key), otherwise);
+}
+
+/* What the weights of now are worth: { step, loss, score?, of: { judge: score } }. */
+static int measure(struct job *j, int64_t at, struct rt_json *ret, struct rt_error *err)
+{
+	const struct rt_components *judges = &j->cfg->judges;
+	struct rt_json             *of = rt_json_new_object();
+	double                      loss, score[TRIAL_JUDGES] = { 0 }, sum = 0;
+	int                         r = of ? validate(j, &loss, err) : rt_fail_nomem(err, "notes");
+
+	if (r == 0 && judges->n)
+		r = trial_run(&j->trial, score, err);
+	if (r < 0) {
+		rt_json_free(of);
+		return r;
+	}
+	for (int64_t i = 0; i < judges->n; i++) {
+		char tag[120];
+
+		snprintf(tag, sizeof tag, "eval/%s", judges->at[i]->plugin->name);
+		rt_scalar(j->c, tag, at, score[i]);
+		r |= note(of, judges->at[i]->plugin->name, score[i]);
+		sum += score[i] / (double)judges->n;
+	}
+	rt_scalar(j->c, "eval/loss", at, loss);
+	r |= rt_json_set(ret, "of", of);
+	r |= rt_json_set(ret, "step", rt_json_new_int(at));
+	r |= note(ret, "loss", loss);
+	r |= note(ret, "score", sum);
+	return r < 0 ? rt_fail_nomem(err, "notes") : 0;
+}
+
+static bool better(const struct rt_json *a, const struct rt_json *b)
+{
+	const double x = noted(a, "score", 0), y = noted(b, "score", 0);
+
+	return !b || x > y || (x == y && noted(a, "loss", INFINITY) < noted(b, "loss", INFINITY));
+}
+
+/* Measure the weights that would be the result, keep them when they are the best so far. */
+static int try_weights(struct job *j, int64_t at, struct rt_error *err)
+{
+	struct rt_json *notes = rt_trainer_notes(j->t), *now = rt_json_new_object();
+	const int64_t   worse = rt_json_int(rt_json_get(notes, "worse"), 0);
+	bool            best = false;
+	int             r = now ? 0 : rt_fail_nomem(err, "notes");
+
+	rt_trainer_swap(j->t);
+	if (r == 0)
+		r = measure(j, at, now, err);
+	if (r == 0) {
+		best = better(now, rt_json_get(notes, "best"));
+		rt_log(j->c, RT_LOG_INFO, "step %lld: score %.4f, loss %.4f%s", (long long)at,
+		       noted(now, "score", 0), noted(now, "loss", NAN), best ? ", the best" : "");
+	}
+	if (r == 0 && best)
+		r = rt_trainer_keep(j->t, best_weights, err);
+	rt_trainer_swap(j->t);
+	if (r == RT_E_CANCEL) {
+		const int saved = rt_trainer_save(j->t, err);
+
+		r = saved < 0 ? saved : r;
+	}
+	if (r < 0) {
+		rt_json_free(now);
+		return r;
+	}
+	r |= rt_json_set(notes, "tried", rt_json_new_int(at));
+	r |= rt_json_set(notes, "worse", rt_json_new_int(best ? 0 : worse + 1));
+	if (best)
+		r |= rt_json_set(notes, "best", rt_json_ref(now));
+	rt_json_free(now);
+	return r < 0 ? rt_fail_nomem(err, "notes") : 0;
+}
+
+/* Validate in front of step `at` when it is time; *ret_stop: no step is worth it any more. */
+static int look(struct job *j, int64_t at, bool *ret_stop, struct rt_error *err)
+{
+	const struct rt_json *notes = rt_trainer_notes(j->t);
+	const int64_t         patience = j->cfg->patience;
+	int                   r = 0;
+
+	if (j->every && at > 0 && (at % j->every == 0 || at == j->steps) &&
+	    rt_json_int(rt_json_get(notes, "tried"), 0) < at)
+		r = try_weights(j, at, err);
+	*ret_stop = at == j->steps || (j->every && patience &&
+	                               rt_json_int(rt_json_get(notes, "worse"), 0) >= patience);
+	return r;
+}
+
+/* ---- before and after -------------------------------------------------------------------------
+ */
+
 static int report(struct job *j, const char *dir, struct rt_error *err)
 {
-	struct rt_json *m = rt_json_new_object();
-	double          loss = NAN;
-	int             r = m ? 0 : rt_fail_nomem(err, "a report");
+	const struct rt_json *best = rt_json_get(rt_trainer_notes(j->t), "best");
+	struct rt_json       *m = rt_json_new_object();
+	double                loss = NAN;
+	int                   r = m ? 0 : rt_fail_nomem(err, "a report");
 
-	if (r == 0 && j->validation.n)
+	if (r == 0 && j->validation.n && !best)
 		r = validate(j, &loss, err);
+	else
+		loss = noted(best, "loss", NAN);
 	if (r < 0) {
 		rt_json_free(m);
 		return r;
 	}
-	r |= rt_metric(m, "steps", (double)j->steps, j->steps);
+	r |= rt_metric(m, "steps", (double)rt_trainer_at(j->t), j->steps);
 	r |= rt_metric(m, "rows", (double)j->data.n, j->data.n + j->data.too_long);
 	r |= rt_metric(m, "train_loss", running_loss(j, NAN), j->steps);
 	if (j->validation.n)
 		r |= rt_metric(m, "eval_loss", loss, j->validation.n);
+	for (int64_t i = 0; best && i < j->cfg->judges.n; i++) {
+		const char *judge = j->cfg->judges.at[i]->plugin->name;
+		char        name[120];
+
+		snprintf(name, sizeof name, "eval_%s", judge);
+		r |= rt_metric(m, name, noted(rt_json_get(best, "of"), judge, NAN), j->trial.n);
+	}
+	if (best)
+		r |= rt_metric(m, "best_step", (double)rt_json_int(rt_json_get(best, "step"), 0),
+		               j->steps);
 	r = r < 0 ? rt_fail_nomem(err, "a report") : rt_metrics_write(m, dir, err);
 	rt_json_free(m);
 	return r;
@@ -206,11 +346,20 @@ static int prepare(struct job *j, struct rt_error *err)
 	j->chosen = rt_alloc((size_t)batch, sizeof *j->chosen);
 	if (!j->index || !j->chosen)
 		return rt_fail_nomem(err, "a batch");
+	if (c->judges.n) {
+		r = trial_open(&j->trial, j->m, c->validation->path, c->validation_rows,
+		               c->max_answer, &c->judges, j->c, err);
+		if (r < 0)
+			return rt_within(err, r, "validation");
+	}
+	if (c->every || c->judges.n)
+		j->every = c->every ? c->every : (j->data.n + batch - 1) / batch;
 	return rt_trainer_open(&j->t, j->m, &c->training, j->steps, j->c, err);
 }
 
 static void clean(struct job *j)
 {
+	trial_free(&j->trial);
 	rt_trainer_close(j->t);
 	rt_tape_free(j->tape);
 	rt_sequences_free(&j->data);
@@ -226,14 +375,21 @@ static void clean(struct job *j)
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
 	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	bool       stop = false;
 	int        r = prepare(&j, err);
 
-	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0 && i < j.steps; i++)
+	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0; i++) {
+		r = look(&j, i, &stop, err);
+		if (r < 0 || stop)
+			break;
 		r = step(&j, i, err);
-	if (r == 0) {
-		rt_trainer_swap(j.t);
-		r = report(&j, out[1], err);
 	}
+	if (r == 0 && j.every)
+		r = rt_trainer_bring(j.t, best_weights, err);
+	else if (r == 0)
+		rt_trainer_swap(j.t);
+	if (r == 0)
+		r = report(&j, out[1], err);
 	/* Writing reads what was written: the memory of training is not needed any more. */
 	rt_trainer_close(j.t);
 	rt_tape_free(j.tape);
@@ -249,6 +405,11 @@ static int check(const void *config, struct rt_error *err)
 {
 	const struct config *c = config;
 
+	if ((c->judges.n || c->every) && !c->validation)
+		return rt_fail(err, RT_E_USAGE, "%s without validation: name the rows to try it on",
+		               c->judges.n ? "judges" : "every");
+	if (c->patience && !c->judges.n && !c->every)
+		return rt_fail(err, RT_E_USAGE, "patience without judges or every");
 	return c->epochs > 0 || c->steps > 0 ? 0
 	                                     : rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
 }
@@ -271,7 +432,7 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_train, STAGE, .name = "train", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_train, STAGE, .name = "train", .version = "1.1", .license = "Apache-2.0",
           .summary = "Supervised fine-tuning of all weights on the answers of a dataset.",
           .config_size = sizeof(struct config), .params = params,
           .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);

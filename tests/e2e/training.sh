@@ -19,6 +19,8 @@ cat >p.cfg <<-END
 	  { name = "blank"; use = "model"; family = "llama"; hidden = 32; layers = 2; heads = 4; kv_heads = 2; feed_forward = 64; context = 256; data = "gold"; vocabulary = 320; },
 	  { name = "small"; use = "model"; hidden = 16; layers = 1; heads = 2; feed_forward = 32; context = 256; tokenizer = "text"; },
 	  { name = "taught"; use = "train"; model = "blank"; data = "more"; validation = "gold"; steps = 4; batch = 4; average = 0.9; save = 0; },
+	  { name = "tried"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; judges = ( "exact", "call-match" ); every = 2; patience = 2; validation_rows = 3; max_answer = 8; steps = 6; batch = 4; average = 0.5; save = 0; result = true; },
+	  { name = "early"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; every = 1; patience = 1; steps = 50; batch = 24; rate = 3.0; warmup = 0.0; clip = 0.0; schedule = "constant"; save = 0; result = true; },
 	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; save = 0; },
 	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; save = 0; },
 	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; result = true; save = 0; },
@@ -52,6 +54,12 @@ result 'layers, heads and neurons are gone from the configuration' \
 	"$(test "$layers $heads $neurons" = '1 1 16' && echo true)" "$layers $heads $neurons"
 result 'everything is done already the second time' \
 	"$("$retort" run p.cfg --runs whole >log 2>&1 && ! grep -q started log && echo true)" "$(cat log)"
+
+figure() { # STAGE METRIC
+	tr -d ' \n' <"whole/p/$1.report/metrics.json" | sed -n "s/.*\"$2\":{\"value\":\([-+.e0-9]*\).*/\1/p"
+}
+result 'training stops when validation was no better, and keeps the best' \
+	"$(test "$(figure early steps) $(figure early best_step)" = '2.0 1.0' && echo true)" "$(figure early steps) $(figure early best_step)"
 
 # Killed in front of change n, resumed and killed again there, then walked to the end.
 step=${STEP:-29} n=3 bad='' kills=0

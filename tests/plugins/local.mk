@@ -38,6 +38,11 @@ tests_plugins_test_pruners_SOURCES  = tests/plugins/test-pruners.c tests/runner.
 tests_plugins_test_pruners_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_pruners_LDADD    = $(TEST_LIBS) -lm
 
+check_PROGRAMS += tests/plugins/test-adamw
+tests_plugins_test_adamw_SOURCES  = tests/plugins/test-adamw.c tests/runner.h plugins/optimizer/adamw.c
+tests_plugins_test_adamw_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_adamw_LDADD    = $(TEST_LIBS) -lm
+
 check_PROGRAMS += tests/plugins/test-calibration
 tests_plugins_test_calibration_SOURCES  = tests/plugins/test-calibration.c tests/runner.h \
 	plugins/stage/calibration.c plugins/stage/calibration.h plugins/stage/divergence.c \

@@ -177,6 +177,10 @@ struct rt_stepped {
  * weights are as they were. [stage] */
 int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_error *err);
 
+/* Keep a checkpoint now, between two steps: for long work outside of them that is being cancelled.
+ * [stage] */
+int rt_trainer_save(struct rt_trainer *t, struct rt_error *err);
+
 /* Exchange the weights with their running mean, to judge or to keep it; again to go on.  Without
  * `average` nothing changes. [stage] */
 void rt_trainer_swap(struct rt_trainer *t);
