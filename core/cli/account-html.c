@@ -98,13 +98,8 @@ static void models(const struct account *a, struct rt_text *out)
 static int curves(const struct account *a, struct rt_text *out, struct rt_error *err)
 {
 	struct rt_text all = RT_TEXT_INIT;
-	int            r = 0;
+	const int      r = account_curves(a, &all, err);
 
-	for (int64_t i = 0; r == 0 && i < a->n; i++) {
-		r = account_curve(a, &a->stages[i], "train/loss", &all, err);
-		if (r == 0)
-			r = account_curve(a, &a->stages[i], "reward", &all, err);
-	}
 	if (all.len)
 		rt_text_printf(out, "<h2>Training</h2>\n%s", all.data);
 	rt_text_free(&all);
@@ -231,11 +226,12 @@ int account_html(const struct account *a, struct rt_text *out, struct rt_error *
 	escape(out, a->name);
 	rt_text_printf(out, "</title>\n%s</head><body>\n<h1>", style);
 	escape(out, a->name);
-	rt_text_printf(out,
-	               "</h1>\n<p>%lld of %lld stages done, %s of work.  Teacher tokens: %.0f in, "
-	               "%.0f out; cost %.4g.</p>\n",
-	               (long long)a->done, (long long)a->n, account_seconds(a->seconds, time),
-	               a->input_tokens, a->output_tokens, a->cost);
+	rt_text_printf(
+		out,
+		"</h1>\n<p>%lld of %lld stages done, %s of work.  Models that were asked got "
+		"%.0f tokens and gave %.0f; cost %.4g.</p>\n",
+		(long long)a->done, (long long)a->n, account_seconds(a->seconds, time),
+		a->input_tokens, a->output_tokens, a->cost);
 	models(a, out);
 	r = curves(a, out, err);
 	if (r == 0)

@@ -101,17 +101,69 @@ void account_pareto(const struct account *a, struct rt_text *out)
 	rt_text_add(out, "</svg>\n");
 }
 
-/* ---- losses ------------------------------------------------------------------------------------
+/* ---- scalars -----------------------------------------------------------------------------------
  */
 
-/* Means over equal parts of the steps: as many points as can be seen. */
+/* Means over equal runs of steps: as many points as can be seen.  When steps go beyond them, each
+ * two points become one. */
 struct curve {
 	double  sum[POINTS];
-	int64_t n[POINTS], last;
+	int64_t n[POINTS], width, last;
 };
 
-/* One pass finds the last step, the next one adds up. */
-static int read_events(const char *path, const char *tag, struct curve *c, bool adding,
+static const char *const drawn_scalars[] = { "train/loss", "reward", NULL };
+enum { SCALARS = 2 };
+
+static void add_value(struct curve *c, int64_t step, double value)
+{
+	for (; step / c->width >= POINTS; c->width *= 2)
+		for (int i = 0; i < POINTS; i++) {
+			const int from = 2 * i;
+
+			c->sum[i] = from < POINTS ? c->sum[from] + c->sum[from + 1] : 0;
+			c->n[i] = from < POINTS ? c->n[from] + c->n[from + 1] : 0;
+		}
+	c->sum[step / c->width] += value;
+	c->n[step / c->width]++;
+	c->last = step > c->last ? step : c->last;
+}
+
+/* The curve of a tag "STAGE/SCALAR", made when it comes first; NULL: nobody draws it. */
+static struct curve **curve_of(const struct account *a, struct curve **curves, const char *tag)
+{
+	for (int64_t i = 0; i < a->n; i++) {
+		const size_t n = strlen(a->stages[i].name);
+
+		if (strncmp(tag, a->stages[i].name, n) != 0 || tag[n] != '/')
+			continue;
+		for (int k = 0; drawn_scalars[k]; k++)
+			if (strcmp(tag + n + 1, drawn_scalars[k]) == 0)
+				return &curves[i * SCALARS + k];
+	}
+	return NULL;
+}
+
+static int take_event(const struct account *a, struct curve **curves, const struct rt_json *row,
+                      struct rt_error *err)
+{
+	const char    *tag = rt_json_string(rt_json_get(row, "tag"));
+	const int64_t  step = rt_json_int(rt_json_get(row, "step"), -1);
+	const double   value = rt_json_real(rt_json_get(row, "value"), NAN);
+	struct curve **c = tag && step >= 0 && isfinite(value) ? curve_of(a, curves, tag) : NULL;
+
+	if (!c)
+		return 0;
+	if (!*c) {
+		*c = rt_alloc(1, sizeof **c);
+		if (!*c)
+			return rt_fail_nomem(err, "a drawing");
+		(*c)->width = 1;
+	}
+	add_value(*c, step, value);
+	return 0;
+}
+
+static int read_events(const struct account *a, const char *path, struct curve **curves,
                        struct rt_error *err)
 {
 	struct rt_rows *rows;
@@ -121,21 +173,10 @@ static int read_events(const char *path, const char *tag, struct curve *c, bool 
 	if (r < 0)
 		return r;
 	while ((r = rt_rows_next(rows, &row, err)) == 1) {
-		const char   *name = rt_json_string(rt_json_get(row, "tag"));
-		const int64_t step = rt_json_int(rt_json_get(row, "step"), -1);
-		const double  value = rt_json_real(rt_json_get(row, "value"), NAN);
-
-		if (name && strcmp(name, tag) == 0 && step >= 0 && isfinite(value)) {
-			const int64_t at = c->last > 0 ? step * POINTS / (c->last + 1) : 0;
-
-			if (!adding)
-				c->last = step > c->last ? step : c->last;
-			else if (at < POINTS) {
-				c->sum[at] += value;
-				c->n[at]++;
-			}
-		}
+		r = take_event(a, curves, row, err);
 		rt_json_free(row);
+		if (r < 0)
+			break;
 	}
 	rt_rows_close(rows);
 	return r;
@@ -143,7 +184,7 @@ static int read_events(const char *path, const char *tag, struct curve *c, bool 
 
 static void draw(const struct curve *c, const char *stage, const char *scalar, struct rt_text *out)
 {
-	struct axes axes = { 0, POINTS, INFINITY, -INFINITY };
+	struct axes axes = { 0, (double)(c->last / c->width + 1), 0, -INFINITY };
 	int64_t     points = 0;
 
 	for (int i = 0; i < POINTS; i++)
@@ -154,13 +195,12 @@ static void draw(const struct curve *c, const char *stage, const char *scalar, s
 		}
 	if (points < 2)
 		return;
-	axes.y0 = fmin(axes.y0, 0);
 	rt_text_printf(out, "<h3>%s</h3>\n", stage);
 	frame(&axes, "steps", scalar, out);
-	rt_text_printf(
-		out,
-		"<text class=\"tick\" x=\"%d\" y=\"%d\">%lld</text>\n<path class=\"line\" d=\"",
-		WIDTH - RIGHT, HEIGHT - BOTTOM + 16, (long long)c->last + 1);
+	rt_text_printf(out,
+	               "<text class=\"tick\" x=\"%d\" y=\"%d\">%lld</text>\n<path class=\"line\" "
+	               "d=\"",
+	               WIDTH - RIGHT, HEIGHT - BOTTOM + 16, (long long)c->last + 1);
 	for (int i = 0, begun = 0; i < POINTS; i++)
 		if (c->n[i])
 			rt_text_printf(out, "%c%.1f %.1f", begun++ ? 'L' : 'M', px(&axes, i),
@@ -168,22 +208,21 @@ static void draw(const struct curve *c, const char *stage, const char *scalar, s
 	rt_text_add(out, "\"/>\n</svg>\n");
 }
 
-int account_curve(const struct account *a, const struct account_stage *s, const char *scalar,
-                  struct rt_text *out, struct rt_error *err)
+int account_curves(const struct account *a, struct rt_text *out, struct rt_error *err)
 {
-	char        *path = rt_asprintf("%s/%s/logs/events.jsonl", store_dir(a->store), a->name);
-	char        *tag = rt_asprintf("%s/%s", s->name, scalar);
-	struct curve c = { 0 };
-	int          r = path && tag ? 0 : rt_fail_nomem(err, "a path");
+	char          *path = rt_asprintf("%s/%s/logs/events.jsonl", store_dir(a->store), a->name);
+	struct curve **curves = rt_alloc((size_t)a->n * SCALARS + 1, sizeof(struct curve *));
+	int            r = path && curves ? 0 : rt_fail_nomem(err, "drawings");
 
-	if (r == 0 && rt_exists(path)) {
-		r = read_events(path, tag, &c, false, err);
-		if (r == 0)
-			r = read_events(path, tag, &c, true, err);
-		if (r == 0)
-			draw(&c, s->name, scalar, out);
+	if (r == 0 && rt_exists(path))
+		r = read_events(a, path, curves, err);
+	for (int64_t i = 0; curves && i < a->n * SCALARS; i++) {
+		if (r == 0 && curves[i])
+			draw(curves[i], a->stages[i / SCALARS].name, drawn_scalars[i % SCALARS],
+			     out);
+		rt_free(curves[i]);
 	}
+	rt_free(curves);
 	rt_free(path);
-	rt_free(tag);
 	return r;
 }

@@ -106,8 +106,8 @@ int account_markdown(const struct account *a, struct rt_text *out, struct rt_err
 	int  r;
 
 	rt_text_printf(out,
-	               "# %s\n\n%lld of %lld stages done, %s of work, seed %lld, teacher tokens "
-	               "%.0f in and %.0f out, cost %.4g.\n\n",
+	               "# %s\n\n%lld of %lld stages done, %s of work, seed %lld, models were asked "
+	               "%.0f tokens and gave %.0f, cost %.4g.\n\n",
 	               a->name, (long long)a->done, (long long)a->n,
 	               account_seconds(a->seconds, time), (long long)a->seed, a->input_tokens,
 	               a->output_tokens, a->cost);

@@ -70,10 +70,9 @@ const char *account_seconds(double s, char out[32]);
 int account_markdown(const struct account *a, struct rt_text *out, struct rt_error *err);
 int account_html(const struct account *a, struct rt_text *out, struct rt_error *err);
 
-/* Drawings as SVG: quality against size of the models; and a scalar of a stage ("train/loss"), from
+/* Drawings as SVG: quality against size of the models; and losses and rewards of the stages, from
  * the events that tracker-jsonl kept.  Nothing is added where there is nothing to draw. */
 void account_pareto(const struct account *a, struct rt_text *out);
-int  account_curve(const struct account *a, const struct account_stage *s, const char *scalar,
-                   struct rt_text *out, struct rt_error *err);
+int  account_curves(const struct account *a, struct rt_text *out, struct rt_error *err);
 
 #endif
