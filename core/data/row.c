@@ -22,6 +22,20 @@ size_t rt_row_prompt(const struct rt_json *row)
 	return n;
 }
 
+struct rt_json *rt_row_prompt_messages(const struct rt_json *row)
+{
+	struct rt_json *messages = rt_json_new_array();
+	int             r = messages ? 0 : RT_E_NOMEM;
+
+	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
+		r = rt_json_append(messages,
+		                   rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
+	if (r == 0)
+		return messages;
+	rt_json_free(messages);
+	return NULL;
+}
+
 const struct rt_json *rt_row_reference(const struct rt_json *row, size_t i)
 {
 	const struct rt_json *first = rt_json_at(rt_json_get(row, "messages"), rt_row_prompt(row));

@@ -4,6 +4,7 @@
 
 #include <retort/file.h>
 #include <retort/memory.h>
+#include <retort/row.h>
 
 #include <string.h>
 
@@ -341,6 +342,24 @@ int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,
 	if (!c.eos)
 		c.eos = m->eos;
 	return rt_template_encode(t, m->tokenizer, &c, out, ids, mask, err);
+}
+
+int rt_model_encode_prompt(const struct rt_model *m, const struct rt_json *row, struct rt_ids *ids,
+                           struct rt_error *err)
+{
+	const struct rt_chat chat = { .messages = rt_row_prompt_messages(row),
+		                      .tools = rt_json_get(row, "tools"),
+		                      .kwargs = rt_json_get(row, "template_kwargs"),
+		                      .generation_prompt = true };
+	struct rt_text       text = RT_TEXT_INIT;
+	struct rt_ids        mask = RT_IDS_INIT;
+	const int r = chat.messages ? rt_model_encode_chat(m, &chat, &text, ids, &mask, err)
+	                            : rt_fail_nomem(err, "a prompt");
+
+	rt_json_free((struct rt_json *)chat.messages);
+	rt_text_free(&text);
+	rt_ids_free(&mask);
+	return r;
 }
 
 int rt_model_encode_chat(const struct rt_model *m, const struct rt_chat *chat, struct rt_text *out,

@@ -74,11 +74,9 @@ static int set(struct rt_json *o, const char *key, const struct rt_json *value)
 static int material(const struct state *st, const struct rt_json *row,
                     const struct rt_json *candidate, struct rt_text *out)
 {
-	struct rt_json *o = rt_json_new_object(), *talk = rt_json_new_array();
+	struct rt_json *o = rt_json_new_object(), *talk = rt_row_prompt_messages(row);
 	int             r = o && talk ? 0 : RT_E_NOMEM;
 
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r = rt_json_append(talk, rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
 	if (r == 0) {
 		r |= set(o, "tools", rt_json_get(row, "tools"));
 		r |= set(o, "conversation", talk);

@@ -11,22 +11,6 @@
 
 /* ---- prompts --------------------------------------------------------------------------------- */
 
-static int render(const struct rt_model *m, const struct rt_json *messages,
-                  const struct rt_json *row, struct rt_ids *ids, struct rt_error *err)
-{
-	const struct rt_chat chat = { .messages = messages,
-		                      .tools = rt_json_get(row, "tools"),
-		                      .kwargs = rt_json_get(row, "template_kwargs"),
-		                      .generation_prompt = true };
-	struct rt_text       text = RT_TEXT_INIT;
-	struct rt_ids        mask = RT_IDS_INIT;
-	int                  r = rt_model_encode_chat(m, &chat, &text, ids, &mask, err);
-
-	rt_text_free(&text);
-	rt_ids_free(&mask);
-	return r;
-}
-
 /* Both models' ids of one prompt must be the same. */
 static int same_ids(const struct rt_ids *before, const struct rt_ids *after, struct rt_error *err)
 {
@@ -71,15 +55,14 @@ static int add(struct answers *a, const char *id, struct rt_ids *prompt)
 	return 0;
 }
 
-static int take(struct answers *a, const struct rt_json *row, const struct rt_json *messages,
-                struct rt_error *err)
+static int take_row(struct answers *a, const struct rt_json *row, struct rt_error *err)
 {
 	const char   *id = rt_json_string(rt_json_get(row, "id"));
 	struct rt_ids before = RT_IDS_INIT, after = RT_IDS_INIT;
-	int           r = render(a->before, messages, row, &before, err);
+	int           r = rt_model_encode_prompt(a->before, row, &before, err);
 
 	if (r == 0)
-		r = render(a->after, messages, row, &after, err);
+		r = rt_model_encode_prompt(a->after, row, &after, err);
 	if (r == 0)
 		r = same_ids(&before, &after, err);
 	if (r == 0 && (int64_t)before.len >= rt_model_shape(a->before)->context)
@@ -89,19 +72,6 @@ static int take(struct answers *a, const struct rt_json *row, const struct rt_js
 	rt_ids_free(&before);
 	rt_ids_free(&after);
 	return r < 0 ? rt_within(err, r, "row %s", id ? id : "without id") : 0;
-}
-
-static int take_row(struct answers *a, const struct rt_json *row, struct rt_error *err)
-{
-	struct rt_json *messages = rt_json_new_array();
-	int             r = messages ? 0 : RT_E_NOMEM;
-
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r = rt_json_append(messages,
-		                   rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
-	r = r < 0 ? rt_fail_nomem(err, "a prompt") : take(a, row, messages, err);
-	rt_json_free(messages);
-	return r;
 }
 
 int answers_read(struct answers *a, const char *folder, int64_t samples, struct rt_context *c,

@@ -76,10 +76,11 @@ const struct rt_json *ask_tools(const struct ask_files *f, const struct rt_json 
 }
 
 struct rt_json *ask_body(struct rt_json *messages, const struct rt_json *tools,
-                         const struct ask_sampling *s)
+                         const struct rt_json *row, const struct ask_sampling *s)
 {
-	struct rt_json *o = rt_json_new_object();
-	int             r = o ? 0 : RT_E_NOMEM;
+	const struct rt_json *kwargs = rt_json_get(row, "template_kwargs");
+	struct rt_json       *o = rt_json_new_object();
+	int                   r = o ? 0 : RT_E_NOMEM;
 
 	if (r == 0) {
 		r |= rt_json_set(o, "messages", rt_json_ref(messages));
@@ -89,6 +90,8 @@ struct rt_json *ask_body(struct rt_json *messages, const struct rt_json *tools,
 		r |= rt_json_set(o, "max_tokens", rt_json_new_int(s->max_tokens));
 		if (tools)
 			r |= rt_json_set(o, "tools", rt_json_ref(tools));
+		if (kwargs)
+			r |= rt_json_set(o, "chat_template_kwargs", rt_json_ref(kwargs));
 	}
 	if (r == 0)
 		return o;

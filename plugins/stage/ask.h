@@ -32,9 +32,10 @@ struct ask_sampling {
 	double  temperature, top_p;
 };
 
-/* The body of a request to a teacher, or NULL when out of memory; tools may be NULL. */
+/* The body of a request to a teacher, or NULL when out of memory; tools may be NULL.  A row's
+ * template_kwargs go along as chat_template_kwargs, as vLLM and llama-server call them. */
 struct rt_json *ask_body(struct rt_json *messages, const struct rt_json *tools,
-                         const struct ask_sampling *s);
+                         const struct rt_json *row, const struct ask_sampling *s);
 
 /* ---- what it took ---- */
 

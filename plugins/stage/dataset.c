@@ -111,17 +111,8 @@ static int read_excluded(struct job *j, const char *dir, struct rt_error *err)
 /* Cut the answers off: messages behind the prompt, and what is accepted. */
 static int bare_prompt(struct rt_json *row)
 {
-	struct rt_json *messages = rt_json_new_array();
-	int             r = messages ? 0 : RT_E_NOMEM;
+	int r = rt_json_set(row, "messages", rt_row_prompt_messages(row));
 
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r |= rt_json_append(messages,
-		                    rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
-	if (r < 0) {
-		rt_json_free(messages);
-		return r;
-	}
-	r |= rt_json_set(row, "messages", messages);
 	r |= rt_json_remove(row, "accepted");
 	return r;
 }

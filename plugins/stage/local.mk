@@ -39,7 +39,8 @@ stage_model_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_model_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-train.la
-stage_train_la_SOURCES  = plugins/stage/train.c plugins/stage/trial.c plugins/stage/trial.h
+stage_train_la_SOURCES  = plugins/stage/train.c plugins/stage/trial.c plugins/stage/trial.h \
+	plugins/stage/scores.c plugins/stage/scores.h
 stage_train_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_train_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_train_la_LIBADD   = libretort.la -lm

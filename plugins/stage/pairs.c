@@ -57,16 +57,9 @@ static struct rt_json *message_of(const struct rt_json *answer)
 /* The row's prompt and the answer. */
 static struct rt_json *conversation(const struct rt_json *row, const struct rt_json *answer)
 {
-	struct rt_json *messages = rt_json_new_array(), *last = message_of(answer);
-	int             r = messages && last ? 0 : RT_E_NOMEM;
+	struct rt_json *messages = rt_row_prompt_messages(row);
 
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r = rt_json_append(messages,
-		                   rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
-	if (r == 0)
-		r = rt_json_append(messages, rt_json_ref(last));
-	rt_json_free(last);
-	if (r == 0)
+	if (rt_json_append(messages, message_of(answer)) == 0)
 		return messages;
 	rt_json_free(messages);
 	return NULL;

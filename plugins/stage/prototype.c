@@ -134,7 +134,7 @@ static int add_request(struct job *j, struct talk *t, struct rt_error *err)
 {
 	const struct config      *c = j->cfg;
 	const struct ask_sampling s = { 1, c->max_tokens, c->temperature, c->top_p };
-	struct rt_json           *body = ask_body(t->messages, t->tools, &s);
+	struct rt_json           *body = ask_body(t->messages, t->tools, t->row, &s);
 
 	if (!body)
 		return rt_fail_nomem(err, "a request");

@@ -120,27 +120,6 @@ static void forget(struct job *j)
 		j->prompts[i].len = 0;
 }
 
-static int encode(struct job *j, int64_t p, const struct rt_json *row, struct rt_error *err)
-{
-	struct rt_json *messages = rt_json_new_array();
-	struct rt_text  text = RT_TEXT_INIT;
-	struct rt_ids   mask = RT_IDS_INIT;
-	struct rt_chat  chat = { .messages = messages,
-		                 .tools = rt_json_get(row, "tools"),
-		                 .generation_prompt = true };
-	int             r = messages ? 0 : RT_E_NOMEM;
-
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r = rt_json_append(messages,
-		                   rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
-	r = r < 0 ? rt_fail_nomem(err, "a prompt")
-	          : rt_model_encode_chat(j->m, &chat, &text, &j->prompts[p], &mask, err);
-	rt_text_free(&text);
-	rt_ids_free(&mask);
-	rt_json_free(messages);
-	return r;
-}
-
 static int answered(void *arg, int64_t q, const struct rt_answer *a, struct rt_error *err)
 {
 	struct job          *j = arg;
@@ -177,7 +156,7 @@ static int roll_out(struct job *j, int64_t at, struct rt_error *err)
 	int r = q ? rt_order_step(&j->order, at, j->index, err) : rt_fail_nomem(err, "requests");
 
 	for (int64_t p = 0; r == 0 && p < c->prompts; p++) {
-		r = encode(j, p, j->rows[j->index[p]], err);
+		r = rt_model_encode_prompt(j->m, j->rows[j->index[p]], &j->prompts[p], err);
 		for (int64_t k = 0; r == 0 && k < c->group; k++)
 			q[p * c->group + k] = (struct rt_request){
 				.prompt = j->prompts[p].data,
@@ -664,7 +643,7 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_reinforce, STAGE, .name = "reinforce", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_reinforce, STAGE, .name = "reinforce", .version = "1.1", .license = "Apache-2.0",
           .summary = "A model answers, judges reward, and the better answers become likelier.",
           .config_size = sizeof(struct config), .params = params,
           .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);

@@ -114,22 +114,21 @@ static int count_reason(struct job *j, const char *why)
 static struct rt_json *accepted(const struct rt_json *row, const struct rt_json *answer,
                                 double score_, int64_t nth)
 {
-	struct rt_json *o = rt_json_new_object(), *messages = rt_json_new_array();
-	const char     *id = rt_json_string(rt_json_get(row, "id"));
-	char           *own = nth > 1 ? rt_asprintf("%s#%lld", id, (long long)nth) : rt_strdup(id);
-	int             r = o && messages && own ? 0 : RT_E_NOMEM;
+	static const char *const kept[] = { "tools", "template_kwargs", NULL };
+	struct rt_json          *o = rt_json_new_object(), *messages = rt_row_prompt_messages(row);
+	const char              *id = rt_json_string(rt_json_get(row, "id"));
+	char *own = nth > 1 ? rt_asprintf("%s#%lld", id, (long long)nth) : rt_strdup(id);
+	int   r = o && messages && own ? 0 : RT_E_NOMEM;
 
 	if (r == 0)
 		r |= rt_json_set(o, "id", rt_json_new_string(own));
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r |= rt_json_append(messages,
-		                    rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
 	if (r == 0)
 		r |= rt_json_append(messages, rt_json_ref(answer));
 	if (r == 0)
 		r |= rt_json_set(o, "messages", rt_json_ref(messages));
-	if (r == 0 && rt_json_get(row, "tools"))
-		r |= rt_json_set(o, "tools", rt_json_ref(rt_json_get(row, "tools")));
+	for (int k = 0; r == 0 && kept[k]; k++)
+		if (rt_json_get(row, kept[k]))
+			r |= rt_json_set(o, kept[k], rt_json_ref(rt_json_get(row, kept[k])));
 	if (r == 0)
 		r |= rt_json_set(o, "score", rt_json_new_real(score_));
 	if (r == 0 && rt_json_get(row, "meta"))
@@ -321,7 +320,7 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_reject, STAGE, .name = "reject", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_reject, STAGE, .name = "reject", .version = "1.1", .license = "Apache-2.0",
           .summary = "Judges score candidates, a rejector keeps the good ones as rows to learn "
                      "from (Yuan 2023).",
           .config_size = sizeof(struct config), .params = params,

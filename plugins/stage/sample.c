@@ -74,7 +74,8 @@ static struct rt_json *request_body(const struct job *j, const struct rt_json *r
 	const struct config      *c = j->cfg;
 	const struct ask_sampling s = { c->n, c->max_tokens, c->temperature, c->top_p };
 	struct rt_json           *messages = ask_prompt(&j->files, row);
-	struct rt_json *o = messages ? ask_body(messages, ask_tools(&j->files, row), &s) : NULL;
+	struct rt_json           *o =
+                messages ? ask_body(messages, ask_tools(&j->files, row), row, &s) : NULL;
 
 	rt_json_free(messages);
 	return o;
@@ -311,7 +312,7 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_sample, STAGE, .name = "sample", .version = "1.1", .license = "Apache-2.0",
+RT_PLUGIN(stage_sample, STAGE, .name = "sample", .version = "1.2", .license = "Apache-2.0",
           .summary =
                   "A teacher gives candidates for every row; each reply is kept before it is used.",
           .config_size = sizeof(struct config), .params = params,

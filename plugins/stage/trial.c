@@ -1,42 +1,19 @@
 /* trial.c - see trial.h */
 #include "trial.h"
 
+#include "scores.h"
+
 #include <retort/file.h>
 #include <retort/generate.h>
-#include <retort/judge.h>
 #include <retort/memory.h>
-#include <retort/row.h>
 #include <retort/rows.h>
-
-static int encode(const struct trial *t, const struct rt_json *row, struct rt_ids *ids,
-                  struct rt_error *err)
-{
-	struct rt_json *messages = rt_json_new_array();
-	struct rt_text  text = RT_TEXT_INIT;
-	struct rt_ids   mask = RT_IDS_INIT;
-	struct rt_chat  chat = { .messages = messages,
-		                 .tools = rt_json_get(row, "tools"),
-		                 .kwargs = rt_json_get(row, "template_kwargs"),
-		                 .generation_prompt = true };
-	int             r = messages ? 0 : RT_E_NOMEM;
-
-	for (size_t i = 0; r == 0 && i < rt_row_prompt(row); i++)
-		r = rt_json_append(messages,
-		                   rt_json_ref(rt_json_at(rt_json_get(row, "messages"), i)));
-	r = r < 0 ? rt_fail_nomem(err, "a prompt")
-	          : rt_model_encode_chat(t->m, &chat, &text, ids, &mask, err);
-	rt_text_free(&text);
-	rt_ids_free(&mask);
-	rt_json_free(messages);
-	return r;
-}
 
 /* *ret_long counts rows that do not fit. */
 static int take(struct trial *t, struct rt_json *row, int64_t tokens, int64_t *ret_long,
                 struct rt_error *err)
 {
 	struct rt_ids *ids = &t->prompts[t->n];
-	int            r = encode(t, row, ids, err);
+	int            r = rt_model_encode_prompt(t->m, row, ids, err);
 
 	if (r < 0 || (int64_t)ids->len >= rt_model_shape(t->m)->context) {
 		rt_ids_free(ids);
@@ -140,33 +117,46 @@ static int answered(void *arg, int64_t i, const struct rt_answer *a, struct rt_e
 	return r;
 }
 
-static int judge(const struct trial *t, const struct rt_component *by, double *ret,
-                 struct rt_error *err)
+struct sums {
+	double *score;
+	int64_t n;
+};
+
+static void add_up(void *arg, int64_t judge, const struct rt_verdict *verdicts)
 {
-	double sum = 0;
+	struct sums *sums = arg;
 
-	for (int64_t i = 0; i < t->n; i++) {
-		const struct rt_group g = { t->rows[i], &t->answers[i], 1 };
-		struct rt_verdict     v = { 0 };
-		int                   r = by->plugin->ops.judge->judge(by->state, &g, 1, &v, err);
+	for (int64_t i = 0; i < sums->n; i++)
+		sums->score[judge] += verdicts[i].score / (double)sums->n;
+}
 
-		if (r < 0)
-			return rt_within(err, r, "judge-%s", by->plugin->name);
-		if (!(v.score >= 0 && v.score <= 1))
-			return rt_fail(err, RT_E_NUMERIC, "judge-%s gives %g, not a score in 0..1",
-			               by->plugin->name, v.score);
-		sum += v.score;
-	}
-	*ret = sum / (double)t->n;
-	return 0;
+static int judge(const struct trial *t, double *score, struct rt_error *err)
+{
+	const struct scores_rule rule = { .judges = *t->judges };
+	struct rt_group         *groups = rt_alloc((size_t)t->n, sizeof *groups);
+	struct rt_verdict       *verdicts = rt_alloc((size_t)t->n, sizeof *verdicts);
+	double                  *means = rt_alloc((size_t)t->n, sizeof *means);
+	struct sums              sums = { score, t->n };
+	int r = groups && verdicts && means ? 0 : rt_fail_nomem(err, "a validation");
+
+	for (int64_t i = 0; r == 0 && i < t->n; i++)
+		groups[i] = (struct rt_group){ t->rows[i], &t->answers[i], 1 };
+	if (r == 0)
+		r = scores_give(&rule, groups, t->n, verdicts, means, add_up, &sums, err);
+	rt_free(groups);
+	rt_free(verdicts);
+	rt_free(means);
+	return r;
 }
 
 int trial_run(struct trial *t, double score[TRIAL_JUDGES], struct rt_error *err)
 {
 	int r = rt_generate(t->engine, t->requests, t->n, answered, NULL, t, err);
 
-	for (int64_t i = 0; r == 0 && i < t->judges->n; i++)
-		r = judge(t, t->judges->at[i], &score[i], err);
+	for (int64_t i = 0; i < t->judges->n; i++)
+		score[i] = 0;
+	if (r == 0)
+		r = judge(t, score, err);
 	forget(t);
 	return r;
 }

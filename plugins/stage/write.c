@@ -245,17 +245,18 @@ static struct rt_json *request_body(const struct job *j, int64_t q)
 {
 	const struct config  *c = j->cfg;
 	struct ask_sampling   s = { 1, c->max_tokens, c->temperature, c->top_p };
-	const struct rt_json *some[MOST_EXAMPLES], *tools = NULL;
+	const struct rt_json *some[MOST_EXAMPLES], *tools = NULL, *example = NULL;
 	struct rt_json       *messages, *o;
 
 	if (c->how == WRITE_ASK) {
 		messages = write_ask(j->instruction.data, some, draw(j, q, some), c->each);
 	} else {
 		s.n = c->each;
-		tools = ask_tools(&j->files, example_of(j, q));
-		messages = write_front(&j->files, example_of(j, q));
+		example = example_of(j, q);
+		tools = ask_tools(&j->files, example);
+		messages = write_front(&j->files, example);
 	}
-	o = messages ? ask_body(messages, tools, &s) : NULL;
+	o = messages ? ask_body(messages, tools, example, &s) : NULL;
 	rt_json_free(messages);
 	if (o && c->how == WRITE_CONTINUE &&
 	    rt_json_set(o, "role", rt_json_new_string("user")) < 0) {
@@ -361,6 +362,7 @@ static struct rt_json *user_message(const char *text)
  * rows of several stages can be put together. */
 static struct rt_json *new_row(const struct job *j, const char *text)
 {
+	static const char *const      kept[] = { "tools", "template_kwargs", NULL };
 	static const struct ask_files none = { .system = RT_TEXT_INIT };
 	const bool                    on = j->cfg->how == WRITE_CONTINUE;
 	struct rt_json               *o = rt_json_new_object(),
@@ -376,8 +378,10 @@ static struct rt_json *new_row(const struct job *j, const char *text)
 		r |= rt_json_set(meta, "written", rt_json_new_string(hows[j->cfg->how]));
 		r |= rt_json_set(o, "id", rt_json_new_string(id));
 		r |= rt_json_set(o, "messages", rt_json_ref(messages));
-		if (on && rt_json_get(j->of, "tools"))
-			r |= rt_json_set(o, "tools", rt_json_ref(rt_json_get(j->of, "tools")));
+		for (int k = 0; on && kept[k]; k++)
+			if (rt_json_get(j->of, kept[k]))
+				r |= rt_json_set(o, kept[k],
+				                 rt_json_ref(rt_json_get(j->of, kept[k])));
 		r |= rt_json_set(o, "meta", rt_json_ref(meta));
 	}
 	rt_json_free(messages);

@@ -176,6 +176,38 @@ check "as many scores as candidates" 0 "retort: stage c: rows.jsonl: row '12' ha
 check "no pair is an error that says why" 0 "retort: stage c: rows.jsonl: no pair in 12 rows: 0 have fewer than two candidates, 12 no two whose scores differ enough; 0 pairs are equal, 0 too long" \
 	mistaken 's/rows = 50/margin = 0.5/'
 
+# ---- template_kwargs of a row reach every prompt, and stay with the row -------------------------
+
+printf '%s' '{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{{ mood }}{% endif %}' > mood.jinja
+sed 's/"messages"/"template_kwargs":{"mood":"qqqqqqqq"},"messages"/' test.jsonl > moody.jsonl
+for rows in test moody; do
+	cat > $rows.cfg <<E2
+retort = 1; name = "$rows"; seed = 1;
+stages = (
+  { name = "rows"; use = "dataset"; paths = "$rows.jsonl"; },
+  { name = "mini"; use = "model"; hidden = 32; layers = 1; heads = 2; kv_heads = 1; feed_forward = 32;
+    context = 128; data = "rows"; vocabulary = 300; template = "mood.jinja"; },
+  { name = "drafts"; use = "sample"; data = "rows"; max_tokens = 3; teacher = { use = "local"; model = "mini"; }; },
+  { name = "kept"; use = "reject"; data = "drafts"; judges = ( { use = "agree"; } ); keep = { use = "best-of"; }; result = true; },
+  { name = "better"; use = "reinforce"; model = "mini"; data = "rows"; judges = ( { use = "exact"; } ); steps = 1; prompts = 1; group = 2; max_answer = 2; result = true; },
+  { name = "speed"; use = "measure"; model = "mini"; data = "rows"; max_tokens = 2; result = true; } );
+E2
+done
+tokens() { figures "runs/$1/$2/metrics.json" | sed -n "s/^$3 \\([0-9.]*\\) .*/\\1/p"; }
+kwargs() {
+	run test.cfg >out && run moody.cfg >out || return
+	# eight letters that no merge knows: eight tokens more for each prompt
+	echo "sample $(awk "BEGIN { print $(tokens moody drafts.report input_tokens) - $(tokens test drafts.report input_tokens) }")"
+	echo "measure $(awk "BEGIN { print $(tokens moody speed prompt_tokens) - $(tokens test speed prompt_tokens) }")"
+	echo "reject $(grep -c '"template_kwargs":{"mood":"qqqqqqqq"}' runs/moody/kept/rows.jsonl)"
+}
+check "template_kwargs reach prompts, and stay with what is kept" 0 "sample 16
+measure 8
+reject 2" kwargs
+
 # ---- report: of the runs above -----------------------------------------------------------------
 
 row 'play <b>jazz|blues</b>' play '{"genre":"jazz|blues"}' > odd.jsonl

@@ -108,6 +108,11 @@ int rt_model_encode_with(const struct rt_model *m, const struct rt_template *t,
                          const struct rt_chat *chat, struct rt_text *out, struct rt_ids *ids,
                          struct rt_ids *mask, struct rt_error *err);
 
+/* Append the ids of a row's prompt (retort/row.h), rendered as an answer to it begins: its messages
+ * with its tools and template_kwargs, and what asks for an answer. [any] */
+int rt_model_encode_prompt(const struct rt_model *m, const struct rt_json *row, struct rt_ids *ids,
+                           struct rt_error *err);
+
 /* Its parameters, each once (a tied head is the embedding), in the order of the layers. */
 struct rt_parameter {
 	char             name[96]; /* as Hugging Face names it */

@@ -12,6 +12,9 @@
 /* How many leading messages are the prompt. [any] */
 size_t rt_row_prompt(const struct rt_json *row);
 
+/* These messages, shared, in a new array; NULL when out of memory. [any] */
+struct rt_json *rt_row_prompt_messages(const struct rt_json *row);
+
 /* The references: NULL behind the last one. [any] */
 const struct rt_json *rt_row_reference(const struct rt_json *row, size_t i);
 

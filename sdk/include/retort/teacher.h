@@ -4,7 +4,8 @@
  * form that users, servers and datasets share:
  *
  *   request  { messages, tools?, tool_choice?, n?, temperature?, top_p?, max_tokens?, stop?,
- *              seed?, logprobs?, top_logprobs?, response_format?, role? }
+ *              seed?, logprobs?, top_logprobs?, response_format?, role?,
+ *              chat_template_kwargs? }
  *   reply    { choices: [ { index, finish_reason, message: { role, content, tool_calls? },
  *              logprobs? } ], usage: { prompt_tokens, completion_tokens }, model? }
  *
