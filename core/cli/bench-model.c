@@ -54,6 +54,7 @@ static void free_making(struct making *k)
 static int make_config(struct making *k, struct rt_error *err)
 {
 	const struct bench_shape *s = k->j->shape;
+	const int64_t             vocabulary = k->j->vocabulary ? k->j->vocabulary : s->vocabulary;
 	struct rt_text            t = RT_TEXT_INIT;
 	int                       r;
 
@@ -65,7 +66,7 @@ static int make_config(struct making *k, struct rt_error *err)
 	               "\"max_position_embeddings\":32768,\"rope_theta\":1000000.0,"
 	               "\"rms_norm_eps\":1e-6,\"tie_word_embeddings\":true}",
 	               (long long)s->hidden, (long long)s->layers, (long long)s->feed_forward,
-	               (long long)s->heads, (long long)s->kv_heads, (long long)s->vocabulary);
+	               (long long)s->heads, (long long)s->kv_heads, (long long)vocabulary);
 	r = t.failed ? rt_fail_nomem(err, "a shape")
 	             : rt_json_parse(t.data, t.len, s->name, 1, &k->config, err);
 	if (r == 0)

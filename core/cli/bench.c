@@ -19,7 +19,13 @@ enum { LIMITS, PREFILL, DECODE, REQUEST, LOAD, TRAIN, PARTS };
 static const char *const part_names[] = { "limits", "prefill", "decode", "request",
 	                                  "load",   "train",   NULL };
 
-enum { MOST_LIST = 16, MOST_SEQUENCES = 1024, MOST_TOKENS = 1 << 20, NEVER = 1000000 };
+enum {
+	MOST_LIST = 16,
+	MOST_SEQUENCES = 1024,
+	MOST_TOKENS = 1 << 20,
+	MOST_VOCABULARY = 1 << 22,
+	NEVER = 1000000
+};
 
 /* What training stages can be told, bench can be told. */
 struct training_config {
@@ -37,7 +43,7 @@ static const struct rt_plugin trainer = { .kind = RT_KIND_STAGE,
 struct wish {
 	const char        *parts, *types, *sequences, *batch, *write, *folder;
 	struct option_list set;
-	int64_t            prompt, tokens, repeat;
+	int64_t            prompt, tokens, repeat, vocabulary;
 	bool               json;
 };
 
@@ -183,6 +189,7 @@ static int read_wish(struct bench *b, const struct wish *w, struct rt_error *err
 	b->job.prompt = w->prompt;
 	b->job.tokens = w->tokens;
 	b->job.repeat = w->repeat;
+	b->job.vocabulary = w->vocabulary;
 	if (r == 0)
 		r = read_types(b, w->types ? w->types : "q8_0", err);
 	if (r == 0)
@@ -204,26 +211,35 @@ static const struct bench_shape *find_shape(const char *name)
 	return NULL;
 }
 
+/* What is for shapes alone. */
+static int check_file(const char *name, const struct wish *w, struct rt_error *err)
+{
+	if (w->types)
+		return rt_fail(err, RT_E_USAGE,
+		               "bench: --type is for shapes, a file is measured as it is: retort "
+		               "convert %s TO --type writes another",
+		               name);
+	if (w->vocabulary)
+		return rt_fail(err, RT_E_USAGE,
+		               "bench: --vocabulary is for shapes, and %s has its own", name);
+	return 0;
+}
+
 static int check_model(const char *name, const struct wish *w, struct rt_error *err)
 {
 	const char *names[MOST_LIST] = { NULL }, *guess;
 
 	if (find_shape(name))
 		return 0;
+	if (rt_exists(name))
+		return check_file(name, w, err);
 	for (int i = 0; bench_shapes[i].name; i++)
 		names[i] = bench_shapes[i].name;
 	guess = rt_suggest(name, names);
-	if (!rt_exists(name))
-		return rt_fail(err, RT_E_NOENT,
-		               "there is no %s: a model is a folder, a GGUF file or one of the "
-		               "shapes that retort bench --help names%s%s%s",
-		               name, guess ? "; did you mean " : "", guess ? guess : "",
-		               guess ? "?" : "");
-	return !w->types ? 0
-	                 : rt_fail(err, RT_E_USAGE,
-	                           "bench: --type is for shapes, a file is measured as it is: "
-	                           "retort convert %s TO --type writes another",
-	                           name);
+	return rt_fail(err, RT_E_NOENT,
+	               "there is no %s: a model is a folder, a GGUF file or one of the shapes that "
+	               "retort bench --help names%s%s%s",
+	               name, guess ? "; did you mean " : "", guess ? guess : "", guess ? "?" : "");
 }
 
 /* ---- measuring ------------------------------------------------------------------------------- */
@@ -462,6 +478,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		  &w.set, 0, 0 },
 		{ "repeat", 'r', "N", "runs of which the median is taken (default 3)", OPT_INT,
 		  &w.repeat, 1, BENCH_REPEAT },
+		{ "vocabulary", 0, "N", "tokens of a shape's vocabulary instead of its own",
+		  OPT_INT, &w.vocabulary, 2, MOST_VOCABULARY },
 		{ "folder", 0, "FOLDER", "where shapes are written (default $TMPDIR or /tmp)",
 		  OPT_TEXT, &w.folder, 0, 0 },
 		{ "write", 'w', "FILE", "write a shape as GGUF, measure nothing", OPT_TEXT,

@@ -23,9 +23,10 @@ extern const char *const        bench_types[];  /* number types of their weights
 
 /* What a part is to do. */
 struct bench_job {
-	const struct bench_shape *shape; /* bench_write() alone */
-	int                       type;  /* index in bench_types */
-	const char               *path;  /* of the model */
+	const struct bench_shape *shape;      /* bench_write() alone */
+	int                       type;       /* index in bench_types */
+	int64_t                   vocabulary; /* of the shape, instead of its own; 0: its own */
+	const char               *path;       /* of the model */
 	int64_t                   prompt, tokens, sequences;
 	int64_t                   batch, length; /* training: sequences, and tokens of each */
 	int64_t                   repeat;
