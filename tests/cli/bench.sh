@@ -89,7 +89,7 @@ check "a type for a file" 2 'retort: bench: --type is for shapes, a file is meas
 	"$retort" bench llama-tiny -t q8_0
 check "a vocabulary for a file" 2 'retort: bench: --vocabulary is for shapes, and llama-tiny has its own' \
 	"$retort" bench llama-tiny --vocabulary 1000
-check "a vocabulary for a shape" 0 '2m, q8_0: 1.8 M parameters, 1.9 MB, 8.55 bits each' \
+check "a vocabulary for a shape" 0 '2m, q8_0: 1.8 M parameters, 1.9 MB, 8.54 bits each' \
 	sh -c '"$0" bench 2m --parts load -r 1 --vocabulary 1000 | sed -n "/^2m/p"' "$retort"
 check "a parameter of training that is none" 2 "retort: bench: --set: stage-train has no parameter 'recomput'; did you mean 'recompute'?" \
 	"$retort" bench 2m --set recomput=true
