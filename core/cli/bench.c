@@ -48,17 +48,16 @@ struct wish {
 };
 
 struct bench {
-	struct bench_job          job; /* what all parts share */
-	struct bench_limits       limits;
-	struct specimen           training;
-	struct rt_context         context;
-	struct context_sink       sink;
-	char                     *folder; /* for files that go away again; NULL: none yet */
-	bool                      part[PARTS];
-	int                       types[MOST_LIST];
-	int64_t                   n_types, sequences[MOST_LIST], n_sequences;
-	const struct option_list *set;
-	bool                      json;
+	struct bench_job    job; /* what all parts share */
+	struct bench_limits limits;
+	struct specimen     training;
+	struct rt_context   context;
+	struct context_sink sink;
+	char               *folder; /* for files that go away again; NULL: none yet */
+	bool                part[PARTS];
+	int                 types[MOST_LIST];
+	int64_t             n_types, sequences[MOST_LIST], n_sequences;
+	bool                json;
 };
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -287,33 +286,41 @@ static int make_folder(struct bench *b, const char *wish, struct rt_error *err)
 	return 0;
 }
 
+/* All runs of a part: in one process, or where each needs a fresh one in several. */
+static int repeat(const struct bench *b, bench_fn *fn, const struct bench_line *l,
+                  struct bench_result *ret, struct rt_error *err)
+{
+	const int64_t       processes = fn == bench_load ? b->job.repeat : 1;
+	struct bench_result one;
+	int                 r = apart(b, fn, l->model, l->figure, ret, err);
+
+	for (int64_t i = 1; r == 0 && i < processes; i++) {
+		r = apart(b, fn, l->model, l->figure, &one, err);
+		if (r == 0)
+			ret->seconds[ret->n++] = one.seconds[0];
+	}
+	return r;
+}
+
 /* One part on one model, whose type is that of its weights if it has no name yet.  `titled`:
  * whether the model's own line has been printed. */
 static int part(struct bench *b, bench_fn *fn, struct bench_line *l, bool *titled,
                 struct rt_error *err)
 {
-	const int64_t       runs = fn == bench_load ? b->job.repeat : 1;
-	struct bench_result all = { .n = 0 }, one;
-	int                 r = 0;
+	struct bench_result result;
+	int                 r = repeat(b, fn, l, &result, err);
 
-	for (int64_t i = 0; r == 0 && i < runs; i++) {
-		r = apart(b, fn, l->model, l->figure, &one, err);
-		if (r == 0 && i > 0 && fn == bench_load) {
-			all.seconds[all.n++] = one.seconds[0];
-			continue;
-		}
-		if (r == 0)
-			all = one;
-	}
-	if (r == 0 && !l->type)
-		l->type = rt_dtype_info(all.dtype)->name;
-	if (r == 0 && fn == bench_train)
-		snprintf(l->figure, sizeof l->figure, "train %lldx%lld", (long long)all.batch,
-		         (long long)all.length);
-	if (r == 0 && !*titled)
-		r = bench_print_model(l, &all, b->json, err);
+	if (r < 0)
+		return r;
+	if (!l->type)
+		l->type = rt_dtype_info(result.dtype)->name;
+	if (fn == bench_train)
+		snprintf(l->figure, sizeof l->figure, "train %lldx%lld", (long long)result.batch,
+		         (long long)result.length);
+	if (!*titled)
+		r = bench_print_model(l, &result, b->json, err);
 	*titled = true;
-	return r == 0 ? bench_print(l, &all, &b->limits, b->json, err) : r;
+	return r == 0 ? bench_print(l, &result, &b->limits, b->json, err) : r;
 }
 
 static int decode(struct bench *b, struct bench_line *l, bool *titled, struct rt_error *err)

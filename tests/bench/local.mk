@@ -1,4 +1,4 @@
-# Speed and memory beside llama.cpp and PyTorch, where they are; takes hours, and wants a machine that rests.
+# Speed and memory beside llama.cpp and PyTorch, where they are; takes an hour or two, and wants a machine that rests.
 # BENCH_ARGS: what tests/bench/compare takes, --rows decode for one.
 bench: all
 	retort=$(abs_builddir)/retort $${RETORT_PYTHON:-python3} $(abs_srcdir)/tests/bench/compare \

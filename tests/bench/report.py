@@ -129,9 +129,12 @@ the whole process, libraries included.
 
 def markdown(m, rows, growing, results, quick):
     skipped, earlier = list(notes([*rows, *growing], results)), list(stale(m, [*rows, *growing], results))
-    parts = [HEAD, machine(m), "", *(["This was a --quick run: the figures mean nothing.", ""] if quick else []), "## Beside peers", "", *comparison(rows, results), "", best_prefill(rows, results),
-             "", "## Time grows as the arithmetic does", "",
-             "retort alone: where the share of the limit stays, it does.", "", *growth(growing, results), ""]
+    parts = [HEAD, machine(m), ""]
+    if quick:
+        parts += ["This was a --quick run: the figures mean nothing.", ""]
+    parts += ["## Beside peers", "", *comparison(rows, results), "", best_prefill(rows, results), "",
+              "## Time grows as the arithmetic does", "",
+              "retort alone: where the share of the limit stays, it does.", "", *growth(growing, results), ""]
     if skipped:
         parts += ["## Not measured", "", *skipped, ""]
     if earlier:

@@ -4,3 +4,10 @@ CLI_TESTS = tests/cli/bench.sh tests/cli/compress.sh tests/cli/mistakes.sh tests
 dist_check_SCRIPTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/lib.sh tests/cli/mistakes.txt
 TESTS += $(CLI_TESTS)
+
+if HAVE_CHECK
+check_PROGRAMS += tests/cli/test-bench
+tests_cli_test_bench_SOURCES  = tests/cli/test-bench.c tests/runner.h
+tests_cli_test_bench_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
+tests_cli_test_bench_LDADD    = $(TEST_LIBS)
+endif
