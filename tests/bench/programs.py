@@ -92,7 +92,8 @@ class Llama:
         out = run([self.tool("llama-bench"), "-m", path, "-t", self.threads, "-p", prompt, "-n", tokens, "-r", 1,
                    "-o", "json"])
         found = json.loads(out)
-        self.version = self.version or self.package() or f"build {found[0]['build_number']} ({found[0]['build_commit']})"
+        build = f"build {found[0]['build_number']} ({found[0]['build_commit']})"
+        self.version = self.version or self.package() or build
         return [f["avg_ts"] for f in found]
 
     def batched(self, path, prompt, tokens, sequences):
