@@ -172,7 +172,7 @@ static int read_training(struct bench *b, const struct option_list *set, struct 
 	if (r == 0)
 		r = specimen_make(&b->training, &trainer, ".", &b->context, texts, err);
 	if (r < 0)
-		return rt_within(err, r, "bench: --set");
+		return rt_within(err, r, set->n ? "bench: --set" : "bench");
 	t = &((struct training_config *)b->training.config)->training;
 	t->save = NEVER;
 	b->job.training = t;
