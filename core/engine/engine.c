@@ -19,20 +19,20 @@ double engine_now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-unsigned engine_flags(const struct rt_engine *e)
+struct model_run engine_run(struct rt_engine *e, unsigned matmul_flags)
 {
-	return e->o.exact ? 0 : RT_MATMUL_INT8;
+	return (struct model_run){ .cache = &e->cache,
+		                   .room = &e->room,
+		                   .panels = e->panels,
+		                   .matmul_flags = matmul_flags };
 }
 
-int engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, unsigned flags,
+int engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, const struct model_run *run,
                 struct rt_error *err)
 {
-	const struct rt_batch  b = { e->token, e->position, rows, e->spans, spans };
-	const struct model_run run = { .cache = &e->cache,
-		                       .room = &e->room,
-		                       .matmul_flags = flags };
+	const struct rt_batch b = { e->token, e->position, rows, e->spans, spans };
 
-	return model_forward(&e->m->m, &b, &run, e->hidden, err);
+	return model_forward(&e->m->m, &b, run, e->hidden, err);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -41,6 +41,7 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
                    const struct rt_engine_options *options, struct rt_error *err)
 {
 	struct rt_engine *e = rt_alloc(1, sizeof *e);
+	int               r;
 
 	if (!e)
 		return rt_fail_nomem(err, "an engine");
@@ -53,6 +54,11 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
 		e->o.chunk = 512;
 	if (e->o.memory <= 0)
 		e->o.memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
+	r = e->o.exact ? 0 : model_pack(&m->m, &e->panels, err);
+	if (r < 0) {
+		rt_free(e);
+		return r;
+	}
 	*ret = e;
 	return 0;
 }
@@ -82,6 +88,7 @@ void rt_engine_close(struct rt_engine *e)
 		return;
 	let_go(e);
 	model_tape_fini(&e->room);
+	model_pack_free(&e->m->m, e->panels);
 	rt_free(e);
 }
 
@@ -212,7 +219,7 @@ static int answer(struct rt_engine *e, struct slot *s, rt_answer_fn *fn, void *a
 static int advance(struct rt_engine *e, struct rt_error *err)
 {
 	const struct rt_model_shape *shape = rt_model_shape(e->m);
-	const unsigned               flags = engine_flags(e) | RT_MATMUL_ROWS;
+	const struct model_run       pass = engine_run(e, RT_MATMUL_ROWS);
 	int64_t                      rows = 0, row = 0;
 	int                          r;
 
@@ -226,9 +233,9 @@ static int advance(struct rt_engine *e, struct rt_error *err)
 		e->spans[rows] = (struct rt_span){ rows, 1, s->first, s->length, 0 };
 		rows++;
 	}
-	r = engine_pass(e, rows, rows, flags, err);
+	r = engine_pass(e, rows, rows, &pass, err);
 	if (r == 0)
-		r = model_logits(&e->m->m, e->hidden, rows, flags, e->logits, err);
+		r = model_logits(&e->m->m, e->hidden, rows, &pass, e->logits, err);
 	for (int64_t i = 0; r == 0 && i < e->n_slots; i++)
 		if (e->slots[i].q)
 			r = slot_choose(e, &e->slots[i], e->logits + row++ * shape->vocabulary,

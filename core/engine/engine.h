@@ -29,6 +29,7 @@ struct slot {
 struct rt_engine {
 	const struct rt_model   *m;
 	struct rt_engine_options o;
+	struct panels           *panels; /* of the model's weights; NULL: products are exact */
 	struct model_cache       cache;
 	struct model_tape        room; /* of forward passes */
 	struct slot             *slots;
@@ -50,10 +51,12 @@ void slot_clear(struct slot *s);
 /* Choose the next token from logits [vocabulary], which are overwritten. */
 int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err);
 
+/* How the rows of a pass go through the model. */
+struct model_run engine_run(struct rt_engine *e, unsigned matmul_flags);
+
 /* One pass over rows of e->token, e->position, e->spans; hidden is filled. */
-int      engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, unsigned flags,
-                     struct rt_error *err);
-unsigned engine_flags(const struct rt_engine *e);
-double   engine_now(void);
+int    engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, const struct model_run *run,
+                   struct rt_error *err);
+double engine_now(void);
 
 #endif

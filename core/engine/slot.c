@@ -54,9 +54,10 @@ static int score_chunk(struct rt_engine *e, struct slot *s, int64_t at, int64_t 
 int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
                struct rt_error *err)
 {
-	const int64_t left = e->reach - q->n, width = rt_model_shape(e->m)->hidden;
-	int64_t       n = 0;
-	int           r;
+	const int64_t          left = e->reach - q->n, width = rt_model_shape(e->m)->hidden;
+	const struct model_run run = engine_run(e, 0), last = engine_run(e, RT_MATMUL_ROWS);
+	int64_t                n = 0;
+	int                    r;
 
 	s->q = q;
 	s->index = index;
@@ -70,7 +71,7 @@ int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, 
 		for (int64_t i = 0; i < n; i++)
 			e->position[i] = (int32_t)(at + i);
 		e->spans[0] = (struct rt_span){ 0, n, s->first, at + n, q->n };
-		r = engine_pass(e, n, 1, engine_flags(e), err);
+		r = engine_pass(e, n, 1, &run, err);
 		if (r == 0)
 			r = score_chunk(e, s, at, n, err);
 		s->length = at + n;
@@ -81,8 +82,7 @@ int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, 
 		s->finish = RT_FINISH_LENGTH;
 		return 0;
 	}
-	r = model_logits(&e->m->m, e->hidden + (n - 1) * width, 1, engine_flags(e) | RT_MATMUL_ROWS,
-	                 e->logits, err);
+	r = model_logits(&e->m->m, e->hidden + (n - 1) * width, 1, &last, e->logits, err);
 	return r < 0 ? r : slot_choose(e, s, e->logits, err);
 }
 

@@ -4,7 +4,7 @@
  *   KERNELS        name of the table        ISA        its name in a string
  *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
  *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
- * and may define INT8_DOTS as its own integer product, and DIRECT where there are direct ones.
+ * and may define PANELS, a file with its own integer products.
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
@@ -55,6 +55,11 @@ static inline float vsum(vec v)
 
 #include "tensor/rows.inc.c"
 #include "tensor/unpack.inc.c"
+#ifdef PANELS
+#include PANELS
+#else
+#include "tensor/panel.inc.c"
+#endif
 
 /* ---- products --------------------------------------------------------------------------- */
 
@@ -194,38 +199,7 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 	}
 }
 
-#ifndef INT8_DOTS
-#define INT8_DOTS int8_dots
-static int32_t dot16(const int8_t *x, const int8_t *y)
-{
-	int32_t s = 0;
-
-	for (int i = 0; i < AFFINE_GROUP; i++)
-		s += x[i] * y[i];
-	return s;
-}
-
-static void int8_dots(const struct affine *w, bool min, int64_t n, const int8_t *q,
-                      const float *scale, const int16_t *sums, int64_t ld, int64_t rows, float *ret)
-{
-	for (int64_t r = 0; r < rows; r++) {
-		const int8_t  *x = q + r * ld;
-		const float   *d = scale + r * (ld / INT8_GROUP);
-		const int16_t *s = sums + r * (ld / AFFINE_GROUP);
-		float          sum = 0.0f;
-
-		for (int64_t g = 0; g < n / AFFINE_GROUP; g++) {
-			float t = w->scale[g] * (float)dot16(w->q + 16 * g, x + 16 * g);
-
-			if (min)
-				t -= w->min[g] * (float)s[g];
-			sum += d[g / 2] * t;
-		}
-		ret[r] += sum;
-	}
-}
-#endif
-
+#define PANEL_ENTRY(name, bits, min, half)       [PANEL_##name] = PANEL_OF(name),
 #define UNPACK_ENTRY(type, number, bytes, block) [number] = unpack_##type,
 #define LOAD_ENTRY(type, number, bytes, block)   [number] = load_##type,
 
@@ -242,10 +216,7 @@ const struct kernels KERNELS = {
 	.dots = dots,
 	.axpy = axpy,
 	.int8_row = int8_row,
-	.int8_dots = INT8_DOTS,
-#ifdef DIRECT
-	.direct = { [RT_Q8_0] = direct_q8_0, [RT_Q4_0] = direct_q4_0 },
-#endif
+	.panel = { PANEL_LAYOUTS_ALL(PANEL_ENTRY) },
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,

@@ -124,14 +124,11 @@ int rt_convert(const struct rt_tensor *src, struct rt_tensor *dst, struct rt_err
 /* ---- products --------------------------------------------------------------------------- */
 
 enum rt_matmul_flags {
-	/* The activations may be rounded to 8 bits in groups of 32, to multiply integers, where b
-	 * is of a block type and that is faster (few rows).  For inference only. */
-	RT_MATMUL_INT8 = 1,
 	/* RT_E_NUMERIC if a result is infinite or not a number. */
-	RT_MATMUL_CHECK = 2,
+	RT_MATMUL_CHECK = 1,
 	/* Each row of c is the same bits for any number of rows beside it: what one sequence
 	 * gets does not depend on the others.  For few rows. */
-	RT_MATMUL_ROWS = 4
+	RT_MATMUL_ROWS = 2
 };
 
 struct rt_matmul_options {
