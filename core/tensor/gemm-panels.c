@@ -93,11 +93,8 @@ static void multiply_rows(const struct job *j, int t, int64_t row, int64_t last_
 	float                  sum[PANEL_MOST * PANEL_ROWS];
 
 	for (int64_t i = first; i < last; i++) {
-		const uint8_t *w = p->w->data + i * p->w->stride;
-
-		j->kernels->panel[p->w->layout->number](
-			w, (const uint16_t *)(w + j->groups * panel_bytes(p->w->layout)), j->groups,
-			&a, rows, sum);
+		j->kernels->panel[p->w->layout->number](p->w->data + i * p->w->stride, j->groups,
+		                                        &a, rows, sum);
 		for (int r = 0; r < rows; r++)
 			put(p, row + r, i * PANEL_ROWS, sum + r * PANEL_ROWS);
 	}

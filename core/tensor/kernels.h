@@ -68,10 +68,10 @@ static inline void int8_rows_skip(struct int8_rows *a, int rows, int64_t groups,
 enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_LAYOUTS };
 enum { PANEL_ROWS = 16, PANEL_MOST = 12 };
 
-/* PANEL_ROWS rows of weights over `groups` groups (u from w on, scales and mins from s on) times
- * `rows` <= PANEL_MOST rows: ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
-typedef void panel_fn(const uint8_t *w, const uint16_t *s, int64_t groups,
-                      const struct int8_rows *a, int rows, float *ret);
+/* PANEL_ROWS rows of weights over `groups` groups times `rows` <= PANEL_MOST rows:
+ * ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
+typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int8_rows *a, int rows,
+                      float *ret);
 
 struct kernels {
 	const char *isa;

@@ -70,17 +70,18 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 }
 
 static inline __attribute__((always_inline)) void
-rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, const uint16_t *scale,
+rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, const int side,
           int64_t groups, const struct int8_rows *a, const int rows, float *ret)
 {
-	const int halves = half ? 2 : 1, quads = 8 / halves;
+	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
 	__m256    sum[4];
 
 	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r] = _mm256_setzero_ps();
-	for (int64_t g = 0; g < groups;
-	     g++, w += 64 * bits, scale += PANEL_ROWS * (halves << min)) {
+	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
+		const uint16_t *scale = (const uint16_t *)w + side;
+
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int64_t at = halves * g + h, step = halves * groups;
@@ -91,8 +92,8 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 			for (int r = 0; r < rows; r++)
 				dot[r] = bits == 8 ? _mm256_setzero_si256()
 				                   : _mm256_set1_epi32(a->less[at + r * step]);
-			quads_avx2(bits, w, h * quads, (h + 1) * quads, a->q + INT8_GROUP * g, a->k,
-			           rows, dot);
+			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, (h + 1) * quads,
+			           a->q + INT8_GROUP * g, a->k, rows, dot);
 			UNROLL
 			for (int r = 0; r < rows; r++) {
 				const __m256 x = _mm256_set1_ps(a->scale[r * groups + g]);
@@ -113,8 +114,8 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_avx2_##name(const uint8_t *w, const uint16_t *s, int64_t groups,         \
-	                              const struct int8_rows *a, int rows, float *ret)             \
+	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	                              int rows, float *ret)                                        \
 	{                                                                                          \
 		struct int8_rows b = *a;                                                           \
                                                                                                    \
@@ -122,11 +123,11 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 			n = rows >= 4 ? 4 : 1;                                                     \
 			for (int side = 0; side < 16; side += 8)                                   \
 				if (n == 4)                                                        \
-					rows_avx2(bits, min, half, w + 4 * side, s + side, groups, \
-					          &b, 4, ret + side);                              \
+					rows_avx2(bits, min, half, w, side, groups, &b, 4,         \
+					          ret + side);                                     \
 				else                                                               \
-					rows_avx2(bits, min, half, w + 4 * side, s + side, groups, \
-					          &b, 1, ret + side);                              \
+					rows_avx2(bits, min, half, w, side, groups, &b, 1,         \
+					          ret + side);                                     \
 			int8_rows_skip(&b, n, groups, half);                                       \
 		}                                                                                  \
 	}

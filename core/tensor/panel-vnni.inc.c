@@ -35,17 +35,18 @@ static inline __m512 halves_vnni(const uint16_t *p)
 }
 
 static inline __attribute__((always_inline)) void
-rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, const uint16_t *scale,
-          int64_t groups, const struct int8_rows *a, const int rows, float *ret)
+rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int64_t groups,
+          const struct int8_rows *a, const int rows, float *ret)
 {
-	const int halves = half ? 2 : 1, quads = 8 / halves;
+	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
 	__m512    sum[PANEL_MOST];
 
 	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r] = _mm512_setzero_ps();
-	for (int64_t g = 0; g < groups;
-	     g++, w += 64 * bits, scale += PANEL_ROWS * (halves << min)) {
+	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
+		const uint16_t *scale = (const uint16_t *)w;
+
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int32_t *less = a->less + halves * g + h;
@@ -57,7 +58,7 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, con
 				dot[r] = _mm512_set1_epi32(less[r * halves * groups]);
 			UNROLL
 			for (int s = h * quads; s < (h + 1) * quads; s++) {
-				const __m512i u = quad_vnni(w, bits, s);
+				const __m512i u = quad_vnni(w + 2 * scales, bits, s);
 
 				UNROLL
 				for (int r = 0; r < rows; r++) {
@@ -90,19 +91,19 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, con
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_vnni_##name(const uint8_t *w, const uint16_t *s, int64_t groups,         \
-	                              const struct int8_rows *a, int rows, float *ret)             \
+	static void panel_vnni_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	                              int rows, float *ret)                                        \
 	{                                                                                          \
 		struct int8_rows b = *a;                                                           \
                                                                                                    \
 		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
 			n = rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;   \
 			switch (n) {                                                               \
-			case 1: rows_vnni(bits, min, half, w, s, groups, &b, 1, ret); break;       \
-			case 2: rows_vnni(bits, min, half, w, s, groups, &b, 2, ret); break;       \
-			case 4: rows_vnni(bits, min, half, w, s, groups, &b, 4, ret); break;       \
-			case 8: rows_vnni(bits, min, half, w, s, groups, &b, 8, ret); break;       \
-			default: rows_vnni(bits, min, half, w, s, groups, &b, 12, ret); break;     \
+			case 1: rows_vnni(bits, min, half, w, groups, &b, 1, ret); break;          \
+			case 2: rows_vnni(bits, min, half, w, groups, &b, 2, ret); break;          \
+			case 4: rows_vnni(bits, min, half, w, groups, &b, 4, ret); break;          \
+			case 8: rows_vnni(bits, min, half, w, groups, &b, 8, ret); break;          \
+			default: rows_vnni(bits, min, half, w, groups, &b, 12, ret); break;        \
 			}                                                                          \
 			int8_rows_skip(&b, n, groups, half);                                       \
 		}                                                                                  \

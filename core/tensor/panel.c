@@ -96,20 +96,19 @@ static void put_stretch(struct packing *k, uint8_t *panel, int64_t first, int64_
                         struct affine *w)
 {
 	const struct panel_layout *l = k->to->layout;
-	const int64_t              groups = k->to->k / INT8_GROUP;
-	uint16_t                  *scales = (uint16_t *)(panel + groups * panel_bytes(l));
 
 	for (int j = 0; j < PANEL_ROWS; j++)
 		for (int i = 0; i < AFFINE; i++)
 			w[j].q[i] = (int8_t)(uint8_t)(w[j].q[i] + k->to->zero);
 	for (int64_t g = 0; g < n; g++) {
-		uint8_t u[8][64];
+		uint8_t *to = panel + (first + g) * panel_group(l);
+		uint8_t  u[8][64];
 
 		for (int s = 0; s < 8; s++)
 			for (int j = 0; j < PANEL_ROWS; j++)
 				memcpy(u[s] + 4 * j, w[j].q + INT8_GROUP * g + 4 * s, 4);
-		put_bits(l, u, panel + (first + g) * panel_bytes(l));
-		if (!put_scales(l, w, g, scales + (first + g) * panel_scales(l)))
+		put_bits(l, u, to + panel_scales(l) * (int64_t)sizeof(uint16_t));
+		if (!put_scales(l, w, g, (uint16_t *)to))
 			atomic_store(&k->unfit, true);
 	}
 }
@@ -149,10 +148,7 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	ret->zero = types[w->dtype].zero;
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];
-	ret->stride =
-		ret->k / INT8_GROUP *
-		(panel_bytes(ret->layout) + panel_scales(ret->layout) * (int64_t)sizeof(uint16_t));
-	ret->stride = (ret->stride + 63) / 64 * 64;
+	ret->stride = ret->k / INT8_GROUP * panel_group(ret->layout);
 	panels = (ret->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 	ret->data = rt_alloc_aligned((size_t)panels, (size_t)ret->stride);
 	if (!ret->data)

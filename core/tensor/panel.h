@@ -6,6 +6,7 @@
  *
  * Every block type of GGUF becomes one of a few layouts, element = scale * (u - zero) - min with
  * u >= 0 of 4, 5, 6 or 8 bits.  A group of INT8_GROUP along k is
+ *     scales    f16, 16 of them or, where they are for halves of a group, twice 16; then mins
  *     nibbles   256 bytes: byte 64 t + 4 j + c has row j, k = 4 t + c below and k = 16 + 4 t + c
  * above plane     5 bits: 64 bytes, bit s of byte 4 j + c the fifth bit of k = 4 s + c; 6 bits: 128
  * bytes, two bits each in the same way, four s to 64 bytes or bytes  8 bits: 512 bytes, byte 64 s +
@@ -35,15 +36,15 @@ struct panels {
 	uint8_t                   *data;
 };
 
-/* Bytes of a group's numbers, and how many scales and mins it has. */
-static inline int64_t panel_bytes(const struct panel_layout *l)
-{
-	return PANEL_ROWS * INT8_GROUP * l->bits / 8;
-}
-
+/* Scales and mins of a group, and bytes of all of it. */
 static inline int64_t panel_scales(const struct panel_layout *l)
 {
 	return (int64_t)PANEL_ROWS * (l->half ? 2 : 1) * (l->min ? 2 : 1);
+}
+
+static inline int64_t panel_group(const struct panel_layout *l)
+{
+	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT8_GROUP * l->bits / 8;
 }
 
 /* Copy w [rows, k] of a block type, rows dense.  *ret has no data when the type has no layout, k

@@ -30,17 +30,18 @@ static inline void panel_row(const uint8_t (*u)[64], const int8_t *q, int quads,
 				sum[j] += u[s][4 * j + c] * q[4 * s + c];
 }
 
-static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, const uint16_t *scale,
-                             int64_t groups, const struct int8_rows *a, int rows, float *ret)
+static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, int64_t groups,
+                             const struct int8_rows *a, int rows, float *ret)
 {
-	const int halves = half ? 2 : 1, quads = 8 / halves;
+	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
 
 	memset(ret, 0, (size_t)(rows * PANEL_ROWS) * sizeof *ret);
-	for (int64_t g = 0; g < groups; g++) {
-		uint8_t u[8][64];
+	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
+		const uint16_t *scale = (const uint16_t *)w;
+		uint8_t         u[8][64];
 
 		for (int s = 0; s < 8; s++)
-			panel_quad(w + g * 64 * bits, bits, s, u[s]);
+			panel_quad(w + 2 * scales, bits, s, u[s]);
 		for (int h = 0; h < halves; h++, scale += PANEL_ROWS)
 			for (int r = 0; r < rows; r++) {
 				const int64_t at = halves * (r * groups + g) + h;
@@ -57,15 +58,14 @@ static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, co
 					to[j] -= f16_to_f32(scale[halves * PANEL_ROWS + j]) *
 					         a->sum[at];
 			}
-		scale += min ? halves * PANEL_ROWS : 0;
 	}
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_##name(const uint8_t *w, const uint16_t *s, int64_t groups,              \
-	                         const struct int8_rows *a, int rows, float *ret)                  \
+	static void panel_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a,      \
+	                         int rows, float *ret)                                             \
 	{                                                                                          \
-		panel_any(bits, min, half, w, s, groups, a, rows, ret);                            \
+		panel_any(bits, min, half, w, groups, a, rows, ret);                               \
 	}
 
 PANEL_LAYOUTS_ALL(PANEL_FN)
