@@ -19,11 +19,24 @@ struct slot {
 	float                   *prompt_logp, *top_logp;
 	int32_t                 *top_id;
 	int64_t                  n;
+	bool                     waits; /* for its first token */
 	struct stream            stream;
 	enum rt_finish           finish; /* 0: goes on */
 	int32_t                  stop;
 	float                    stop_logp;
 	double                   begun, first_token;
+	/* What stands in its stretch of the cache: keys and values of a prompt, for others to copy.
+	 */
+	int32_t *known; /* [reach] */
+	int64_t  known_n;
+	bool     queued; /* but not computed yet */
+	float   *last;   /* [hidden] of the prompt's last token */
+};
+
+/* Tokens of a prompt that the next pass computes. */
+struct part {
+	struct slot *slot;
+	int64_t      at, n;
 };
 
 struct rt_engine {
@@ -38,15 +51,24 @@ struct rt_engine {
 	int32_t        *token, *position;
 	struct rt_span *spans;
 	float          *hidden, *logits, *logps; /* [rows, ...]; logps: [vocabulary] */
-	int64_t         rows;                    /* that there is room for */
+	int32_t        *known;                   /* of all slots */
+	float          *last;
+	int64_t         rows;            /* that there is room for */
+	struct part    *parts;           /* [rows] */
+	int64_t         n_parts, queued; /* and rows of them */
 	rt_token_fn    *tell;
 	void           *arg;
 };
 
-/* Begin a request: its prompt goes through the model, and its first token is chosen. */
+/* Begin a request: memory for its answer. */
 int  slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
                 struct rt_error *err);
 void slot_clear(struct slot *s);
+
+/* Put the prompt of a slot's request into the queue; passes go out as the queue is full, and the
+ * rest with prompt_flush(), which also chooses the first tokens. */
+int prompt_queue(struct rt_engine *e, struct slot *s, struct rt_error *err);
+int prompt_flush(struct rt_engine *e, struct rt_error *err);
 
 /* Choose the next token from logits [vocabulary], which are overwritten. */
 int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err);

@@ -1,4 +1,4 @@
-/* slot.c - one request: its prompt, its tokens, its end.  See engine.h */
+/* slot.c - one request: its tokens, its end.  See engine.h */
 #include "engine/engine.h"
 
 #include <retort/memory.h>
@@ -9,7 +9,7 @@
 
 void slot_clear(struct slot *s)
 {
-	const int64_t first = s->first;
+	const struct slot old = *s;
 
 	rt_free(s->id);
 	rt_free(s->logp);
@@ -17,7 +17,11 @@ void slot_clear(struct slot *s)
 	rt_free(s->top_id);
 	rt_free(s->top_logp);
 	stream_fini(&s->stream);
-	*s = (struct slot){ .first = first };
+	*s = (struct slot){ .first = old.first,
+		            .known = old.known,
+		            .known_n = old.known_n,
+		            .queued = old.queued,
+		            .last = old.last };
 }
 
 static int make_room(struct rt_engine *e, struct slot *s, struct rt_error *err)
@@ -39,51 +43,18 @@ static int make_room(struct rt_engine *e, struct slot *s, struct rt_error *err)
 	return stream_init(&s->stream, rt_model_tokenizer(e->m), q->stop, s->most + 1, err);
 }
 
-/* Log-probabilities of the prompt's tokens behind `at`, from the hidden rows of a chunk. */
-static int score_chunk(struct rt_engine *e, struct slot *s, int64_t at, int64_t n,
-                       struct rt_error *err)
-{
-	const int64_t scored = at + n < s->q->n ? n : n - 1;
-
-	if (!s->prompt_logp || scored < 1)
-		return 0;
-	return rt_model_logps(e->m, e->hidden, scored, s->q->prompt + at + 1, NULL,
-	                      s->prompt_logp + at + 1, NULL, NULL, NULL, err);
-}
-
 int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
                struct rt_error *err)
 {
-	const int64_t          left = e->reach - q->n, width = rt_model_shape(e->m)->hidden;
-	const struct model_run run = engine_run(e, 0), last = engine_run(e, RT_MATMUL_ROWS);
-	int64_t                n = 0;
-	int                    r;
+	const int64_t left = e->reach - q->n;
 
 	s->q = q;
 	s->index = index;
 	s->stop = -1;
 	s->most = q->max_tokens < left ? q->max_tokens : left;
 	s->begun = engine_now();
-	r = make_room(e, s, err);
-	for (int64_t at = 0; r == 0 && at < q->n; at += n) {
-		n = q->n - at < e->o.chunk ? q->n - at : e->o.chunk;
-		memcpy(e->token, q->prompt + at, (size_t)n * sizeof *e->token);
-		for (int64_t i = 0; i < n; i++)
-			e->position[i] = (int32_t)(at + i);
-		e->spans[0] = (struct rt_span){ 0, n, s->first, at + n, q->n };
-		r = engine_pass(e, n, 1, &run, err);
-		if (r == 0)
-			r = score_chunk(e, s, at, n, err);
-		s->length = at + n;
-	}
-	if (r < 0)
-		return r;
-	if (s->most == 0) {
-		s->finish = RT_FINISH_LENGTH;
-		return 0;
-	}
-	r = model_logits(&e->m->m, e->hidden + (n - 1) * width, 1, &last, e->logits, err);
-	return r < 0 ? r : slot_choose(e, s, e->logits, err);
+	s->waits = true;
+	return make_room(e, s, err);
 }
 
 /* The k largest of logps, best first, by insertion: k is small, and few numbers get in. */

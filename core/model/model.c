@@ -28,6 +28,20 @@ void model_cache_fini(struct model_cache *c)
 	*c = (struct model_cache){ 0 };
 }
 
+void model_cache_copy(const struct model_cache *c, const struct model *m, int64_t from, int64_t to,
+                      int64_t n)
+{
+	const int64_t row = m->config.kv_heads * m->config.head_dim;
+	const size_t  bytes = (size_t)(n * row) * sizeof *c->k;
+
+	for (int64_t i = 0; i < m->config.layers; i++) {
+		const int64_t layer = i * c->rows * row;
+
+		memcpy(c->k + layer + to * row, c->k + layer + from * row, bytes);
+		memcpy(c->v + layer + to * row, c->v + layer + from * row, bytes);
+	}
+}
+
 void model_tape_fini(struct model_tape *t)
 {
 	rt_free(t->data);

@@ -39,6 +39,10 @@ int  model_cache_init(struct model_cache *c, const struct model *m, int64_t rows
                       struct rt_error *err);
 void model_cache_fini(struct model_cache *c);
 
+/* Keys and values of n rows from `from` on, to those from `to` on. */
+void model_cache_copy(const struct model_cache *c, const struct model *m, int64_t from, int64_t to,
+                      int64_t n);
+
 /* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
 struct model_tape {
 	bool recompute; /* keep the input of each layer only, and compute the rest again:

@@ -22,6 +22,7 @@ struct product {
 	float          alpha;
 	bool           add;    /* to c, else c is overwritten */
 	bool           serial; /* on the caller's thread alone */
+	bool           bf16;   /* both operands rounded to it: gemm_packed() only */
 };
 
 /* Panels packed in cache-sized blocks and multiplied in registers (Goto and van de Geijn 2008).

@@ -3,8 +3,10 @@
 
 #include "tensor/kernels.h"
 
-#define KERNELS      kernels_vnni
-#define ISA          "avx512-vnni"
+#ifndef KERNELS /* kernels-bf16.c includes this */
+#define KERNELS kernels_vnni
+#define ISA     "avx512-vnni"
+#endif
 #define VBYTES       64
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define MR           14

@@ -73,6 +73,10 @@ enum { PANEL_ROWS = 16, PANEL_MOST = 12 };
 typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int8_rows *a, int rows,
                       float *ret);
 
+/* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
+ * nr: panels as gemm.c packs them. */
+typedef void gemm_fn(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
+
 struct kernels {
 	const char *isa;
 
@@ -80,10 +84,8 @@ struct kernels {
 	load_fn   *load[RT_DTYPES];
 	unpack_fn *unpack[RT_DTYPES]; /* block types only */
 
-	/* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is
-	 * k rows of nr: panels as gemm.c packs them. */
-	int mr, nr;
-	void (*gemm)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
+	int      mr, nr;
+	gemm_fn *gemm;
 	/* Pack `count` (at most mr or nr) rows of k contiguous floats, `ld` apart, into a panel
 	 * `width` wide, padded with zeros. */
 	void (*pack)(const float *src, int64_t ld, int count, int width, int64_t k, float *dst);
@@ -108,10 +110,21 @@ struct kernels {
 	void (*swiglu)(const float *gate, const float *up, float *y, int64_t n);
 	void (*swiglu_backward)(const float *gate, const float *up, const float *dy, float *dgate,
 	                        float *dup, int64_t n);
+
+	/* pack() for `count` rows that are neighbours, `ld` floats from one of k to the next. */
+	void (*pack_across)(const float *src, int64_t ld, int count, int width, int64_t k,
+	                    float *dst);
+
+	/* Products of bf16: a number of a panel is a pair, one of an even k in the low half and
+	 * the next in the high half, and k counts pairs.  NULL where no instruction does that. */
+	gemm_fn *gemm_bf16;
+	/* A panel of floats, k odd or even, rounded to such pairs; floats rounded in place. */
+	void (*bf16_pairs)(const float *panel, int width, int64_t k, float *dst);
+	void (*bf16_round)(float *x, int64_t n);
 };
 
 extern const struct kernels kernels_generic, kernels_avx2, kernels_avx512, kernels_vnni,
-	kernels_neon; /* those of this build exist */
+	kernels_bf16, kernels_neon; /* those of this build exist */
 
 /* The chosen table. [any] */
 const struct kernels *kernels(void);

@@ -4,7 +4,7 @@
  *   KERNELS        name of the table        ISA        its name in a string
  *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
  *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
- * and may define PANELS, a file with its own integer products.
+ * and may define PANELS, a file with its own integer products, and GEMM_BF16 where it has one.
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
@@ -128,6 +128,45 @@ static void pack(const float *src, int64_t ld, int count, int width, int64_t k, 
 			dst[p * width + j] = j < count ? src[j * ld + p] : 0.0f;
 }
 
+/* Known numbers of neighbours become a few moves of vectors. */
+static void pack_across(const float *src, int64_t ld, int count, int width, int64_t k, float *dst)
+{
+	if (count == NR && width == NR) {
+		for (int64_t p = 0; p < k; p++)
+			memcpy(dst + p * NR, src + p * ld, NR * sizeof *dst);
+	} else if (count == MR && width == MR) {
+		for (int64_t p = 0; p < k; p++)
+			memcpy(dst + p * MR, src + p * ld, MR * sizeof *dst);
+	} else {
+		for (int64_t p = 0; p < k; p++)
+			for (int i = 0; i < width; i++)
+				dst[p * width + i] = i < count ? src[p * ld + i] : 0.0f;
+	}
+}
+
+/* ---- bf16 ------------------------------------------------------------------------------- */
+
+static inline uint32_t rounded(float x)
+{
+	return (uint32_t)f32_to_bf16(x) << 16;
+}
+
+static void bf16_round(float *x, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		x[i] = half_from_bits(rounded(x[i]));
+}
+
+static void bf16_pairs(const float *panel, int width, int64_t k, float *dst)
+{
+	for (; k > 1; k -= 2, panel += 2 * width, dst += width)
+		for (int i = 0; i < width; i++)
+			dst[i] =
+				half_from_bits(rounded(panel[i]) >> 16 | rounded(panel[width + i]));
+	for (int i = 0; k > 0 && i < width; i++)
+		dst[i] = half_from_bits(rounded(panel[i]) >> 16);
+}
+
 /* Up to DOT_ROWS rows against one; each keeps two vectors of sums. */
 static inline void dots_of(const float *x, int64_t ld, int rows, const float *y, int64_t n,
                            float *ret)
@@ -223,4 +262,10 @@ const struct kernels KERNELS = {
 	.sum_products = sum_products,
 	.swiglu = swiglu,
 	.swiglu_backward = swiglu_backward,
+	.pack_across = pack_across,
+#ifdef GEMM_BF16
+	.gemm_bf16 = GEMM_BF16,
+#endif
+	.bf16_pairs = bf16_pairs,
+	.bf16_round = bf16_round,
 };

@@ -36,14 +36,18 @@ core_libcore_la_LIBADD           += core/tensor/libgeneric.la
 if KERNELS_X86
 core_libcore_la_CPPFLAGS += -DTENSOR_X86
 
-noinst_LTLIBRARIES += core/tensor/libavx2.la core/tensor/libavx512.la core/tensor/libvnni.la
+noinst_LTLIBRARIES += core/tensor/libavx2.la core/tensor/libavx512.la core/tensor/libvnni.la \
+	core/tensor/libbf16.la
 core_tensor_libavx2_la_SOURCES   = core/tensor/kernels-avx2.c
 core_tensor_libavx2_la_CFLAGS    = $(AM_CFLAGS) $(KERNEL_CFLAGS) -mavx2 -mfma -mf16c
 core_tensor_libavx512_la_SOURCES = core/tensor/kernels-avx512.c
 core_tensor_libavx512_la_CFLAGS  = $(AM_CFLAGS) $(KERNEL_CFLAGS) $(AVX512_CFLAGS)
 core_tensor_libvnni_la_SOURCES   = core/tensor/kernels-vnni.c
 core_tensor_libvnni_la_CFLAGS    = $(AM_CFLAGS) $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -mavx512vnni
-core_libcore_la_LIBADD += core/tensor/libavx2.la core/tensor/libavx512.la core/tensor/libvnni.la
+core_tensor_libbf16_la_SOURCES   = core/tensor/kernels-bf16.c
+core_tensor_libbf16_la_CFLAGS    = $(AM_CFLAGS) $(KERNEL_CFLAGS) $(AVX512_CFLAGS) -mavx512vnni -mavx512bf16
+core_libcore_la_LIBADD += core/tensor/libavx2.la core/tensor/libavx512.la core/tensor/libvnni.la \
+	core/tensor/libbf16.la
 
 AVX512_CFLAGS = -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
 endif

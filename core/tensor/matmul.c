@@ -113,6 +113,8 @@ static int multiply(const struct product *p, unsigned flags, struct rt_error *er
 
 	if (p->m == 0 || p->n == 0 || p->k == 0)
 		return 0;
+	if (p->bf16 || flags & RT_MATMUL_MANY)
+		return gemm_packed(p, err);
 	if (rows && (p->m <= FEW || flags & RT_MATMUL_ROWS))
 		return gemm_rows(p, err);
 	if (size > SMALL && blas_takes(p) && blas_preferred()) {
@@ -168,7 +170,8 @@ static int one(struct call *k, int64_t index, struct rt_error *err)
 		             .n = k->c.dim[3],
 		             .k = k->a.dim[3],
 		             .ldc = cs[2],
-		             .alpha = k->o.alpha };
+		             .alpha = k->o.alpha,
+		             .bf16 = k->o.flags & RT_MATMUL_BF16 };
 	int            r;
 
 	p.a = (struct operand){ rt_at(&k->a, x * as[0] + y * as[1]), k->a.dtype, as[2], as[3] };

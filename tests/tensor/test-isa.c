@@ -47,6 +47,14 @@ static void every_bit_equal(const struct kernels *k)
 		g->swiglu_backward(x, y, x + 1, b, d, n);
 		ck_assert_mem_eq(a, b, sizeof(float) * (size_t)n);
 		ck_assert_mem_eq(c, d, sizeof(float) * (size_t)n);
+		k->bf16_pairs(x, 7, n / 7, a);
+		g->bf16_pairs(x, 7, n / 7, b);
+		ck_assert_mem_eq(a, b, sizeof(float) * (size_t)((n / 7 + 1) / 2 * 7));
+		memcpy(a, x, sizeof a);
+		memcpy(b, x, sizeof b);
+		k->bf16_round(a, n);
+		g->bf16_round(b, n);
+		ck_assert_mem_eq(a, b, sizeof a);
 	}
 	for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
 		if (!g->load[dtype])
@@ -117,7 +125,7 @@ END_TEST
 
 /* ---- threads ------------------------------------------------------------------------------ */
 
-enum { T = 150, V = 1000, D = 96, OUT = T * D * 4 + V * D };
+enum { T = 150, V = 1000, D = 96, OUT = T * D * 4 + V * D + T * V };
 
 /* A bit of everything that adds, on enough rows for several pieces. */
 static void compute(float *out)
@@ -125,7 +133,9 @@ static void compute(float *out)
 	float              *x = random_floats(T * D, 1), *w = random_floats(V * D, 2);
 	float              *lse = random_floats(T * 6, 3), *norm = random_floats(D, 4);
 	int32_t             label[T];
-	struct rt_tensor    weight = rt_matrix(w, V, D);
+	struct rt_tensor    weight = rt_matrix(w, V, D), inputs = rt_matrix(x, T, D);
+	struct rt_tensor    turned = rt_transpose(weight, 0, 1);
+	struct rt_tensor    logits = rt_matrix(out + 4 * T * D + V * D, T, V);
 	struct nn_head      head = { &weight, 1.0f, 60 * 4 * V, true };
 	struct rt_span      span = { 0, T, 0, T, 0 };
 	struct nn_attention o = { &span, 1, 0, 0.25f };
@@ -145,6 +155,11 @@ static void compute(float *out)
 	nn_rmsnorm(rows, norm, 1e-6, rows, lse);
 	nn_rmsnorm_backward(rows, norm, lse, rows, rows, false, out + 4 * T * D);
 	memcpy(out + 3 * T * D, x, sizeof *x * T * D / 2);
+	ck_assert_int_eq(
+		rt_matmul(&inputs, &turned, &logits,
+	                  &(const struct rt_matmul_options){ .alpha = 1, .flags = RT_MATMUL_BF16 },
+	                  NULL),
+		0);
 }
 
 START_TEST(any_number_of_threads_gives_the_same_bits)
