@@ -37,9 +37,9 @@ void *rt_alloc_aligned(size_t n, size_t size)
 	if (!fits(n, size, &bytes))
 		return NULL;
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-	p = aligned_alloc(bytes >= 2 * HUGE_PAGE ? HUGE_PAGE : ALIGN, bytes);
+	p = aligned_alloc(bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGN, bytes);
 	/* Weights are read from one end to the other: the processor reads ahead within a page. */
-	if (p && bytes >= 2 * HUGE_PAGE)
+	if (p && bytes >= HUGE_PAGE)
 		madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 	return p ? memset(p, 0, bytes) : NULL;
 }

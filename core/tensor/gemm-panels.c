@@ -68,14 +68,17 @@ static void round_rows(void *arg, int64_t first, int64_t last)
 
 /* ---- multiplying ---------------------------------------------------------------------------- */
 
-static void put(const struct panels_product *p, int64_t row, int64_t column, const float *sum)
+static void put(const struct panels_product *p, int64_t row, int64_t column, float *sum)
 {
 	const int64_t left = p->w->rows - column;
 	const int     n = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
 	float        *c = p->c + row * p->ldc + column;
 
-	for (int i = 0; i < n; i++)
-		c[i] = (p->add ? c[i] : 0.0f) + (p->bias ? p->bias[column + i] : 0.0f) + sum[i];
+	for (int i = 0; p->bias && i < n; i++)
+		sum[i] += p->bias[column + i];
+	for (int i = 0; p->add && i < n; i++)
+		sum[i] += c[i];
+	memcpy(c, sum, (size_t)n * sizeof *c);
 }
 
 /* Up to PANEL_MOST rows from `row` on, times panels [first, last). */

@@ -68,6 +68,28 @@ static inline void int8_rows_skip(struct int8_rows *a, int rows, int64_t groups,
 enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_LAYOUTS };
 enum { PANEL_ROWS = 16, PANEL_MOST = 12 };
 
+struct panel_layout {
+	int  number; /* PANEL_... */
+	int  bits;
+	bool min, half; /* there are mins; scales and mins are for half a group each */
+};
+
+/* Scales and mins of a group, and bytes of all of it. */
+static inline int64_t panel_scales(const struct panel_layout *l)
+{
+	return (int64_t)PANEL_ROWS * (l->half ? 2 : 1) * (l->min ? 2 : 1);
+}
+
+static inline int64_t panel_group(const struct panel_layout *l)
+{
+	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT8_GROUP * l->bits / 8;
+}
+
+/* PANEL_ROWS unpacked rows, `groups` of each, into a panel.  false when a scale is not kept by f16.
+ */
+typedef bool panel_pack_fn(const struct panel_layout *l, int zero, const struct affine *w,
+                           int64_t groups, uint8_t *dst);
+
 /* PANEL_ROWS rows of weights over `groups` groups times `rows` <= PANEL_MOST rows:
  * ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
 typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int8_rows *a, int rows,
@@ -97,7 +119,8 @@ struct kernels {
 	/* One row of activations to int8: q[n], scale and sum of q per group of 32/16. */
 	void (*int8_row)(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums);
 	/* A panel of weights in a layout times int8 rows; see panel.h */
-	panel_fn *panel[PANEL_LAYOUTS];
+	panel_fn      *panel[PANEL_LAYOUTS];
+	panel_pack_fn *panel_pack;
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

@@ -53,6 +53,7 @@ static inline float vsum(vec v)
 	return s[0];
 }
 
+#include "tensor/panel-pack.inc.c"
 #include "tensor/rows.inc.c"
 #include "tensor/unpack.inc.c"
 #ifdef PANELS
@@ -256,6 +257,7 @@ const struct kernels KERNELS = {
 	.axpy = axpy,
 	.int8_row = int8_row,
 	.panel = { PANEL_LAYOUTS_ALL(PANEL_ENTRY) },
+	.panel_pack = panel_pack,
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,

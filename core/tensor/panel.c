@@ -4,9 +4,6 @@
 #include <retort/memory.h>
 #include <retort/parallel.h>
 
-#include "tensor/half.h"
-
-#include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -35,109 +32,45 @@ static const struct {
 	int                        zero;
 } types[RT_DTYPES] = { TYPES(TYPE) };
 
-/* u of a group [quad of k][row][k] into its place. */
-static void put_bits(const struct panel_layout *l, uint8_t u[8][64], uint8_t *dst)
-{
-	if (l->bits == 8) {
-		memcpy(dst, u, 512);
-		return;
-	}
-	for (int t = 0; t < 4; t++)
-		for (int i = 0; i < 64; i++)
-			dst[64 * t + i] = (uint8_t)((u[t][i] & 15) | u[t + 4][i] << 4);
-	dst += 256;
-	if (l->bits == 5) {
-		memset(dst, 0, 64);
-		for (int s = 0; s < 8; s++)
-			for (int i = 0; i < 64; i++)
-				dst[i] = (uint8_t)(dst[i] | (u[s][i] >> 4) << s);
-	} else if (l->bits == 6) {
-		memset(dst, 0, 128);
-		for (int s = 0; s < 8; s++)
-			for (int i = 0; i < 64; i++)
-				dst[64 * (s / 4) + i] = (uint8_t)(dst[64 * (s / 4) + i] |
-				                                  (u[s][i] >> 4) << 2 * (s % 4));
-	}
-}
-
-/* Is x kept well enough by an f16? */
-static bool put_half(float x, uint16_t *dst)
-{
-	*dst = f32_to_f16(x);
-	return fabsf(f16_to_f32(*dst) - x) <= ldexpf(fabsf(x), -11);
-}
-
-static bool put_scales(const struct panel_layout *l, const struct affine *w, int64_t g,
-                       uint16_t *dst)
-{
-	const int halves = l->half ? 2 : 1;
-	bool      fit = true;
-
-	for (int h = 0; h < halves; h++)
-		for (int j = 0; j < PANEL_ROWS; j++) {
-			fit &= put_half(w[j].scale[2 * g + h], &dst[h * PANEL_ROWS + j]);
-			if (l->min)
-				fit &= put_half(w[j].min[2 * g + h],
-				                &dst[(halves + h) * PANEL_ROWS + j]);
-		}
-	return fit;
-}
-
 struct packing {
 	const struct kernels   *kernels;
 	const struct rt_tensor *w;
 	const struct panels    *to;
-	int64_t                 bytes; /* of AFFINE elements as they are stored */
+	int64_t                 bytes, row; /* of AFFINE elements as they are stored; of a row */
 	atomic_bool             unfit;
 };
 
-/* Groups of an unpacked stretch that begins with group `first`. */
-static void put_stretch(struct packing *k, uint8_t *panel, int64_t first, int64_t n,
-                        struct affine *w)
+static void pack_panel(struct packing *k, int64_t panel)
 {
-	const struct panel_layout *l = k->to->layout;
+	const struct panels *to = k->to;
+	const int64_t        left = to->rows - panel * PANEL_ROWS;
+	const int            rows = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
+	const char          *from = rt_at(k->w, panel * PANEL_ROWS * k->w->stride[0]);
+	uint8_t             *dst = to->data + panel * to->stride;
+	struct affine        w[PANEL_ROWS];
 
-	for (int j = 0; j < PANEL_ROWS; j++)
-		for (int i = 0; i < AFFINE; i++)
-			w[j].q[i] = (int8_t)(uint8_t)(w[j].q[i] + k->to->zero);
-	for (int64_t g = 0; g < n; g++) {
-		uint8_t *to = panel + (first + g) * panel_group(l);
-		uint8_t  u[8][64];
+	memset(w, 0, sizeof w); /* rows that are not there */
+	for (int64_t c = 0; c < to->k; c += AFFINE, from += k->bytes) {
+		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 
-		for (int s = 0; s < 8; s++)
-			for (int j = 0; j < PANEL_ROWS; j++)
-				memcpy(u[s] + 4 * j, w[j].q + INT8_GROUP * g + 4 * s, 4);
-		put_bits(l, u, to + panel_scales(l) * (int64_t)sizeof(uint16_t));
-		if (!put_scales(l, w, g, (uint16_t *)to))
+		for (int j = 0; j < rows; j++)
+			k->kernels->unpack[k->w->dtype](from + j * k->row, n, &w[j]);
+		if (!k->kernels->panel_pack(to->layout, to->zero, w, n / INT8_GROUP, dst))
 			atomic_store(&k->unfit, true);
+		dst += n / INT8_GROUP * panel_group(to->layout);
 	}
 }
 
 static void pack_piece(void *arg, int64_t first, int64_t last)
 {
-	struct packing *k = arg;
-	const int64_t   columns = k->to->k;
-
 	for (int64_t p = first; p < last; p++)
-		for (int64_t c = 0; c < columns; c += AFFINE) {
-			const int64_t n = columns - c < AFFINE ? columns - c : AFFINE;
-			struct affine w[PANEL_ROWS] = { 0 };
-
-			for (int j = 0; j < PANEL_ROWS && p * PANEL_ROWS + j < k->to->rows; j++)
-				k->kernels->unpack[k->w->dtype](
-					(const char *)rt_at(k->w, (p * PANEL_ROWS + j) *
-				                                          k->w->stride[0]) +
-						c / AFFINE * k->bytes,
-					n, &w[j]);
-			put_stretch(k, k->to->data + p * k->to->stride, c / INT8_GROUP,
-			            n / INT8_GROUP, w);
-		}
+		pack_panel(arg, p);
 }
 
 int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(w->dtype);
-	struct packing              k = { kernels(), w, ret, 0, false };
+	struct packing              k = { .kernels = kernels(), .w = w, .to = ret };
 	int64_t                     panels;
 
 	*ret = (struct panels){ 0 };
@@ -154,6 +87,7 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	if (!ret->data)
 		return rt_fail_nomem(err, "weights in panels");
 	k.bytes = AFFINE / info->block * info->bytes;
+	k.row = w->stride[0] / info->block * info->bytes;
 	rt_parallel(panels, 1, pack_piece, &k);
 	if (atomic_load(&k.unfit))
 		panels_free(ret);

@@ -22,12 +22,6 @@
 
 #include "tensor/kernels.h"
 
-struct panel_layout {
-	int  number; /* PANEL_... */
-	int  bits;
-	bool min, half; /* there are mins; scales and mins are for half a group each */
-};
-
 struct panels {
 	const struct panel_layout *layout; /* NULL: there are no panels */
 	int                        zero;
@@ -35,17 +29,6 @@ struct panels {
 	int64_t                    stride; /* bytes from panel to panel */
 	uint8_t                   *data;
 };
-
-/* Scales and mins of a group, and bytes of all of it. */
-static inline int64_t panel_scales(const struct panel_layout *l)
-{
-	return (int64_t)PANEL_ROWS * (l->half ? 2 : 1) * (l->min ? 2 : 1);
-}
-
-static inline int64_t panel_group(const struct panel_layout *l)
-{
-	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT8_GROUP * l->bits / 8;
-}
 
 /* Copy w [rows, k] of a block type, rows dense.  *ret has no data when the type has no layout, k
  * is not in whole groups, or a scale does not fit: not an error.  RT_E_NOMEM.  Uses all threads. */
