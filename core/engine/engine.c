@@ -77,11 +77,13 @@ static void let_go(struct rt_engine *e)
 	rt_free(e->hidden);
 	rt_free(e->logits);
 	rt_free(e->logps);
+	rt_free(e->choosing);
 	model_cache_fini(&e->cache);
 	e->slots = NULL;
 	e->token = e->position = NULL;
 	e->spans = NULL;
 	e->parts = NULL;
+	e->choosing = NULL;
 	e->known = NULL;
 	e->last = e->hidden = e->logits = e->logps = NULL;
 	e->n_slots = e->reach = e->n_parts = e->queued = 0;
@@ -115,9 +117,10 @@ static int make_slots(struct rt_engine *e, int64_t slots, int64_t reach, struct 
 	e->last = rt_alloc_aligned((size_t)(slots * s->hidden), sizeof *e->last);
 	e->hidden = rt_alloc_aligned((size_t)(rows * s->hidden), sizeof *e->hidden);
 	e->logits = rt_alloc_aligned((size_t)(slots * s->vocabulary), sizeof *e->logits);
-	e->logps = rt_alloc_aligned((size_t)s->vocabulary, sizeof *e->logps);
+	e->logps = rt_alloc_aligned((size_t)(slots * s->vocabulary), sizeof *e->logps);
+	e->choosing = rt_alloc((size_t)slots, sizeof *e->choosing);
 	if (!e->slots || !e->token || !e->position || !e->spans || !e->parts || !e->known ||
-	    !e->last || !e->hidden || !e->logits || !e->logps)
+	    !e->last || !e->hidden || !e->logits || !e->logps || !e->choosing)
 		r = rt_fail_nomem(err, "an engine");
 	else
 		r = model_cache_init(&e->cache, &e->m->m, slots * reach, err);
@@ -236,10 +239,9 @@ static int answer(struct rt_engine *e, struct slot *s, rt_answer_fn *fn, void *a
 /* All sequences go one token on. */
 static int advance(struct rt_engine *e, struct rt_error *err)
 {
-	const struct rt_model_shape *shape = rt_model_shape(e->m);
-	const struct model_run       pass = engine_run(e, RT_MATMUL_ROWS);
-	int64_t                      rows = 0, row = 0;
-	int                          r;
+	const struct model_run pass = engine_run(e, RT_MATMUL_ROWS);
+	int64_t                rows = 0;
+	int                    r;
 
 	for (int64_t i = 0; i < e->n_slots; i++) {
 		struct slot *s = &e->slots[i];
@@ -249,16 +251,12 @@ static int advance(struct rt_engine *e, struct rt_error *err)
 		e->token[rows] = s->id[s->n - 1];
 		e->position[rows] = (int32_t)s->length++;
 		e->spans[rows] = (struct rt_span){ rows, 1, s->first, s->length, 0 };
-		rows++;
+		e->choosing[rows++] = s;
 	}
 	r = engine_pass(e, rows, rows, &pass, err);
 	if (r == 0)
 		r = model_logits(&e->m->m, e->hidden, rows, &pass, e->logits, err);
-	for (int64_t i = 0; r == 0 && i < e->n_slots; i++)
-		if (e->slots[i].q)
-			r = slot_choose(e, &e->slots[i], e->logits + row++ * shape->vocabulary,
-			                err);
-	return r;
+	return r < 0 ? r : slots_choose(e, rows, err);
 }
 
 /* Those that have ended make room, and others begin; what ends with its first token makes room once

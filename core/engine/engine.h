@@ -20,6 +20,9 @@ struct slot {
 	int32_t                 *top_id;
 	int64_t                  n;
 	bool                     waits; /* for its first token */
+	int32_t                  drawn;
+	int                      code; /* of drawing */
+	struct rt_error          error;
 	struct stream            stream;
 	enum rt_finish           finish; /* 0: goes on */
 	int32_t                  stop;
@@ -50,8 +53,10 @@ struct rt_engine {
 	/* for the rows of a pass */
 	int32_t        *token, *position;
 	struct rt_span *spans;
-	float          *hidden, *logits, *logps; /* [rows, ...]; logps: [vocabulary] */
-	int32_t        *known;                   /* of all slots */
+	float          *hidden;
+	float          *logits, *logps; /* [slots, vocabulary] */
+	struct slot   **choosing;       /* the slots of these rows */
+	int32_t        *known;          /* of all slots */
 	float          *last;
 	int64_t         rows;            /* that there is room for */
 	struct part    *parts;           /* [rows] */
@@ -70,8 +75,8 @@ void slot_clear(struct slot *s);
 int prompt_queue(struct rt_engine *e, struct slot *s, struct rt_error *err);
 int prompt_flush(struct rt_engine *e, struct rt_error *err);
 
-/* Choose the next token from logits [vocabulary], which are overwritten. */
-int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err);
+/* The next tokens of e->choosing[n] from logits [n, vocabulary], which are overwritten. */
+int slots_choose(struct rt_engine *e, int64_t n, struct rt_error *err);
 
 /* How the rows of a pass go through the model. */
 struct model_run engine_run(struct rt_engine *e, unsigned matmul_flags);

@@ -46,14 +46,15 @@ static void lay_out(struct rt_engine *e)
 /* What is in the queue, in one pass. */
 static int compute(struct rt_engine *e, struct rt_error *err)
 {
-	const struct model_run run = engine_run(e, RT_MATMUL_MANY);
-	const int64_t          width = rt_model_shape(e->m)->hidden;
-	int64_t                row = 0;
-	int                    r = 0;
+	struct model_run run = engine_run(e, RT_MATMUL_MANY);
+	const int64_t    width = rt_model_shape(e->m)->hidden;
+	int64_t          row = 0;
+	int              r = 0;
 
 	if (e->n_parts == 0)
 		return 0;
 	lay_out(e);
+	run.round_bf16 = !e->o.exact;
 	r = engine_pass(e, e->queued, e->n_parts, &run, err);
 	for (int64_t i = 0; r == 0 && i < e->n_parts; i++) {
 		const struct part *p = &e->parts[i];
@@ -75,29 +76,25 @@ static int compute(struct rt_engine *e, struct rt_error *err)
 int prompt_flush(struct rt_engine *e, struct rt_error *err)
 {
 	const struct model_run run = engine_run(e, RT_MATMUL_ROWS);
-	const int64_t width = rt_model_shape(e->m)->hidden, V = rt_model_shape(e->m)->vocabulary;
-	int64_t       rows = 0, row = 0;
-	int           r = compute(e, err);
+	const int64_t          width = rt_model_shape(e->m)->hidden;
+	int64_t                rows = 0;
+	int                    r = compute(e, err);
 
 	for (int64_t i = 0; r == 0 && i < e->n_slots; i++) {
 		struct slot *s = &e->slots[i];
 
 		if (s->waits && s->most == 0) {
 			s->finish = RT_FINISH_LENGTH;
-			s->waits = false;
 		} else if (s->waits) {
-			memcpy(e->hidden + rows++ * width, s->last,
-			       (size_t)width * sizeof *s->last);
+			memcpy(e->hidden + rows * width, s->last, (size_t)width * sizeof *s->last);
+			e->choosing[rows++] = s;
 		}
+		s->waits = false;
 	}
-	if (r == 0 && rows > 0)
-		r = model_logits(&e->m->m, e->hidden, rows, &run, e->logits, err);
-	for (int64_t i = 0; r == 0 && i < e->n_slots; i++)
-		if (e->slots[i].waits) {
-			e->slots[i].waits = false;
-			r = slot_choose(e, &e->slots[i], e->logits + row++ * V, err);
-		}
-	return r;
+	if (r < 0 || rows == 0)
+		return r;
+	r = model_logits(&e->m->m, e->hidden, rows, &run, e->logits, err);
+	return r < 0 ? r : slots_choose(e, rows, err);
 }
 
 /* Tokens at the beginning of the slot's prompt whose keys and values another slot has: whole parts,

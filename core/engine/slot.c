@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include <retort/memory.h>
+#include <retort/parallel.h>
 #include <retort/random.h>
 
 #include <math.h>
@@ -114,28 +115,38 @@ static int tell(struct rt_engine *e, struct slot *s, int32_t id, struct rt_error
 	return e->tell ? e->tell(e->arg, s->index, id, text, n, err) : 0;
 }
 
-int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err)
+/* One slot of a pass draws: as many at once as there are threads. */
+static void draw_piece(void *arg, int64_t first, int64_t last)
+{
+	struct rt_engine *e = arg;
+	const int64_t     V = rt_model_shape(e->m)->vocabulary;
+
+	for (int64_t i = first; i < last; i++) {
+		struct slot *s = e->choosing[i];
+
+		if (!s->q->sampler)
+			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+	}
+}
+
+/* The token that was drawn: the end, or one more. */
+static int take(struct rt_engine *e, struct slot *s, const float *logps, struct rt_error *err)
 {
 	const int64_t V = rt_model_shape(e->m)->vocabulary, top = s->q->top;
-	int32_t       id = 0;
-	int           r = nn_log_softmax(logits, 1, V, e->logps, true, err);
+	const int32_t id = s->drawn;
+	int           r;
 
-	if (r == 0)
-		r = draw(s, logits, V, &id, err);
-	if (r < 0)
-		return rt_within(err, r, "request %lld, token %lld", (long long)s->index,
-		                 (long long)s->n);
 	if (s->n == 0)
 		s->first_token = engine_now() - s->begun;
 	if (is_stop(e, s, id)) {
 		s->finish = RT_FINISH_STOP;
 		s->stop = id;
-		s->stop_logp = e->logps[id];
+		s->stop_logp = logps[id];
 		return 0;
 	}
 	if (top)
-		best(e->logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
-	s->logp[s->n] = e->logps[id];
+		best(logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
+	s->logp[s->n] = logps[id];
 	s->id[s->n++] = id;
 	r = stream_put(&s->stream, id, err);
 	if (r < 0)
@@ -145,4 +156,30 @@ int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_er
 	else if (s->n == s->most)
 		s->finish = RT_FINISH_LENGTH;
 	return tell(e, s, id, err);
+}
+
+int slots_choose(struct rt_engine *e, int64_t n, struct rt_error *err)
+{
+	const int64_t V = rt_model_shape(e->m)->vocabulary;
+	int           r = nn_log_softmax(e->logits, n, V, e->logps, false, err);
+
+	if (r == 0)
+		rt_parallel(n, 1, draw_piece, e);
+	for (int64_t i = 0; r == 0 && i < n; i++) {
+		struct slot *s = e->choosing[i];
+
+		if (s->q->sampler) /* a plugin's are called one after another */
+			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+		r = s->code;
+		if (r == 0 && !isfinite(e->logps[i * V + s->drawn]))
+			r = rt_fail(&s->error, RT_E_NUMERIC, "the logits are not finite");
+		if (r < 0) {
+			if (err)
+				*err = s->error;
+			return rt_within(err, r, "request %lld, token %lld", (long long)s->index,
+			                 (long long)s->n);
+		}
+		r = take(e, s, e->logps + i * V, err);
+	}
+	return r;
 }

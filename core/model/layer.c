@@ -111,6 +111,8 @@ static int product(const struct model *m, const struct model_run *run, struct nn
 	o.beta = l->add ? 1.0f : 0.0f;
 	o.bias = v && v->data ? v : NULL;
 	o.flags = run->matmul_flags;
+	if (run->round_bf16 && w.dtype == RT_BF16)
+		o.flags |= RT_MATMUL_BF16;
 	return rt_matmul(&a, &w, &c, &o, err);
 }
 

@@ -67,7 +67,8 @@ struct model_run {
 	model_watch_fn *watch; /* or NULL */
 	void           *watch_arg;
 	unsigned        matmul_flags;
-	const struct panels *panels; /* of each parameter, for inference; or NULL */
+	const struct panels *panels;     /* of each parameter, for inference; or NULL */
+	bool                 round_bf16; /* activations, where weights are bf16 */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a

@@ -22,8 +22,9 @@ struct rt_engine_options {
 	                    * of the longest request take, or what fits in `memory` */
 	int64_t memory;    /* bytes of the cache at most; 0: a quarter of the machine's */
 	int64_t chunk;     /* prompt tokens in one pass; 0: 512 */
-	bool    exact;     /* activations stay f32 where weights are of a block type; else they are
-	                    * rounded to 8 bits in groups of 32, and integers are multiplied */
+	bool    exact;     /* activations stay f32; else they are rounded to 8 bits in groups of 32
+	                    * where weights are of a block type (integers are multiplied), and those
+	                    * of a prompt to bf16 where weights are bf16 */
 };
 
 /* The model must outlive the engine; options NULL: all defaults.  Unless exact, weights of block
