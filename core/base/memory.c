@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK = 64 * 1024 };
+enum { ALIGN = 64, BLOCK = 64 * 1024, HUGE_PAGE = 2 << 20 };
 
 static bool fits(size_t n, size_t size, size_t *ret)
 {
-	if (__builtin_mul_overflow(n, size, ret) || *ret > (size_t)PTRDIFF_MAX - 2 * ALIGN)
+	if (__builtin_mul_overflow(n, size, ret) || *ret > (size_t)PTRDIFF_MAX - HUGE_PAGE)
 		return false;
 	if (*ret == 0)
 		*ret = 1;
@@ -36,7 +37,10 @@ void *rt_alloc_aligned(size_t n, size_t size)
 	if (!fits(n, size, &bytes))
 		return NULL;
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-	p = aligned_alloc(ALIGN, bytes);
+	p = aligned_alloc(bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGN, bytes);
+	/* Weights are read from one end to the other: the processor reads ahead within a page. */
+	if (p && bytes >= HUGE_PAGE)
+		madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 	return p ? memset(p, 0, bytes) : NULL;
 }
 

@@ -28,7 +28,7 @@ static const double LONG_ENOUGH = .02; /* seconds */
 
 /* ---- arithmetic ------------------------------------------------------------------------------ */
 
-struct panels {
+struct bursts {
 	const struct kernels *k;
 	float                *at; /* a, b and c of each thread */
 	int64_t               size, rounds;
@@ -36,7 +36,7 @@ struct panels {
 
 static void multiply(void *arg, int64_t first, int64_t last)
 {
-	const struct panels *p = arg;
+	const struct bursts *p = arg;
 
 	for (int64_t i = first; i < last; i++) {
 		float *a = p->at + i * p->size, *b = a + (int64_t)DEPTH * GEMM_MAX_MR;
@@ -47,7 +47,7 @@ static void multiply(void *arg, int64_t first, int64_t last)
 	}
 }
 
-static double time_panels(struct panels *p)
+static double time_bursts(struct bursts *p)
 {
 	const double begun = engine_now();
 
@@ -58,7 +58,7 @@ static double time_panels(struct panels *p)
 static int arithmetic(double *ret, struct rt_error *err)
 {
 	const int     threads = rt_threads();
-	struct panels p = { .k = kernels(), .rounds = 1 };
+	struct bursts p = { .k = kernels(), .rounds = 1 };
 	double        best = INFINITY;
 
 	p.size = (int64_t)DEPTH * (GEMM_MAX_MR + GEMM_MAX_NR) + GEMM_MAX_MR * GEMM_MAX_NR;
@@ -67,10 +67,10 @@ static int arithmetic(double *ret, struct rt_error *err)
 		return rt_fail_nomem(err, "panels");
 	for (int64_t i = 0; i < threads * p.size; i++)
 		p.at[i] = .5f;
-	while (time_panels(&p) < LONG_ENOUGH)
+	while (time_bursts(&p) < LONG_ENOUGH)
 		p.rounds *= 2;
 	for (int i = 0; i < RUNS; i++)
-		best = fmin(best, time_panels(&p));
+		best = fmin(best, time_bursts(&p));
 	*ret = 2. * DEPTH * p.k->mr * p.k->nr * (double)p.rounds * threads / best;
 	rt_free(p.at);
 	return 0;

@@ -22,6 +22,7 @@ struct product {
 	float          alpha;
 	bool           add;    /* to c, else c is overwritten */
 	bool           serial; /* on the caller's thread alone */
+	bool           bf16;   /* both operands rounded to it: gemm_packed() only */
 };
 
 /* Panels packed in cache-sized blocks and multiplied in registers (Goto and van de Geijn 2008).
@@ -30,9 +31,6 @@ int gemm_packed(const struct product *p, struct rt_error *err);
 
 /* Few rows of a (f32, k = 1) against rows of b (k = 1, any type), each read once. */
 int gemm_rows(const struct product *p, struct rt_error *err);
-
-/* The same with a rounded to int8 and b of a block type; k a multiple of 32. */
-int gemm_int8(const struct product *p, struct rt_error *err);
 
 /* ---- blas.c, or blas-none.c where the build has no BLAS --------------------------------- */
 

@@ -15,7 +15,8 @@ static bool always(void)
 static bool has_avx2(void)
 {
 	__builtin_cpu_init();
-	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+	       __builtin_cpu_supports("f16c");
 }
 
 static bool has_avx512(void)
@@ -29,16 +30,21 @@ static bool has_vnni(void)
 {
 	return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+
+static bool has_bf16(void)
+{
+	return has_vnni() && __builtin_cpu_supports("avx512bf16");
+}
 #endif
 
 const struct isa isa_all[] = {
 #if defined(TENSOR_X86)
-	{ &kernels_vnni, "avx512", has_vnni },   { &kernels_avx512, "avx512", has_avx512 },
-	{ &kernels_avx2, "avx2", has_avx2 },
+	{ &kernels_bf16, "avx512", has_bf16 },     { &kernels_vnni, "avx512", has_vnni },
+	{ &kernels_avx512, "avx512", has_avx512 }, { &kernels_avx2, "avx2", has_avx2 },
 #elif defined(TENSOR_NEON)
 	{ &kernels_neon, "neon", always },
 #endif
-	{ &kernels_generic, "generic", always }, { NULL, NULL, NULL },
+	{ &kernels_generic, "generic", always },   { NULL, NULL, NULL },
 };
 
 static const struct kernels *_Atomic chosen;

@@ -4,7 +4,7 @@
  *   KERNELS        name of the table        ISA        its name in a string
  *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
  *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
- * and may define INT8_DOTS as its own integer product, and DIRECT where there are direct ones.
+ * and may define PANELS, a file with its own integer products, and GEMM_BF16 where it has one.
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
@@ -53,8 +53,14 @@ static inline float vsum(vec v)
 	return s[0];
 }
 
+#include "tensor/panel-pack.inc.c"
 #include "tensor/rows.inc.c"
 #include "tensor/unpack.inc.c"
+#ifdef PANELS
+#include PANELS
+#else
+#include "tensor/panel.inc.c"
+#endif
 
 /* ---- products --------------------------------------------------------------------------- */
 
@@ -121,6 +127,45 @@ static void pack(const float *src, int64_t ld, int count, int width, int64_t k, 
 	for (; p < k; p++)
 		for (int j = 0; j < width; j++)
 			dst[p * width + j] = j < count ? src[j * ld + p] : 0.0f;
+}
+
+/* Known numbers of neighbours become a few moves of vectors. */
+static void pack_across(const float *src, int64_t ld, int count, int width, int64_t k, float *dst)
+{
+	if (count == NR && width == NR) {
+		for (int64_t p = 0; p < k; p++)
+			memcpy(dst + p * NR, src + p * ld, NR * sizeof *dst);
+	} else if (count == MR && width == MR) {
+		for (int64_t p = 0; p < k; p++)
+			memcpy(dst + p * MR, src + p * ld, MR * sizeof *dst);
+	} else {
+		for (int64_t p = 0; p < k; p++)
+			for (int i = 0; i < width; i++)
+				dst[p * width + i] = i < count ? src[p * ld + i] : 0.0f;
+	}
+}
+
+/* ---- bf16 ------------------------------------------------------------------------------- */
+
+static inline uint32_t rounded(float x)
+{
+	return (uint32_t)f32_to_bf16(x) << 16;
+}
+
+static void bf16_round(float *x, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		x[i] = half_from_bits(rounded(x[i]));
+}
+
+static void bf16_pairs(const float *panel, int width, int64_t k, float *dst)
+{
+	for (; k > 1; k -= 2, panel += 2 * width, dst += width)
+		for (int i = 0; i < width; i++)
+			dst[i] =
+				half_from_bits(rounded(panel[i]) >> 16 | rounded(panel[width + i]));
+	for (int i = 0; k > 0 && i < width; i++)
+		dst[i] = half_from_bits(rounded(panel[i]) >> 16);
 }
 
 /* Up to DOT_ROWS rows against one; each keeps two vectors of sums. */
@@ -194,38 +239,7 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 	}
 }
 
-#ifndef INT8_DOTS
-#define INT8_DOTS int8_dots
-static int32_t dot16(const int8_t *x, const int8_t *y)
-{
-	int32_t s = 0;
-
-	for (int i = 0; i < AFFINE_GROUP; i++)
-		s += x[i] * y[i];
-	return s;
-}
-
-static void int8_dots(const struct affine *w, bool min, int64_t n, const int8_t *q,
-                      const float *scale, const int16_t *sums, int64_t ld, int64_t rows, float *ret)
-{
-	for (int64_t r = 0; r < rows; r++) {
-		const int8_t  *x = q + r * ld;
-		const float   *d = scale + r * (ld / INT8_GROUP);
-		const int16_t *s = sums + r * (ld / AFFINE_GROUP);
-		float          sum = 0.0f;
-
-		for (int64_t g = 0; g < n / AFFINE_GROUP; g++) {
-			float t = w->scale[g] * (float)dot16(w->q + 16 * g, x + 16 * g);
-
-			if (min)
-				t -= w->min[g] * (float)s[g];
-			sum += d[g / 2] * t;
-		}
-		ret[r] += sum;
-	}
-}
-#endif
-
+#define PANEL_ENTRY(name, bits, min, half)       [PANEL_##name] = PANEL_OF(name),
 #define UNPACK_ENTRY(type, number, bytes, block) [number] = unpack_##type,
 #define LOAD_ENTRY(type, number, bytes, block)   [number] = load_##type,
 
@@ -242,14 +256,18 @@ const struct kernels KERNELS = {
 	.dots = dots,
 	.axpy = axpy,
 	.int8_row = int8_row,
-	.int8_dots = INT8_DOTS,
-#ifdef DIRECT
-	.direct = { [RT_Q8_0] = direct_q8_0, [RT_Q4_0] = direct_q4_0 },
-#endif
+	.panel = { PANEL_LAYOUTS_ALL(PANEL_ENTRY) },
+	.panel_pack = panel_pack,
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,
 	.sum_products = sum_products,
 	.swiglu = swiglu,
 	.swiglu_backward = swiglu_backward,
+	.pack_across = pack_across,
+#ifdef GEMM_BF16
+	.gemm_bf16 = GEMM_BF16,
+#endif
+	.bf16_pairs = bf16_pairs,
+	.bf16_round = bf16_round,
 };

@@ -12,7 +12,6 @@
 
 enum {
 	FEW = 8,             /* rows of a for which packing b does not pay */
-	INT8_MOST = 16,      /* and those from which on f32 products are faster than int8 */
 	TINY = 3000000,      /* products that are done before another thread has woken up */
 	SMALL = 64 * 64 * 64 /* and those that are too small for BLAS */
 };
@@ -114,9 +113,8 @@ static int multiply(const struct product *p, unsigned flags, struct rt_error *er
 
 	if (p->m == 0 || p->n == 0 || p->k == 0)
 		return 0;
-	if (flags & RT_MATMUL_INT8 && rows && (p->m <= INT8_MOST || flags & RT_MATMUL_ROWS) &&
-	    kernels()->unpack[p->b.dtype])
-		return gemm_int8(p, err);
+	if (p->bf16 || flags & RT_MATMUL_MANY)
+		return gemm_packed(p, err);
 	if (rows && (p->m <= FEW || flags & RT_MATMUL_ROWS))
 		return gemm_rows(p, err);
 	if (size > SMALL && blas_takes(p) && blas_preferred()) {
@@ -172,7 +170,8 @@ static int one(struct call *k, int64_t index, struct rt_error *err)
 		             .n = k->c.dim[3],
 		             .k = k->a.dim[3],
 		             .ldc = cs[2],
-		             .alpha = k->o.alpha };
+		             .alpha = k->o.alpha,
+		             .bf16 = k->o.flags & RT_MATMUL_BF16 };
 	int            r;
 
 	p.a = (struct operand){ rt_at(&k->a, x * as[0] + y * as[1]), k->a.dtype, as[2], as[3] };

@@ -124,14 +124,20 @@ int rt_convert(const struct rt_tensor *src, struct rt_tensor *dst, struct rt_err
 /* ---- products --------------------------------------------------------------------------- */
 
 enum rt_matmul_flags {
-	/* The activations may be rounded to 8 bits in groups of 32, to multiply integers, where b
-	 * is of a block type and that is faster (few rows).  For inference only. */
-	RT_MATMUL_INT8 = 1,
 	/* RT_E_NUMERIC if a result is infinite or not a number. */
-	RT_MATMUL_CHECK = 2,
+	RT_MATMUL_CHECK = 1,
 	/* Each row of c is the same bits for any number of rows beside it: what one sequence
-	 * gets does not depend on the others.  For few rows. */
-	RT_MATMUL_ROWS = 4
+	 * gets does not depend on the others.  ROWS is fast for few rows, MANY for many; their
+	 * bits differ. */
+	RT_MATMUL_ROWS = 2,
+	RT_MATMUL_MANY = 4,
+	/* Elements of a (times alpha) and of b are rounded to bf16, the nearest, ties to even;
+	 * their products are added as f32.  With u = 2^-9, half a step of bf16, a result of length
+	 * K is within (2u + u^2 + K 2^-23) sum |a||b| of the exact one; operands below 2^-126 may
+	 * count as 0.  About twice as fast as f32 where the processor multiplies bf16
+	 * ("avx512-bf16"); the same numbers, in another order, at the speed of f32 elsewhere.
+	 * Rows do not depend on one another. */
+	RT_MATMUL_BF16 = 8
 };
 
 struct rt_matmul_options {
@@ -151,8 +157,8 @@ struct rt_matmul_options {
  * that are 1 (or missing) repeat along those of c.  A transpose is a view: weights w of a
  * linear layer are stored [n, k] and go in as rt_transpose(w, 0, 1), block types too.  a and
  * b may be any type that rt_dequantize() takes; block types want the blocked dimension along
- * k.  Arithmetic is f32.  c overlaps nothing; with beta = 0 what it held does not matter.
- * options NULL means RT_MATMUL_DEFAULT.
+ * k.  Arithmetic is f32, but for flags.  c overlaps nothing; with beta = 0 what it held does not
+ * matter. options NULL means RT_MATMUL_DEFAULT.
  *
  * RT_E_SHAPE, RT_E_UNSUP (types), RT_E_NOMEM, RT_E_NUMERIC (when asked).  Uses all threads;
  * may be called inside a piece of rt_parallel(). [any] */
@@ -167,7 +173,8 @@ int rt_matmul(const struct rt_tensor *a, const struct rt_tensor *b, const struct
  * back to the best where the wish cannot be met. [any] */
 int rt_isa_init(struct rt_error *err);
 
-/* The name of what was chosen: "generic", "avx2", "avx512", "avx512-vnni" or "neon". [any] */
+/* The name of what was chosen: "generic", "avx2", "avx512", "avx512-vnni", "avx512-bf16" or
+ * "neon". [any] */
 const char *rt_isa(void);
 
 /* What multiplies f32 matrices, in one clause for a log: "own kernels" where there are some
