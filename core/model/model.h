@@ -40,11 +40,12 @@ void model_cache_fini(struct model_cache *c);
 
 /* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
 struct model_tape {
-	bool recompute; /* keep the input of each layer only, and compute the rest again:
-	                   less memory, a third more time */
-	int64_t rows;
-	float  *data;
-	int64_t size; /* floats */
+	bool recompute;        /* keep the input of each layer only, and compute the rest again:
+	                          less memory, a third more time */
+	unsigned matmul_flags; /* of the forward pass, and so of the backward pass */
+	int64_t  rows;
+	float   *data;
+	int64_t  size; /* floats */
 };
 
 void model_tape_fini(struct model_tape *t);
@@ -61,7 +62,7 @@ struct model_run {
 		       *room;  /* without a tape: memory that is kept for the next pass, or NULL */
 	model_watch_fn *watch; /* or NULL */
 	void           *watch_arg;
-	unsigned        matmul_flags; /* RT_MATMUL_INT8 for inference */
+	unsigned        matmul_flags; /* RT_MATMUL_INT8 for inference, RT_MATMUL_BF16 */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a

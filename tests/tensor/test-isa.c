@@ -159,7 +159,7 @@ static void compute(float *out)
 	struct rt_tensor    weight = rt_matrix(w, V, D), inputs = rt_matrix(x, T, D);
 	struct rt_tensor    turned = rt_transpose(weight, 0, 1);
 	struct rt_tensor    logits = rt_matrix(out + 4 * T * D + V * D, T, V);
-	struct nn_head      head = { &weight, 1.0f, 60 * 4 * V, true };
+	struct nn_head      head = { &weight, 1.0f, 60 * 4 * V, true, 0 };
 	struct rt_span      span = { 0, T, 0, T, 0 };
 	struct nn_attention o = { &span, 1, 0, 0.25f };
 	struct nn_heads h = { x, T, 6, 16, D }, kv = { x, T, 2, 16, D }, y = { out, T, 6, 16, D };
