@@ -9,8 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK = 64 * 1024 };
+enum { ALIGN = 64, BLOCK = 64 * 1024, HUGE = 2 << 20 };
 
 static bool fits(size_t n, size_t size, size_t *ret)
 {
@@ -28,6 +29,21 @@ void *rt_alloc(size_t n, size_t size)
 	return fits(n, size, &bytes) ? calloc(1, bytes) : NULL;
 }
 
+/* Weights and activations are walked through again and again: pages of 2 MiB take fewer faults
+ * at first and fewer misses afterwards.  Where the system has none nothing changes. */
+static void wish_huge(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	const uintptr_t first = ((uintptr_t)p + HUGE - 1) / HUGE * HUGE;
+	const uintptr_t last = ((uintptr_t)p + bytes) / HUGE * HUGE;
+
+	if (last > first)
+		madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+	(void)p, (void)bytes;
+#endif
+}
+
 void *rt_alloc_aligned(size_t n, size_t size)
 {
 	size_t bytes;
@@ -37,7 +53,11 @@ void *rt_alloc_aligned(size_t n, size_t size)
 		return NULL;
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
 	p = aligned_alloc(ALIGN, bytes);
-	return p ? memset(p, 0, bytes) : NULL;
+	if (!p)
+		return NULL;
+	if (bytes >= 4 * (size_t)HUGE)
+		wish_huge(p, bytes);
+	return memset(p, 0, bytes);
 }
 
 void *rt_realloc(void *ptr, size_t n, size_t size)

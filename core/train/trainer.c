@@ -200,7 +200,6 @@ int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_erro
 	r = trainer_update(t, rate, clip, err);
 	if (r < 0)
 		return rt_within(err, r, "optimizer-%s", t->o->optimizer->plugin->name);
-	rt_gradients_zero(t->g);
 	t->at++;
 	*ret = (struct rt_stepped){ t->at, rate, norm };
 	rt_scalar(t->c, "train/grad_norm", t->at, norm);
