@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK = 64 * 1024, HUGE_PAGE = 2 << 20 };
+enum { ALIGN = 64, BLOCK = 64 * 1024, HUGE = 2 << 20 };
 
 static bool fits(size_t n, size_t size, size_t *ret)
 {
-	if (__builtin_mul_overflow(n, size, ret) || *ret > (size_t)PTRDIFF_MAX - HUGE_PAGE)
+	if (__builtin_mul_overflow(n, size, ret) || *ret > (size_t)PTRDIFF_MAX - HUGE)
 		return false;
 	if (*ret == 0)
 		*ret = 1;
@@ -29,6 +29,22 @@ void *rt_alloc(size_t n, size_t size)
 	return fits(n, size, &bytes) ? calloc(1, bytes) : NULL;
 }
 
+/* Weights and activations are walked through again and again: pages of 2 MiB take fewer faults
+ * at first and fewer misses afterwards, and the processor reads ahead within a page only.  Where
+ * the system has none nothing changes. */
+static void wish_huge(void *p, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+	const uintptr_t first = ((uintptr_t)p + HUGE - 1) / HUGE * HUGE;
+	const uintptr_t last = ((uintptr_t)p + bytes) / HUGE * HUGE;
+
+	if (last > first)
+		madvise((void *)first, last - first, MADV_HUGEPAGE);
+#else
+	(void)p, (void)bytes;
+#endif
+}
+
 void *rt_alloc_aligned(size_t n, size_t size)
 {
 	size_t bytes;
@@ -37,11 +53,12 @@ void *rt_alloc_aligned(size_t n, size_t size)
 	if (!fits(n, size, &bytes))
 		return NULL;
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-	p = aligned_alloc(bytes >= HUGE_PAGE ? HUGE_PAGE : ALIGN, bytes);
-	/* Weights are read from one end to the other: the processor reads ahead within a page. */
-	if (p && bytes >= HUGE_PAGE)
-		madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-	return p ? memset(p, 0, bytes) : NULL;
+	p = aligned_alloc(bytes >= HUGE ? HUGE : ALIGN, bytes);
+	if (!p)
+		return NULL;
+	if (bytes >= HUGE)
+		wish_huge(p, bytes);
+	return memset(p, 0, bytes);
 }
 
 void *rt_realloc(void *ptr, size_t n, size_t size)

@@ -6,6 +6,7 @@
 struct pass {
 	const struct model   *m;
 	int64_t               layer, rows;
+	unsigned              matmul_flags;
 	const struct weights *gradients;
 	struct rt_error      *err;
 };
@@ -31,6 +32,7 @@ static int linear(const struct pass *p, int part, int bias, struct nn_heads x, s
 
 	if (db->data)
 		nn_bias_backward(dy, db->data);
+	o.flags = p->matmul_flags;
 	o.beta = 1.0f;
 	if (dw->data)
 		r = rt_matmul(&turned, &tx, dw, &o, p->err);
@@ -141,11 +143,11 @@ static int attention(const struct pass *p, const struct rt_batch *b, float *x,
 	return r;
 }
 
-int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *b, float *x,
-                   const struct layer *l, struct scratch *s, float *dx,
-                   const struct weights *gradients, struct rt_error *err)
+int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *b,
+                   const struct model_run *run, float *x, const struct layer *l, struct scratch *s,
+                   float *dx, const struct weights *gradients, struct rt_error *err)
 {
-	const struct pass     p = { m, layer, b->rows, gradients, err };
+	const struct pass     p = { m, layer, b->rows, run->matmul_flags, gradients, err };
 	const struct nn_heads d = layer_rows(dx, b->rows, m->config.hidden);
 	const int             r = mlp(&p, l, s, d);
 

@@ -47,9 +47,9 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
                   float *next, struct rt_error *err);
 
 /* dx holds the gradient of the output and gets that of x. */
-int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *b, float *x,
-                   const struct layer *l, struct scratch *s, float *dx,
-                   const struct weights *gradients, struct rt_error *err);
+int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *b,
+                   const struct model_run *run, float *x, const struct layer *l, struct scratch *s,
+                   float *dx, const struct weights *gradients, struct rt_error *err);
 
 /* y = x weight^T (+ bias) (+ y); weight and bias by their index in the table, bias -1: none. */
 struct linear {

@@ -143,6 +143,7 @@ int model_forward(const struct model *m, const struct rt_batch *b, const struct 
 		return r;
 	reel_place(&reel, c, b->rows, keep, all_x, tape->data);
 	tape->rows = b->rows;
+	tape->matmul_flags = run->matmul_flags;
 	r = run_layers(m, b, run, &reel, keep, all_x, &x, err);
 	if (r == 0) {
 		nn_rmsnorm(layer_rows(x, b->rows, c->hidden), m->weights.t[W_NORM].data,
@@ -203,7 +204,7 @@ int model_backward(const struct model *m, const struct rt_batch *b, struct model
                    float *dhidden, const struct weights *gradients, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
-	const struct model_run     again = { 0 };
+	const struct model_run     again = { .matmul_flags = tape->matmul_flags };
 	const struct nn_heads      d = layer_rows(dhidden, b->rows, c->hidden);
 	struct reel                reel;
 	const bool                 keep = !tape->recompute;
@@ -227,7 +228,8 @@ int model_backward(const struct model *m, const struct rt_batch *b, struct model
 			r = layer_forward(m, i, b, &again, x, &l, &reel.scratch, x + reel.rows_size,
 			                  err);
 		if (r == 0)
-			r = layer_backward(m, i, b, x, &l, &reel.scratch, dhidden, gradients, err);
+			r = layer_backward(m, i, b, &again, x, &l, &reel.scratch, dhidden,
+			                   gradients, err);
 	}
 	if (r == 0 && gradients->t[W_EMBED].data)
 		nn_embedding_backward(b->token, d, gradients->t[W_EMBED].data);

@@ -45,11 +45,12 @@ void model_cache_copy(const struct model_cache *c, const struct model *m, int64_
 
 /* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
 struct model_tape {
-	bool recompute; /* keep the input of each layer only, and compute the rest again:
-	                   less memory, a third more time */
-	int64_t rows;
-	float  *data;
-	int64_t size; /* floats */
+	bool recompute;        /* keep the input of each layer only, and compute the rest again:
+	                          less memory, a third more time */
+	unsigned matmul_flags; /* of the forward pass, and so of the backward pass */
+	int64_t  rows;
+	float   *data;
+	int64_t  size; /* floats */
 };
 
 void model_tape_fini(struct model_tape *t);

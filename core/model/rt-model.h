@@ -8,6 +8,7 @@
 
 struct rt_model {
 	struct model          m;
+	unsigned              matmul_flags; /* of passes: rt_model_multiply() */
 	struct rt_model_shape shape;
 	int64_t              *index; /* of each parameter in m.weights */
 	int64_t               parameters;

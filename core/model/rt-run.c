@@ -13,6 +13,11 @@ struct rt_tape {
 	struct model_tape tape;
 };
 
+void rt_model_multiply(struct rt_model *m, unsigned matmul_flags)
+{
+	m->matmul_flags = matmul_flags;
+}
+
 int rt_tape_new(struct rt_tape **ret, bool recompute, struct rt_error *err)
 {
 	*ret = rt_alloc(1, sizeof **ret);
@@ -32,7 +37,8 @@ void rt_tape_free(struct rt_tape *t)
 int rt_model_forward(const struct rt_model *m, const struct rt_batch *b, struct rt_tape *tape,
                      float *hidden, struct rt_error *err)
 {
-	const struct model_run run = { .tape = tape ? &tape->tape : NULL };
+	const struct model_run run = { .tape = tape ? &tape->tape : NULL,
+		                       .matmul_flags = m->matmul_flags };
 
 	return model_forward(&m->m, b, &run, hidden, err);
 }
@@ -194,7 +200,7 @@ static float *head_gradient(const struct rt_gradients *g)
 int rt_model_logits(const struct rt_model *m, const float *hidden, int64_t rows, float *logits,
                     struct rt_error *err)
 {
-	const struct model_run run = { 0 };
+	const struct model_run run = { .matmul_flags = m->matmul_flags };
 
 	return model_logits(&m->m, hidden, rows, &run, logits, err);
 }
@@ -203,19 +209,20 @@ int rt_model_logits_backward(const struct rt_model *m, const float *hidden, cons
                              int64_t rows, float *dhidden, struct rt_gradients *g,
                              struct rt_error *err)
 {
-	const int64_t          n = m->shape.hidden, V = m->shape.vocabulary;
-	const struct rt_tensor d = rt_matrix(dlogits, rows, V), h = rt_matrix(hidden, rows, n);
-	int                    r = 0;
+	const int64_t            n = m->shape.hidden, V = m->shape.vocabulary;
+	const struct rt_tensor   d = rt_matrix(dlogits, rows, V), h = rt_matrix(hidden, rows, n);
+	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	int                      r = 0;
 
+	o.flags = m->matmul_flags;
 	if (dhidden) {
 		const struct rt_tensor to = rt_matrix(dhidden, rows, n);
 
-		r = rt_matmul(&d, &m->m.weights.t[W_HEAD], &to, NULL, err);
+		r = rt_matmul(&d, &m->m.weights.t[W_HEAD], &to, &o, err);
 	}
 	if (r == 0 && head_gradient(g)) {
-		struct rt_matmul_options o = RT_MATMUL_DEFAULT;
-		const struct rt_tensor   turned = rt_transpose(d, 0, 1);
-		const struct rt_tensor   to = rt_matrix(head_gradient(g), V, n);
+		const struct rt_tensor turned = rt_transpose(d, 0, 1);
+		const struct rt_tensor to = rt_matrix(head_gradient(g), V, n);
 
 		o.beta = 1;
 		r = rt_matmul(&turned, &h, &to, &o, err);
@@ -232,6 +239,7 @@ int rt_model_logps(const struct rt_model *m, const float *hidden, int64_t rows,
 	const struct nn_heads h = { (float *)hidden, rows, 1, m->shape.hidden, m->shape.hidden };
 
 	head.check = true;
+	head.matmul_flags = m->matmul_flags;
 	return nn_logps(&head, h, label, coef, logp, entropy, dhidden,
 	                coef ? head_gradient(g) : NULL, err);
 }

@@ -27,6 +27,8 @@ enum {
 struct job {
 	const struct product *p;
 	const struct kernels *kernels;
+	gemm_fn              *gemm;
+	pack_fn              *pack, *pack_across;
 	bool                  pairs, round; /* of bf16; to bf16 */
 	float                *a;            /* packed */
 	int64_t               i0, k0;       /* the block at hand */
@@ -36,56 +38,59 @@ struct job {
 	atomic_int            code;               /* of a failure in some piece */
 };
 
-/* `count` rows from `row`, [k0, k0 + n) of each, as floats in a panel `width` wide. */
-static void fill(const struct kernels *kn, const struct operand *o, int64_t row, int count,
-                 int width, int64_t k0, int64_t n, float *dst)
+static int64_t at_most(int64_t n, int64_t limit)
 {
-	const struct rt_dtype_info *info = rt_dtype_info(o->dtype);
-	const int64_t               origin = row * o->row + k0 * o->k;
-	const char                 *data = (const char *)o->data;
-	float                       rows[GEMM_MAX_NR * (STEP + 16)];
-
-#define AT(index) (data + (index) / info->block * info->bytes)
-	if (o->k == 1 && o->dtype == RT_F32) {
-		kn->pack((const float *)o->data + origin, o->row, count, width, n, dst);
-	} else if (o->k == 1) {
-		/* The odd row length keeps rows from sharing cache sets. */
-		for (int i = 0; i < count; i++)
-			kn->load[o->dtype](AT(origin + i * o->row), n, rows + i * (STEP + 16));
-		kn->pack(rows, STEP + 16, count, width, n, dst);
-	} else if (o->row == 1 && o->dtype == RT_F32) {
-		kn->pack_across((const float *)o->data + origin, o->k, count, width, n, dst);
-	} else {
-		for (int64_t p = 0; p < n; p++, dst += width)
-			for (int i = 0; i < width; i++)
-				if (i < count)
-					kn->load[o->dtype](AT(origin + p * o->k + i * o->row), 1,
-					                   dst + i);
-				else
-					dst[i] = 0.0f;
-	}
-#undef AT
+	return n < limit ? n : limit;
 }
 
-/* The same, times alpha, as the kernel wants it. */
+#define AT(index) (data + (index) / info->block * info->bytes)
+/* `count` rows, n of k each, as floats times alpha: lines of k where k has stride 1, else one of
+ * rows for each k.  Their distance. */
+static int64_t gather(const struct job *j, const struct operand *o, int64_t origin, int count,
+                      float alpha, int64_t n, float *dst)
+{
+	const struct rt_dtype_info *info = rt_dtype_info(o->dtype);
+	const char                 *data = (const char *)o->data;
+	load_fn                    *load = j->kernels->load[o->dtype];
+	/* The odd row length keeps rows from sharing cache sets. */
+	const int64_t ld = o->k == 1 ? STEP + 16 : count;
+
+	if (o->k == 1)
+		for (int i = 0; i < count; i++)
+			load(AT(origin + i * o->row), n, dst + i * ld);
+	else if (o->row == 1)
+		for (int64_t p = 0; p < n; p++)
+			load(AT(origin + p * o->k), count, dst + p * ld);
+	else
+		for (int64_t i = 0; i < n * count; i++)
+			load(AT(origin + i / count * o->k + i % count * o->row), 1, dst + i);
+	for (int64_t i = 0; alpha != 1.0f && i < (o->k == 1 ? count : n); i++)
+		for (int64_t q = 0; q < (o->k == 1 ? n : count); q++)
+			dst[i * ld + q] *= alpha;
+	return ld;
+}
+
+/* `count` rows from `row`, times alpha, as the panel that the kernel wants. */
 static void pack_panel(const struct job *j, const struct operand *o, int64_t row, int count,
                        int width, float alpha, float *dst)
 {
-	float plain[GEMM_MAX_NR * STEP];
+	pack_fn   *pack = o->k == 1 ? j->pack : j->pack_across;
+	const bool direct = o->dtype == RT_F32 && alpha == 1.0f && (o->k == 1 || o->row == 1);
+	float      room[GEMM_MAX_NR * (STEP + 16)];
 
-	for (int64_t k = 0; k < j->k; k += STEP) {
-		const int64_t n = j->k - k < STEP ? j->k - k : STEP;
-		float        *panel = j->pairs ? plain : dst + k * width;
+	for (int64_t k = 0; k < j->k; k += STEP, dst += (j->pairs ? STEP / 2 : STEP) * width) {
+		const int64_t n = at_most(j->k - k, STEP),
+			      origin = row * o->row + (j->k0 + k) * o->k;
+		int64_t ld = o->k == 1 ? o->row : o->k;
 
-		fill(j->kernels, o, row, count, width, j->k0 + k, n, panel);
-		for (int64_t i = 0; alpha != 1.0f && i < width * n; i++)
-			panel[i] *= alpha;
-		if (j->pairs)
-			j->kernels->bf16_pairs(panel, width, n, dst + k / 2 * width);
-		else if (j->round)
-			j->kernels->bf16_round(panel, width * n);
+		if (!direct)
+			ld = gather(j, o, origin, count, alpha, n, room);
+		pack(direct ? (const float *)o->data + origin : room, ld, count, width, n, dst);
+		if (j->round && !j->pairs)
+			j->kernels->bf16_round(dst, width * n);
 	}
 }
+#undef AT
 
 static int part(int64_t size, int64_t first, int width)
 {
@@ -95,11 +100,6 @@ static int part(int64_t size, int64_t first, int width)
 static int64_t up(int64_t n, int64_t step)
 {
 	return (n + step - 1) / step;
-}
-
-static int64_t at_most(int64_t n, int64_t limit)
-{
-	return n < limit ? n : limit;
 }
 
 static void pack_a(void *arg, int64_t first, int64_t last)
@@ -120,14 +120,13 @@ static void tile(const struct job *j, int64_t i, int64_t n, const float *b)
 	float                *c = j->p->c + (j->i0 + i) * j->p->ldc + n;
 	const bool            add = j->p->add || j->k0 > 0;
 	const int             rows = part(j->m, i, kn->mr), columns = part(j->p->n, n, kn->nr);
-	gemm_fn              *multiply = j->pairs ? kn->gemm_bf16 : kn->gemm;
 	float                 buffer[GEMM_MAX_MR * GEMM_MAX_NR];
 
 	if (rows == kn->mr && columns == kn->nr) {
-		multiply(j->depth, a, b, c, j->p->ldc, add);
+		j->gemm(j->depth, a, b, c, j->p->ldc, add);
 		return;
 	}
-	multiply(j->depth, a, b, buffer, kn->nr, false);
+	j->gemm(j->depth, a, b, buffer, kn->nr, false);
 	for (int r = 0; r < rows; r++)
 		for (int s = 0; s < columns; s++) {
 			const float x = buffer[r * kn->nr + s];
@@ -185,23 +184,26 @@ static void cut(struct job *j)
 
 int gemm_packed(const struct product *p, struct rt_error *err)
 {
-	struct job    j = { .p = p, .kernels = kernels() };
-	const int64_t rows = at_most(p->m, MAX_M) + GEMM_MAX_MR;
+	const struct kernels *kn = kernels();
+	const bool            pairs = p->bf16 && kn->gemm_bf16;
+	struct job            j = { .p = p, .kernels = kn, .pairs = pairs, .round = p->bf16 };
+	const int64_t         rows = at_most(p->m, MAX_M) + GEMM_MAX_MR;
 
 	if (p->m == 0 || p->n == 0)
 		return 0;
-	j.pairs = p->bf16 && j.kernels->gemm_bf16;
-	j.round = p->bf16;
+	j.gemm = pairs ? kn->gemm_bf16 : kn->gemm;
+	j.pack = pairs ? kn->pack_bf16 : kn->pack;
+	j.pack_across = pairs ? kn->pack_across_bf16 : kn->pack_across;
 	j.a = workspace_take((size_t)(rows * at_most(p->k, MAX_K)) * sizeof *j.a);
 	if (!j.a)
 		return rt_fail_nomem(err, "a matrix product");
 	for (j.i0 = 0; j.i0 < p->m; j.i0 += j.m) {
-		j.m = at_most(p->m - j.i0, MAX_M / j.kernels->mr * j.kernels->mr);
+		j.m = at_most(p->m - j.i0, MAX_M / kn->mr * kn->mr);
 		cut(&j);
 		for (j.k0 = 0; j.k0 < p->k; j.k0 += j.k) {
 			j.k = at_most(p->k - j.k0, MAX_K);
 			j.depth = j.pairs ? up(j.k, 2) : j.k;
-			each(&j, up(j.m, j.kernels->mr), PIECE_A, pack_a);
+			each(&j, up(j.m, kn->mr), PIECE_A, pack_a);
 			each(&j, up(j.m, j.high) * j.across, 1, multiply);
 		}
 	}

@@ -98,6 +98,7 @@ typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int8_rows *
 /* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
  * nr: panels as gemm.c packs them. */
 typedef void gemm_fn(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
+typedef void pack_fn(const float *src, int64_t ld, int count, int width, int64_t k, float *dst);
 
 struct kernels {
 	const char *isa;
@@ -110,7 +111,7 @@ struct kernels {
 	gemm_fn *gemm;
 	/* Pack `count` (at most mr or nr) rows of k contiguous floats, `ld` apart, into a panel
 	 * `width` wide, padded with zeros. */
-	void (*pack)(const float *src, int64_t ld, int count, int width, int64_t k, float *dst);
+	pack_fn *pack;
 
 	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows. */
 	void (*dots)(const float *x, int64_t ld, int rows, const float *y, int64_t n, float *ret);
@@ -135,15 +136,14 @@ struct kernels {
 	                        float *dup, int64_t n);
 
 	/* pack() for `count` rows that are neighbours, `ld` floats from one of k to the next. */
-	void (*pack_across)(const float *src, int64_t ld, int count, int width, int64_t k,
-	                    float *dst);
+	pack_fn *pack_across;
 
 	/* Products of bf16: a number of a panel is a pair, one of an even k in the low half and
-	 * the next in the high half, and k counts pairs.  NULL where no instruction does that. */
+	 * the next (or 0) in the high half, and gemm_bf16() counts pairs.  Packing rounds;
+	 * subnormal numbers may become 0.  NULL where no instruction multiplies pairs. */
 	gemm_fn *gemm_bf16;
-	/* A panel of floats, k odd or even, rounded to such pairs; floats rounded in place. */
-	void (*bf16_pairs)(const float *panel, int width, int64_t k, float *dst);
-	void (*bf16_round)(float *x, int64_t n);
+	pack_fn *pack_bf16, *pack_across_bf16;
+	void (*bf16_round)(float *x, int64_t n); /* in place */
 };
 
 extern const struct kernels kernels_generic, kernels_avx2, kernels_avx512, kernels_vnni,

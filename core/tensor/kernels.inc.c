@@ -4,7 +4,8 @@
  *   KERNELS        name of the table        ISA        its name in a string
  *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
  *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
- * and may define PANELS, a file with its own integer products, and GEMM_BF16 where it has one.
+ * and may define PANELS, a file with its own integer products, and GEMM_BF16 where it has one, with
+ * pack_bf16() and pack_across_bf16().
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
@@ -120,6 +121,10 @@ static void pack(const float *src, int64_t ld, int count, int width, int64_t k, 
 
 		for (; i + 4 <= count; i += 4)
 			turn(src + i * ld + p, ld, width, dst + p * width + i);
+		if (i < count && count >= 4) { /* the last four once more */
+			i = count;
+			turn(src + (i - 4) * ld + p, ld, width, dst + p * width + i - 4);
+		}
 		for (int q = 0; q < 4; q++)
 			for (int j = i; j < width; j++)
 				dst[(p + q) * width + j] = j < count ? src[j * ld + p + q] : 0.0f;
@@ -145,27 +150,10 @@ static void pack_across(const float *src, int64_t ld, int count, int width, int6
 	}
 }
 
-/* ---- bf16 ------------------------------------------------------------------------------- */
-
-static inline uint32_t rounded(float x)
-{
-	return (uint32_t)f32_to_bf16(x) << 16;
-}
-
 static void bf16_round(float *x, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
-		x[i] = half_from_bits(rounded(x[i]));
-}
-
-static void bf16_pairs(const float *panel, int width, int64_t k, float *dst)
-{
-	for (; k > 1; k -= 2, panel += 2 * width, dst += width)
-		for (int i = 0; i < width; i++)
-			dst[i] =
-				half_from_bits(rounded(panel[i]) >> 16 | rounded(panel[width + i]));
-	for (int i = 0; k > 0 && i < width; i++)
-		dst[i] = half_from_bits(rounded(panel[i]) >> 16);
+		x[i] = bf16_to_f32(f32_to_bf16(x[i]));
 }
 
 /* Up to DOT_ROWS rows against one; each keeps two vectors of sums. */
@@ -267,7 +255,8 @@ const struct kernels KERNELS = {
 	.pack_across = pack_across,
 #ifdef GEMM_BF16
 	.gemm_bf16 = GEMM_BF16,
+	.pack_bf16 = pack_bf16,
+	.pack_across_bf16 = pack_across_bf16,
 #endif
-	.bf16_pairs = bf16_pairs,
 	.bf16_round = bf16_round,
 };

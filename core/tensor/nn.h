@@ -101,6 +101,7 @@ struct nn_head {
 	float                   scale;     /* 1, or 1 / temperature */
 	int64_t                 max_bytes; /* 0: 128 MiB */
 	bool                    check;
+	unsigned                matmul_flags;
 };
 
 /* hidden is [rows, n]; label[r] in the vocabulary or RT_IGNORE.

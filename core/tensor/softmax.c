@@ -134,6 +134,7 @@ static int products_back(const struct nn_head *head, const struct rt_tensor *dlo
 
 	h.stride[0] = hidden.ld;
 	o.alpha = head->scale;
+	o.flags = head->matmul_flags;
 	if (dhidden) {
 		struct rt_tensor dh = rt_matrix(dhidden, hidden.rows, hidden.n);
 
@@ -160,6 +161,7 @@ static int one_chunk(const struct nn_head *head, struct chunk *c, struct nn_head
 
 	h.stride[0] = hidden.ld;
 	o.alpha = head->scale;
+	o.flags = head->matmul_flags;
 	r = rt_matmul(&h, &turned, &logits, &o, err);
 	if (r != 0)
 		return r;

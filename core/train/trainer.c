@@ -12,6 +12,12 @@
 enum { PIECE = 1 << 16 };
 
 const char *const rt_schedules[] = { "cosine", "linear", "constant", NULL };
+const char *const rt_products[] = { "f32", "bf16", NULL };
+
+unsigned rt_training_matmul(const struct rt_training *o)
+{
+	return o->products == RT_PRODUCTS_BF16 ? RT_MATMUL_BF16 : 0;
+}
 
 double trainer_now(void)
 {
@@ -100,6 +106,7 @@ int rt_trainer_open(struct rt_trainer **ret, struct rt_model *m, const struct rt
 	t->moment_size = o->small_moments ? sizeof(uint16_t) : sizeof(float);
 	t->state = rt_path_join(rt_work_dir(c), "trainer.state");
 	t->notes = rt_json_new_object();
+	rt_model_multiply(m, rt_training_matmul(o));
 	r = rt_gradients_new(&t->g, m, err);
 	if (r == 0 && (!t->state || !t->notes || make_slots(t) < 0))
 		r = rt_fail_nomem(err, "gradients and moments");
@@ -127,6 +134,7 @@ void rt_trainer_close(struct rt_trainer *t)
 			rt_free(t->slots[i].moment[k]);
 		rt_free(t->slots[i].average);
 	}
+	rt_model_multiply(t->m, 0);
 	rt_free(t->slots);
 	rt_free(t->pieces);
 	rt_free(t->state);
@@ -192,7 +200,6 @@ int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_erro
 	r = trainer_update(t, rate, clip, err);
 	if (r < 0)
 		return rt_within(err, r, "optimizer-%s", t->o->optimizer->plugin->name);
-	rt_gradients_zero(t->g);
 	t->at++;
 	*ret = (struct rt_stepped){ t->at, rate, norm };
 	rt_scalar(t->c, "train/grad_norm", t->at, norm);

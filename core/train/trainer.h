@@ -40,7 +40,7 @@ double trainer_now(void);
 /* The rate of step `at` (from 1) of `steps`. */
 double schedule_rate(const struct rt_training *o, int64_t at, int64_t steps);
 
-/* Update all weights.  RT_E_* of the optimizer. */
+/* Update all weights; their gradients become 0.  RT_E_* of the optimizer. */
 int trainer_update(struct rt_trainer *t, double rate, double clip, struct rt_error *err);
 
 /* The checkpoint: weights, moments, averages, step and notes, in one file that appears whole.

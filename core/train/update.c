@@ -102,6 +102,8 @@ static void update_pieces(void *arg, int64_t from, int64_t to)
 
 			if (r < 0 && atomic_compare_exchange_strong(&w->failed, &none, r))
 				w->why = err;
+			/* Now, while they are in the cache. */
+			memset(s->gradient + piece->first + i, 0, (size_t)n * sizeof(float));
 		}
 	}
 }

@@ -21,9 +21,9 @@ cat >p.cfg <<-END
 	  { name = "taught"; use = "train"; model = "blank"; data = "more"; validation = "gold"; steps = 4; batch = 4; average = 0.9; save = 0; },
 	  { name = "tried"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; judges = ( "exact", "call-match" ); every = 2; patience = 2; validation_rows = 3; max_answer = 8; steps = 6; batch = 4; average = 0.5; save = 0; result = true; },
 	  { name = "early"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; every = 1; patience = 1; steps = 50; batch = 24; rate = 3.0; warmup = 0.0; clip = 0.0; schedule = "constant"; save = 0; result = true; },
-	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; save = 0; },
-	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; save = 0; },
-	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; result = true; save = 0; },
+	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; products = "bf16"; save = 0; },
+	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; products = "bf16"; save = 0; },
+	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; products = "bf16"; result = true; save = 0; },
 	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
 	  { name = "thin"; use = "prune"; model = "taught"; data = "gold"; pruner = { use = "width"; units = "heads"; }; remove = 0.5; result = true; },
 	  { name = "narrow"; use = "prune"; model = "better"; data = "gold"; pruner = "width"; remove = 0.5; multiple = 8; },
@@ -54,6 +54,14 @@ result 'layers, heads and neurons are gone from the configuration' \
 	"$(test "$layers $heads $neurons" = '1 1 16' && echo true)" "$layers $heads $neurons"
 result 'everything is done already the second time' \
 	"$("$retort" run p.cfg --runs whole >log 2>&1 && ! grep -q started log && echo true)" "$(cat log)"
+
+"$retort" run p.cfg --runs whole --set liked.products=f32 >log 2>&1
+result 'other products are another result of that stage alone' \
+	"$(test "$(grep -c started log)" = 1 && grep -q 'liked.*started' log && echo true)" "$(cat log)"
+"$retort" run p.cfg --runs whole >/dev/null 2>&1
+"$retort" check p.cfg --set liked.products=f16 >log 2>&1
+result 'products that there are not are a mistake' \
+	"$(test $? = 2 && grep -q "'products' must be \"f32\" or \"bf16\", not \"f16\"" log && echo true)" "$(cat log)"
 
 figure() { # STAGE METRIC
 	tr -d ' \n' <"whole/p/$1.report/metrics.json" | sed -n "s/.*\"$2\":{\"value\":\([-+.e0-9]*\).*/\1/p"

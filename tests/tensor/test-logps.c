@@ -114,7 +114,7 @@ START_TEST(tokens_score_as_they_do_in_trl)
 		json_array_foreach(json_object_get(j, "cases"), i, c)
 		{
 			const double t = json_number_value(json_object_get(c, "temperature"));
-			const struct nn_head  head = { &weight, (float)(1.0 / t), 0, true };
+			const struct nn_head  head = { &weight, (float)(1.0 / t), 0, true, 0 };
 			const struct nn_heads h = { v.logits, v.rows, 1, v.vocabulary,
 				                    v.vocabulary };
 

@@ -96,7 +96,7 @@ static void run_head(int64_t max_bytes, float *logp, float *entropy, float *dh, 
 	float           *h = random_floats(ROWS * N, 1), *w = random_floats(V * N, 2);
 	float           *coef = random_floats(ROWS, 3);
 	struct rt_tensor weight = rt_matrix(w, V, N);
-	struct nn_head   head = { &weight, 1.25f, max_bytes, true };
+	struct nn_head   head = { &weight, 1.25f, max_bytes, true, 0 };
 	struct nn_heads  hidden = { h, ROWS, 1, N, N };
 
 	memset(dw, 0, sizeof *dw * V * N);
@@ -154,7 +154,7 @@ START_TEST(cross_entropy_is_the_mean_over_labels_that_count)
 	{
 		float *h = random_floats(ROWS * N, 1), *w = random_floats(V * N, 2), dh[ROWS * N];
 		struct rt_tensor weight = rt_matrix(w, V, N);
-		struct nn_head   head = { &weight, 1.0f, 0, true };
+		struct nn_head   head = { &weight, 1.0f, 0, true, 0 };
 		struct nn_heads  hidden = { h, ROWS, 1, N, N };
 		struct head_case c = { .h = doubles(h, ROWS * N),
 			               .w = doubles(w, V * N),
@@ -189,7 +189,7 @@ START_TEST(labels_outside_and_logits_that_are_not_finite_are_errors)
 	{
 		float h[4] = { 1.0f, 2.0f, INFINITY, 0.0f }, w[6] = { 1, 2, 3, 4, 5, 6 }, logp[2];
 		struct rt_tensor weight = rt_matrix(w, 3, 2);
-		struct nn_head   head = { &weight, 1.0f, 0, true };
+		struct nn_head   head = { &weight, 1.0f, 0, true, 0 };
 		struct nn_heads  hidden = { h, 2, 1, 2, 2 };
 		int32_t          label[2] = { 0, 3 };
 		struct rt_error  err = RT_ERROR_INIT;

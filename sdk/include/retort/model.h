@@ -152,6 +152,11 @@ struct rt_tape;
 int  rt_tape_new(struct rt_tape **ret, bool recompute, struct rt_error *err);
 void rt_tape_free(struct rt_tape *t); /* NULL is fine */
 
+/* How the matrices of all passes declared here are multiplied: RT_MATMUL_BF16, or 0, as with every
+ * model at first.  Weights, gradients, norms, attention and the softmax stay f32.  Not while
+ * another thread runs the model, nor between a forward pass and its backward pass. */
+void rt_model_multiply(struct rt_model *m, unsigned matmul_flags);
+
 /* hidden [rows, hidden] gets what the final norm gives.  tape NULL: no backward will follow.
  * RT_E_RANGE for a token or a position outside, RT_E_SHAPE, RT_E_NOMEM. [any] */
 int rt_model_forward(const struct rt_model *m, const struct rt_batch *b, struct rt_tape *tape,

@@ -103,12 +103,15 @@ void rt_order_free(struct rt_order *o);
 enum rt_schedule { RT_SCHEDULE_COSINE, RT_SCHEDULE_LINEAR, RT_SCHEDULE_CONSTANT };
 extern const char *const rt_schedules[]; /* their names, for the parameter */
 
+enum rt_products { RT_PRODUCTS_F32, RT_PRODUCTS_BF16 };
+extern const char *const rt_products[]; /* the same */
+
 /* Parameters of every training stage: a member of its config, and RT_TRAINING_PARAMS() among the
  * rows of its table. */
 struct rt_training {
 	struct rt_component *optimizer;
 	double               rate, rate_end, warmup, clip, average, save;
-	int                  schedule;
+	int                  schedule, products;
 	int64_t              batch, rows;
 	bool                 recompute, small_moments, decay_vectors;
 };
@@ -140,6 +143,10 @@ struct rt_training {
 	                        .min.i = 1, .max.i = 1 << 24,                                      \
 	                        .doc = "Tokens that go through the model at once; gradients add "  \
 	                               "up over the parts of a batch."),                           \
+		RT_TRAINING_ROW(S, f, products, RT_ENUM, int, .choices = rt_products, .max.i = 1,  \
+	                        .doc = "What matrices are rounded to before they are multiplied; " \
+	                               "sums, weights, gradients and moments are f32.  bf16 is "   \
+	                               "faster where the processor multiplies it."),               \
 		RT_TRAINING_ROW(S, f, recompute, RT_BOOL, bool, .max.i = 1,                        \
 	                        .doc = "Whether layers are computed again in the backward pass: "  \
 	                               "less memory, a third more time."),                         \
@@ -154,7 +161,12 @@ struct rt_training {
 
 struct rt_trainer;
 
-/* m was opened with RT_MODEL_TRAIN and stays the caller's.  A checkpoint in rt_work_dir(c) of a run
+/* What the products are computed with, for rt_model_multiply(): a reference model that scores are
+ * compared with should be multiplied as the model that is trained. [any] */
+unsigned rt_training_matmul(const struct rt_training *o);
+
+/* m was opened with RT_MODEL_TRAIN and stays the caller's; until the trainer is closed its passes
+ * are multiplied as `products` says (rt_model_multiply()).  A checkpoint in rt_work_dir(c) of a run
  * that was cut short is gone on from; one that is damaged is an error. [stage] */
 int  rt_trainer_open(struct rt_trainer **ret, struct rt_model *m, const struct rt_training *o,
                      int64_t steps, struct rt_context *c, struct rt_error *err);
