@@ -35,9 +35,12 @@ static void row_by_rows(const struct product *p, const struct kernels *kn, int64
 		const void   *row = element(&p->b, j * p->b.row + k);
 		float         s[DOT_ROWS];
 
-		if (p->b.dtype != RT_F32)
+		if (kn->dots[p->b.dtype]) {
+			kn->dots[p->b.dtype](a + k, p->a.row, rows, row, n, s);
+		} else {
 			kn->load[p->b.dtype](row, n, buffer);
-		kn->dots(a + k, p->a.row, rows, p->b.dtype == RT_F32 ? row : buffer, n, s);
+			kn->dots[RT_F32](a + k, p->a.row, rows, buffer, n, s);
+		}
 		for (int r = 0; r < rows; r++)
 			sum[r] += s[r];
 	}

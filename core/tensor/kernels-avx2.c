@@ -9,6 +9,7 @@
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define MR           6
 #define NV           2
+#define LOAD_F16(p)  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p)))
 #define PANELS       "tensor/panel-avx2.inc.c"
 
 #include "tensor/kernels.inc.c"

@@ -113,8 +113,10 @@ struct kernels {
 	 * `width` wide, padded with zeros. */
 	pack_fn *pack;
 
-	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows. */
-	void (*dots)(const float *x, int64_t ld, int rows, const float *y, int64_t n, float *ret);
+	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows, y of a plain type; NULL for types
+	 * that are loaded first. */
+	void (*dots[RT_DTYPES])(const float *x, int64_t ld, int rows, const void *y, int64_t n,
+	                        float *ret);
 	void (*axpy)(float a, const float *x, float *y, int64_t n); /* y += a x */
 
 	/* One row of activations to int8: q[n], scale and sum of q per group of 32/16. */
