@@ -101,13 +101,40 @@ static int from_alpaca(const struct rt_json *row, struct rt_json *messages, stru
 	               : add(messages, "assistant", text_of(row, "output"), err);
 }
 
-static int from_pair(const struct rt_json *row, struct rt_json *messages, struct rt_error *err)
-{
-	int r = add(messages, "user", text_of(row, "prompt"), err);
+/* What a prompt and its answer are called. */
+static const char *const pairs[][2] = { { "prompt", "completion" },
+	                                { "prompt", "response" },
+	                                { "text", "label" } };
 
-	return r < 0 || !text_of(row, "completion")
-	               ? r
-	               : add(messages, "assistant", text_of(row, "completion"), err);
+/* Labels may be numbers. */
+static int add_label(const struct rt_json *label, struct rt_json *messages, struct rt_error *err)
+{
+	struct rt_text t = RT_TEXT_INIT;
+	int            r;
+
+	rt_json_print(label, 0, &t);
+	r = t.failed ? rt_fail_nomem(err, "a label") : add(messages, "assistant", t.data, err);
+	rt_text_free(&t);
+	return r;
+}
+
+static int from_pair(const struct rt_json *row, const char *prompt, struct rt_json *messages,
+                     struct rt_error *err)
+{
+	int r = add(messages, "user", text_of(row, prompt), err);
+
+	for (size_t i = 0; r == 0 && i < sizeof pairs / sizeof *pairs; i++) {
+		const struct rt_json *answer = rt_json_get(row, pairs[i][1]);
+
+		if (strcmp(pairs[i][0], prompt) != 0)
+			continue;
+		if (rt_json_is(answer, RT_JSON_STRING))
+			return add(messages, "assistant", rt_json_string(answer), err);
+		if (strcmp(pairs[i][1], "label") == 0 && answer &&
+		    !rt_json_is(answer, RT_JSON_NULL))
+			return add_label(answer, messages, err);
+	}
+	return r;
 }
 
 /* Messages for a row that has none. */
@@ -125,11 +152,14 @@ static int convert(struct rt_json *row, struct rt_error *err)
 	else if (text_of(row, "instruction"))
 		r = from_alpaca(row, messages, err);
 	else if (text_of(row, "prompt"))
-		r = from_pair(row, messages, err);
+		r = from_pair(row, "prompt", messages, err);
+	else if (text_of(row, "text"))
+		r = from_pair(row, "text", messages, err);
 	else
-		r = rt_fail(err, RT_E_FORMAT,
-		            "has none of `messages`, `conversations`, `instruction`, `prompt` in a "
-		            "form that is known");
+		r = rt_fail(
+			err, RT_E_FORMAT,
+			"has none of `messages`, `conversations`, `instruction`, `prompt`, `text` "
+			"in a form that is known");
 	if (r < 0) {
 		rt_json_free(messages);
 		return r;

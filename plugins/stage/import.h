@@ -8,7 +8,8 @@
  *   messages, tools?                     OpenAI, TRL (tools may be JSON text)
  *   conversations [{from, value}], system?, tools?     ShareGPT, LLaMA-Factory
  *   instruction, input?, output, system?               Alpaca
- *   prompt, completion                                 TRL
+ *   prompt, completion or response                     TRL
+ *   text, label                                        classes: a label may be a number
  * Arguments that are JSON text become objects.  RT_E_FORMAT when it is none of these, naming
  * the keys that were looked for. */
 int import_row(struct rt_json *row, struct rt_error *err);
