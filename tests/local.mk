@@ -3,6 +3,7 @@ TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS) -I$(srcdir)/tests
 TEST_LIBS     = core/libcore.la $(CHECK_LIBS)
 
 include tests/base/local.mk
+include tests/bench/local.mk
 include tests/cli/local.mk
 include tests/data/local.mk
 include tests/e2e/local.mk

@@ -92,6 +92,16 @@ void rt_file_unmap(struct rt_map *m)
 	*m = (struct rt_map){ NULL, 0 };
 }
 
+void rt_file_release(const struct rt_map *m, const void *from, size_t n)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)m->data;
+	const uintptr_t first = ((uintptr_t)from + page - 1) / page * page;
+	const uintptr_t last = ((uintptr_t)from + n) / page * page;
+
+	if (m->data && first >= begin && last <= begin + m->size && first < last)
+		madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 struct rt_file {
 	char           *path, *temporary;
 	int             fd;

@@ -14,14 +14,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_THREADS = 256 };
+/* A product of a small model takes microseconds, as does waking a thread: whoever waits looks
+ * again for about that long before it sleeps. */
+enum { MAX_THREADS = 256, LOOKS = 2000 };
 
 struct job {
 	rt_piece_fn *fn;
 	void        *arg;
 	int64_t      n, grain, pieces;
 	atomic_llong next;    /* the next piece to take */
-	int          helpers; /* pool threads inside this job; under the lock */
+	atomic_int   helpers; /* pool threads inside this job; changed under the lock */
 	struct job  *after;
 };
 
@@ -29,6 +31,8 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t  work, idle; /* a job came; a helper left its job */
 	struct job     *jobs;
+	atomic_uint     posted;          /* jobs so far */
+	int             sleeping, stuck; /* who waits for work; for idle */
 	int             started;
 	bool            tried; /* to start the threads */
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -102,6 +106,31 @@ static struct job *find_work(void)
 	return NULL;
 }
 
+static inline void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Under the lock, which is let go of meanwhile: until there may be work. */
+static void await_work(void)
+{
+	const unsigned seen = atomic_load(&pool.posted);
+
+	pthread_mutex_unlock(&pool.lock);
+	for (int i = 0; i < LOOKS && atomic_load(&pool.posted) == seen; i++)
+		pause_briefly();
+	pthread_mutex_lock(&pool.lock);
+	if (atomic_load(&pool.posted) != seen)
+		return;
+	pool.sleeping++;
+	pthread_cond_wait(&pool.work, &pool.lock);
+	pool.sleeping--;
+}
+
 static void *helper(void *unused)
 {
 	(void)unused;
@@ -110,15 +139,16 @@ static void *helper(void *unused)
 		struct job *j = find_work();
 
 		if (!j) {
-			pthread_cond_wait(&pool.work, &pool.lock);
+			await_work();
 			continue;
 		}
-		j->helpers++;
+		atomic_fetch_add(&j->helpers, 1);
 		pthread_mutex_unlock(&pool.lock);
 		work_on(j);
 		pthread_mutex_lock(&pool.lock);
-		j->helpers--;
-		pthread_cond_broadcast(&pool.idle);
+		atomic_fetch_sub(&j->helpers, 1); /* the job may be gone from here on */
+		if (pool.stuck > 0)
+			pthread_cond_broadcast(&pool.idle);
 	}
 	return NULL;
 }
@@ -143,15 +173,40 @@ static void start_helpers(void)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+static void post(struct job *j)
+{
+	pthread_mutex_lock(&pool.lock);
+	if (!pool.tried)
+		start_helpers();
+	j->after = pool.jobs;
+	pool.jobs = j;
+	atomic_fetch_add(&pool.posted, 1);
+	if (pool.sleeping > 0)
+		pthread_cond_broadcast(&pool.work);
+	pthread_mutex_unlock(&pool.lock);
+}
+
+/* Nobody comes to the job any more, and those who are there end their pieces. */
 static void leave(struct job *j)
 {
 	struct job **at = &pool.jobs;
 
+	pthread_mutex_lock(&pool.lock);
 	while (*at != j)
 		at = &(*at)->after;
 	*at = j->after;
-	while (j->helpers > 0)
+	pthread_mutex_unlock(&pool.lock);
+	for (int i = 0; i < LOOKS && atomic_load(&j->helpers) > 0; i++)
+		pause_briefly();
+	/* The helper that left last may still hold the lock, but not the job. */
+	if (atomic_load(&j->helpers) == 0)
+		return;
+	pthread_mutex_lock(&pool.lock);
+	pool.stuck++;
+	while (atomic_load(&j->helpers) > 0)
 		pthread_cond_wait(&pool.idle, &pool.lock);
+	pool.stuck--;
+	pthread_mutex_unlock(&pool.lock);
 }
 
 void rt_parallel(int64_t n, int64_t grain, rt_piece_fn *fn, void *arg)
@@ -165,15 +220,7 @@ void rt_parallel(int64_t n, int64_t grain, rt_piece_fn *fn, void *arg)
 		work_on(&j);
 		return;
 	}
-	pthread_mutex_lock(&pool.lock);
-	if (!pool.tried)
-		start_helpers();
-	j.after = pool.jobs;
-	pool.jobs = &j;
-	pthread_cond_broadcast(&pool.work);
-	pthread_mutex_unlock(&pool.lock);
+	post(&j);
 	work_on(&j);
-	pthread_mutex_lock(&pool.lock);
 	leave(&j);
-	pthread_mutex_unlock(&pool.lock);
 }

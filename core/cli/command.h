@@ -50,7 +50,7 @@ int options_read(const struct command *c, const struct option *options, int *arg
 extern const struct command command_check, command_plan, command_run, command_runs;
 extern const struct command command_plugins, command_new_plugin, command_test_plugin;
 extern const struct command command_tokenize, command_render, command_score, command_convert;
-extern const struct command command_show, command_generate, command_report;
+extern const struct command command_show, command_generate, command_report, command_bench;
 
 /* Options of the program itself that commands look at. */
 extern const char *program_plugin_path; /* --plugin-path, or NULL */

@@ -15,6 +15,14 @@ _retort() {
 		COMPREPLY=($(compgen -d -- "$cur"))
 	elif [[ $command == convert && $prev == --type ]]; then
 		COMPREPLY=($(compgen -W 'f32 f16 bf16 q8_0 q6_k q5_k q5_1 q5_0 q4_k q4_1 q4_0 iq4_nl iq4_xs q3_k q2_k' -- "$cur"))
+	elif [[ $command == bench && $prev == --type ]]; then
+		COMPREPLY=($(compgen -W 'q8_0 q4_0 q4_k_m bf16 f16 f32' -- "$cur"))
+	elif [[ $command == bench && $prev == --parts ]]; then
+		COMPREPLY=($(compgen -W 'limits prefill decode request load train' -- "$cur"))
+	elif [[ $command == bench && $prev == --folder ]]; then
+		COMPREPLY=($(compgen -d -- "$cur"))
+	elif [[ $command == bench ]]; then
+		COMPREPLY=($(compgen -W 'qwen2.5-0.5b 0.4b 10m 2m' -- "$cur") $(compgen -f -- "$cur"))
 	elif [[ $command == plugins ]]; then
 		COMPREPLY=($(compgen -W "$(retort plugins 2>/dev/null | sed -n 's/^\([a-z]*-[a-z0-9-]*\) .*/\1/p')" -- "$cur"))
 	elif [[ $command == report && -d runs ]]; then

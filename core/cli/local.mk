@@ -1,4 +1,7 @@
 core_libcore_la_SOURCES += \
+	core/cli/bench.c core/cli/bench.h core/cli/bench-apart.c core/cli/bench-count.c \
+	core/cli/bench-infer.c core/cli/bench-limits.c core/cli/bench-model.c \
+	core/cli/bench-print.c core/cli/bench-train.c \
 	core/cli/check.c \
 	core/cli/command.h \
 	core/cli/convert.c \

@@ -19,11 +19,10 @@
 const char *program_plugin_path;
 
 const struct command *const commands[] = {
-	&command_run,        &command_check,       &command_plan,
-	&command_runs,       &command_tokenize,    &command_render,
-	&command_score,      &command_convert,     &command_show,
-	&command_generate,   &command_report,      &command_plugins,
-	&command_new_plugin, &command_test_plugin, NULL
+	&command_run,      &command_check,      &command_plan,        &command_runs,
+	&command_tokenize, &command_render,     &command_score,       &command_convert,
+	&command_show,     &command_generate,   &command_bench,       &command_report,
+	&command_plugins,  &command_new_plugin, &command_test_plugin, NULL
 };
 
 static void usage(FILE *to)

@@ -31,8 +31,7 @@ static bool holds(const char *folder, const char *name)
 
 /* ---- models --------------------------------------------------------------------------------- */
 
-/* Keys and values of one token, f32, as generation keeps them. */
-static int64_t cache_bytes(const struct rt_model_shape *s)
+int64_t show_cache_bytes(const struct rt_model_shape *s)
 {
 	return 2 * s->layers * s->kv_heads * s->head_dim * (int64_t)sizeof(float);
 }
@@ -101,8 +100,8 @@ static struct rt_json *model_json(const struct rt_model *m)
 		     { "vocabulary", s->vocabulary },
 		     { "context", s->context },
 		     { "bytes", s->bytes },
-		     { "cache_bytes_a_token", cache_bytes(s) },
-		     { "inference_bytes", s->bytes + s->context * cache_bytes(s) },
+		     { "cache_bytes_a_token", show_cache_bytes(s) },
+		     { "inference_bytes", s->bytes + s->context * show_cache_bytes(s) },
 		     { "training_bytes", training_bytes(s) } };
 	struct rt_json *o = rt_json_new_object(), *d;
 	int             r = rt_json_set(o, "model", rt_json_new_object());

@@ -1,8 +1,8 @@
 /* engine.c - requests in, answers out: slots are filled, all of them go one token on, and those
  * that have ended make room.  See retort/generate.h
  *
- * A prompt goes through the model alone, in chunks that depend on it alone; the tokens of all
- * sequences go together, by products whose rows do not depend on one another. */
+ * Prompts (prompt.c) and the next tokens of all sequences go together, by products whose rows do
+ * not depend on one another. */
 #include "engine/engine.h"
 
 #include <retort/memory.h>
@@ -19,20 +19,20 @@ double engine_now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-unsigned engine_flags(const struct rt_engine *e)
+struct model_run engine_run(struct rt_engine *e, unsigned matmul_flags)
 {
-	return e->o.exact ? 0 : RT_MATMUL_INT8;
+	return (struct model_run){ .cache = &e->cache,
+		                   .room = &e->room,
+		                   .panels = e->panels,
+		                   .matmul_flags = matmul_flags };
 }
 
-int engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, unsigned flags,
+int engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, const struct model_run *run,
                 struct rt_error *err)
 {
-	const struct rt_batch  b = { e->token, e->position, rows, e->spans, spans };
-	const struct model_run run = { .cache = &e->cache,
-		                       .room = &e->room,
-		                       .matmul_flags = flags };
+	const struct rt_batch b = { e->token, e->position, rows, e->spans, spans };
 
-	return model_forward(&e->m->m, &b, &run, e->hidden, err);
+	return model_forward(&e->m->m, &b, run, e->hidden, err);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -41,6 +41,7 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
                    const struct rt_engine_options *options, struct rt_error *err)
 {
 	struct rt_engine *e = rt_alloc(1, sizeof *e);
+	int               r;
 
 	if (!e)
 		return rt_fail_nomem(err, "an engine");
@@ -53,6 +54,11 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
 		e->o.chunk = 512;
 	if (e->o.memory <= 0)
 		e->o.memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
+	r = e->o.exact ? 0 : model_pack(&m->m, &e->panels, err);
+	if (r < 0) {
+		rt_free(e);
+		return r;
+	}
 	*ret = e;
 	return 0;
 }
@@ -65,15 +71,22 @@ static void let_go(struct rt_engine *e)
 	rt_free(e->token);
 	rt_free(e->position);
 	rt_free(e->spans);
+	rt_free(e->parts);
+	rt_free(e->known);
+	rt_free(e->last);
 	rt_free(e->hidden);
 	rt_free(e->logits);
 	rt_free(e->logps);
+	rt_free(e->choosing);
 	model_cache_fini(&e->cache);
 	e->slots = NULL;
 	e->token = e->position = NULL;
 	e->spans = NULL;
-	e->hidden = e->logits = e->logps = NULL;
-	e->n_slots = e->reach = 0;
+	e->parts = NULL;
+	e->choosing = NULL;
+	e->known = NULL;
+	e->last = e->hidden = e->logits = e->logps = NULL;
+	e->n_slots = e->reach = e->n_parts = e->queued = 0;
 }
 
 void rt_engine_close(struct rt_engine *e)
@@ -82,6 +95,7 @@ void rt_engine_close(struct rt_engine *e)
 		return;
 	let_go(e);
 	model_tape_fini(&e->room);
+	model_pack_free(&e->m->m, e->panels);
 	rt_free(e);
 }
 
@@ -97,12 +111,16 @@ static int make_slots(struct rt_engine *e, int64_t slots, int64_t reach, struct 
 	e->slots = rt_alloc((size_t)slots, sizeof *e->slots);
 	e->token = rt_alloc((size_t)rows, sizeof *e->token);
 	e->position = rt_alloc((size_t)rows, sizeof *e->position);
-	e->spans = rt_alloc((size_t)slots, sizeof *e->spans);
+	e->spans = rt_alloc((size_t)rows, sizeof *e->spans);
+	e->parts = rt_alloc((size_t)rows, sizeof *e->parts);
+	e->known = rt_alloc((size_t)slots, (size_t)reach * sizeof *e->known);
+	e->last = rt_alloc_aligned((size_t)(slots * s->hidden), sizeof *e->last);
 	e->hidden = rt_alloc_aligned((size_t)(rows * s->hidden), sizeof *e->hidden);
 	e->logits = rt_alloc_aligned((size_t)(slots * s->vocabulary), sizeof *e->logits);
-	e->logps = rt_alloc_aligned((size_t)s->vocabulary, sizeof *e->logps);
-	if (!e->slots || !e->token || !e->position || !e->spans || !e->hidden || !e->logits ||
-	    !e->logps)
+	e->logps = rt_alloc_aligned((size_t)(slots * s->vocabulary), sizeof *e->logps);
+	e->choosing = rt_alloc((size_t)slots, sizeof *e->choosing);
+	if (!e->slots || !e->token || !e->position || !e->spans || !e->parts || !e->known ||
+	    !e->last || !e->hidden || !e->logits || !e->logps || !e->choosing)
 		r = rt_fail_nomem(err, "an engine");
 	else
 		r = model_cache_init(&e->cache, &e->m->m, slots * reach, err);
@@ -113,7 +131,9 @@ static int make_slots(struct rt_engine *e, int64_t slots, int64_t reach, struct 
 	e->n_slots = slots;
 	e->reach = reach;
 	for (int64_t i = 0; i < slots; i++)
-		e->slots[i].first = i * reach;
+		e->slots[i] = (struct slot){ .first = i * reach,
+			                     .known = e->known + i * reach,
+			                     .last = e->last + i * s->hidden };
 	return 0;
 }
 
@@ -174,6 +194,14 @@ static int plan(struct rt_engine *e, const struct rt_request *q, int64_t n, stru
 	return make_slots(e, slots, reach, err);
 }
 
+/* The requests of a call. */
+struct line {
+	const struct rt_request *requests;
+	int64_t                  n, next, busy; /* all, the next to begin, those that go on */
+	rt_answer_fn            *fn;
+	void                    *arg;
+};
+
 static int answer(struct rt_engine *e, struct slot *s, rt_answer_fn *fn, void *arg,
                   struct rt_error *err)
 {
@@ -211,10 +239,9 @@ static int answer(struct rt_engine *e, struct slot *s, rt_answer_fn *fn, void *a
 /* All sequences go one token on. */
 static int advance(struct rt_engine *e, struct rt_error *err)
 {
-	const struct rt_model_shape *shape = rt_model_shape(e->m);
-	const unsigned               flags = engine_flags(e) | RT_MATMUL_ROWS;
-	int64_t                      rows = 0, row = 0;
-	int                          r;
+	const struct model_run pass = engine_run(e, RT_MATMUL_ROWS);
+	int64_t                rows = 0;
+	int                    r;
 
 	for (int64_t i = 0; i < e->n_slots; i++) {
 		struct slot *s = &e->slots[i];
@@ -224,41 +251,52 @@ static int advance(struct rt_engine *e, struct rt_error *err)
 		e->token[rows] = s->id[s->n - 1];
 		e->position[rows] = (int32_t)s->length++;
 		e->spans[rows] = (struct rt_span){ rows, 1, s->first, s->length, 0 };
-		rows++;
+		e->choosing[rows++] = s;
 	}
-	r = engine_pass(e, rows, rows, flags, err);
+	r = engine_pass(e, rows, rows, &pass, err);
 	if (r == 0)
-		r = model_logits(&e->m->m, e->hidden, rows, flags, e->logits, err);
-	for (int64_t i = 0; r == 0 && i < e->n_slots; i++)
-		if (e->slots[i].q)
-			r = slot_choose(e, &e->slots[i], e->logits + row++ * shape->vocabulary,
-			                err);
-	return r;
+		r = model_logits(&e->m->m, e->hidden, rows, &pass, e->logits, err);
+	return r < 0 ? r : slots_choose(e, rows, err);
 }
 
-static int run(struct rt_engine *e, const struct rt_request *q, int64_t n, rt_answer_fn *fn,
-               void *arg, struct rt_error *err)
+/* Those that have ended make room, and others begin; what ends with its first token makes room once
+ * more. */
+static int fill(struct rt_engine *e, struct line *l, struct rt_error *err)
 {
-	int64_t next = 0, busy = 0;
-	int     r = 0;
+	bool begun = true;
+	int  r = 0;
 
-	while (r == 0 && (next < n || busy > 0)) {
+	while (r == 0 && begun) {
+		begun = false;
 		for (int64_t i = 0; r == 0 && i < e->n_slots; i++) {
 			struct slot *s = &e->slots[i];
 
-			/* A slot may be filled and end at once, several times. */
-			while (r == 0 && (!s->q ? next < n : s->finish != 0)) {
-				if (s->q) {
-					r = answer(e, s, fn, arg, err);
-					busy--;
-					continue;
-				}
-				busy++;
-				r = slot_begin(e, s, &q[next], next, err);
-				next++;
+			if (s->q && s->finish) {
+				r = answer(e, s, l->fn, l->arg, err);
+				l->busy--;
+			}
+			if (r == 0 && !s->q && l->next < l->n) {
+				r = slot_begin(e, s, &l->requests[l->next], l->next, err);
+				if (r == 0)
+					r = prompt_queue(e, s, err);
+				l->next++;
+				l->busy++;
+				begun = true;
 			}
 		}
-		if (r == 0 && busy > 0)
+		if (r == 0)
+			r = prompt_flush(e, err);
+	}
+	return r;
+}
+
+static int run(struct rt_engine *e, struct line *l, struct rt_error *err)
+{
+	int r = 0;
+
+	while (r == 0 && (l->next < l->n || l->busy > 0)) {
+		r = fill(e, l, err);
+		if (r == 0 && l->busy > 0)
 			r = advance(e, err);
 	}
 	return r;
@@ -267,13 +305,18 @@ static int run(struct rt_engine *e, const struct rt_request *q, int64_t n, rt_an
 int rt_generate(struct rt_engine *e, const struct rt_request *requests, int64_t n, rt_answer_fn *fn,
                 rt_token_fn *token, void *arg, struct rt_error *err)
 {
-	int r = n > 0 ? plan(e, requests, n, err) : 0;
+	struct line l = { .requests = requests, .n = n, .fn = fn, .arg = arg };
+	int         r = n > 0 ? plan(e, requests, n, err) : 0;
 
 	e->tell = token;
 	e->arg = arg;
+	/* The weights may be others than those of the last call. */
+	for (int64_t i = 0; i < e->n_slots; i++)
+		e->slots[i].known_n = 0;
 	if (r == 0)
-		r = run(e, requests, n, fn, arg, err);
+		r = run(e, &l, err);
 	for (int64_t i = 0; i < e->n_slots; i++)
 		slot_clear(&e->slots[i]);
+	e->n_parts = e->queued = 0;
 	return r;
 }

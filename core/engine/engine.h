@@ -19,16 +19,33 @@ struct slot {
 	float                   *prompt_logp, *top_logp;
 	int32_t                 *top_id;
 	int64_t                  n;
+	bool                     waits; /* for its first token */
+	int32_t                  drawn;
+	int                      code; /* of drawing */
+	struct rt_error          error;
 	struct stream            stream;
 	enum rt_finish           finish; /* 0: goes on */
 	int32_t                  stop;
 	float                    stop_logp;
 	double                   begun, first_token;
+	/* What stands in its stretch of the cache: keys and values of a prompt, for others to copy.
+	 */
+	int32_t *known; /* [reach] */
+	int64_t  known_n;
+	bool     queued; /* but not computed yet */
+	float   *last;   /* [hidden] of the prompt's last token */
+};
+
+/* Tokens of a prompt that the next pass computes. */
+struct part {
+	struct slot *slot;
+	int64_t      at, n;
 };
 
 struct rt_engine {
 	const struct rt_model   *m;
 	struct rt_engine_options o;
+	struct panels           *panels; /* of the model's weights; NULL: products are exact */
 	struct model_cache       cache;
 	struct model_tape        room; /* of forward passes */
 	struct slot             *slots;
@@ -36,24 +53,37 @@ struct rt_engine {
 	/* for the rows of a pass */
 	int32_t        *token, *position;
 	struct rt_span *spans;
-	float          *hidden, *logits, *logps; /* [rows, ...]; logps: [vocabulary] */
-	int64_t         rows;                    /* that there is room for */
+	float          *hidden;
+	float          *logits, *logps; /* [slots, vocabulary] */
+	struct slot   **choosing;       /* the slots of these rows */
+	int32_t        *known;          /* of all slots */
+	float          *last;
+	int64_t         rows;            /* that there is room for */
+	struct part    *parts;           /* [rows] */
+	int64_t         n_parts, queued; /* and rows of them */
 	rt_token_fn    *tell;
 	void           *arg;
 };
 
-/* Begin a request: its prompt goes through the model, and its first token is chosen. */
+/* Begin a request: memory for its answer. */
 int  slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
                 struct rt_error *err);
 void slot_clear(struct slot *s);
 
-/* Choose the next token from logits [vocabulary], which are overwritten. */
-int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err);
+/* Put the prompt of a slot's request into the queue; passes go out as the queue is full, and the
+ * rest with prompt_flush(), which also chooses the first tokens. */
+int prompt_queue(struct rt_engine *e, struct slot *s, struct rt_error *err);
+int prompt_flush(struct rt_engine *e, struct rt_error *err);
+
+/* The next tokens of e->choosing[n] from logits [n, vocabulary], which are overwritten. */
+int slots_choose(struct rt_engine *e, int64_t n, struct rt_error *err);
+
+/* How the rows of a pass go through the model. */
+struct model_run engine_run(struct rt_engine *e, unsigned matmul_flags);
 
 /* One pass over rows of e->token, e->position, e->spans; hidden is filled. */
-int      engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, unsigned flags,
-                     struct rt_error *err);
-unsigned engine_flags(const struct rt_engine *e);
-double   engine_now(void);
+int    engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, const struct model_run *run,
+                   struct rt_error *err);
+double engine_now(void);
 
 #endif

@@ -5,7 +5,7 @@
  * them narrow the smallest that stays down to its exact value. */
 #include <retort/generate.h>
 
-#include "tensor/nn.h"
+#include "tensor/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -87,20 +87,19 @@ static double sum_of(const float *w, int64_t n)
 	return sum;
 }
 
-/* Weights exp((l - max) / T); the index of the largest, or a negative error. */
+/* The index of the largest, or a negative error. */
 static int64_t find_best(const float *logits, int64_t n, struct rt_error *err)
 {
-	int64_t best = 0;
+	const float top = n > 0 ? kernels()->max(logits, n) : -INFINITY;
+	int64_t     i = 0;
 
-	for (int64_t i = 0; i < n; i++) {
-		if (isnan(logits[i]) || logits[i] == INFINITY)
-			return rt_fail(err, RT_E_NUMERIC, "the logit of token %lld is %g",
-			               (long long)i, (double)logits[i]);
-		best = logits[i] > logits[best] ? i : best;
-	}
-	return n > 0 && logits[best] > -INFINITY
-	               ? best
-	               : rt_fail(err, RT_E_NUMERIC, "no token is allowed");
+	if (top == -INFINITY)
+		return rt_fail(err, RT_E_NUMERIC, "no token is allowed");
+	while (i < n && !(logits[i] == top || (isnan(top) && isnan(logits[i]))))
+		i++;
+	return isfinite(top) ? i
+	                     : rt_fail(err, RT_E_NUMERIC, "the logit of token %lld is %g",
+	                               (long long)i, (double)logits[i]);
 }
 
 int rt_sample(const struct rt_sampling *s, float *logits, int64_t V, double uniform,
@@ -115,8 +114,10 @@ int rt_sample(const struct rt_sampling *s, float *logits, int64_t V, double unif
 	*ret_token = (int32_t)best;
 	if (s->temperature <= 0 || s->top_k == 1)
 		return 0;
+	/* Weights exp((l - max) / T). */
 	for (int64_t i = 0; i < V; i++)
-		logits[i] = expf((logits[i] - max) / (float)s->temperature);
+		logits[i] = (logits[i] - max) / (float)s->temperature;
+	kernels()->sum_exp(logits, V, 0, logits);
 	if (s->top_k > 0 && s->top_k < V)
 		cut(logits, V, (double)s->top_k, INFINITY);
 	if (s->top_p > 0 && s->top_p < 1)

@@ -1,7 +1,8 @@
-/* slot.c - one request: its prompt, its tokens, its end.  See engine.h */
+/* slot.c - one request: its tokens, its end.  See engine.h */
 #include "engine/engine.h"
 
 #include <retort/memory.h>
+#include <retort/parallel.h>
 #include <retort/random.h>
 
 #include <math.h>
@@ -9,7 +10,7 @@
 
 void slot_clear(struct slot *s)
 {
-	const int64_t first = s->first;
+	const struct slot old = *s;
 
 	rt_free(s->id);
 	rt_free(s->logp);
@@ -17,7 +18,11 @@ void slot_clear(struct slot *s)
 	rt_free(s->top_id);
 	rt_free(s->top_logp);
 	stream_fini(&s->stream);
-	*s = (struct slot){ .first = first };
+	*s = (struct slot){ .first = old.first,
+		            .known = old.known,
+		            .known_n = old.known_n,
+		            .queued = old.queued,
+		            .last = old.last };
 }
 
 static int make_room(struct rt_engine *e, struct slot *s, struct rt_error *err)
@@ -39,51 +44,18 @@ static int make_room(struct rt_engine *e, struct slot *s, struct rt_error *err)
 	return stream_init(&s->stream, rt_model_tokenizer(e->m), q->stop, s->most + 1, err);
 }
 
-/* Log-probabilities of the prompt's tokens behind `at`, from the hidden rows of a chunk. */
-static int score_chunk(struct rt_engine *e, struct slot *s, int64_t at, int64_t n,
-                       struct rt_error *err)
-{
-	const int64_t scored = at + n < s->q->n ? n : n - 1;
-
-	if (!s->prompt_logp || scored < 1)
-		return 0;
-	return rt_model_logps(e->m, e->hidden, scored, s->q->prompt + at + 1, NULL,
-	                      s->prompt_logp + at + 1, NULL, NULL, NULL, err);
-}
-
 int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, int64_t index,
                struct rt_error *err)
 {
-	const int64_t left = e->reach - q->n, width = rt_model_shape(e->m)->hidden;
-	int64_t       n = 0;
-	int           r;
+	const int64_t left = e->reach - q->n;
 
 	s->q = q;
 	s->index = index;
 	s->stop = -1;
 	s->most = q->max_tokens < left ? q->max_tokens : left;
 	s->begun = engine_now();
-	r = make_room(e, s, err);
-	for (int64_t at = 0; r == 0 && at < q->n; at += n) {
-		n = q->n - at < e->o.chunk ? q->n - at : e->o.chunk;
-		memcpy(e->token, q->prompt + at, (size_t)n * sizeof *e->token);
-		for (int64_t i = 0; i < n; i++)
-			e->position[i] = (int32_t)(at + i);
-		e->spans[0] = (struct rt_span){ 0, n, s->first, at + n, q->n };
-		r = engine_pass(e, n, 1, engine_flags(e), err);
-		if (r == 0)
-			r = score_chunk(e, s, at, n, err);
-		s->length = at + n;
-	}
-	if (r < 0)
-		return r;
-	if (s->most == 0) {
-		s->finish = RT_FINISH_LENGTH;
-		return 0;
-	}
-	r = model_logits(&e->m->m, e->hidden + (n - 1) * width, 1, engine_flags(e) | RT_MATMUL_ROWS,
-	                 e->logits, err);
-	return r < 0 ? r : slot_choose(e, s, e->logits, err);
+	s->waits = true;
+	return make_room(e, s, err);
 }
 
 /* The k largest of logps, best first, by insertion: k is small, and few numbers get in. */
@@ -143,28 +115,38 @@ static int tell(struct rt_engine *e, struct slot *s, int32_t id, struct rt_error
 	return e->tell ? e->tell(e->arg, s->index, id, text, n, err) : 0;
 }
 
-int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_error *err)
+/* One slot of a pass draws: as many at once as there are threads. */
+static void draw_piece(void *arg, int64_t first, int64_t last)
+{
+	struct rt_engine *e = arg;
+	const int64_t     V = rt_model_shape(e->m)->vocabulary;
+
+	for (int64_t i = first; i < last; i++) {
+		struct slot *s = e->choosing[i];
+
+		if (!s->q->sampler)
+			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+	}
+}
+
+/* The token that was drawn: the end, or one more. */
+static int take(struct rt_engine *e, struct slot *s, const float *logps, struct rt_error *err)
 {
 	const int64_t V = rt_model_shape(e->m)->vocabulary, top = s->q->top;
-	int32_t       id = 0;
-	int           r = nn_log_softmax(logits, 1, V, e->logps, true, err);
+	const int32_t id = s->drawn;
+	int           r;
 
-	if (r == 0)
-		r = draw(s, logits, V, &id, err);
-	if (r < 0)
-		return rt_within(err, r, "request %lld, token %lld", (long long)s->index,
-		                 (long long)s->n);
 	if (s->n == 0)
 		s->first_token = engine_now() - s->begun;
 	if (is_stop(e, s, id)) {
 		s->finish = RT_FINISH_STOP;
 		s->stop = id;
-		s->stop_logp = e->logps[id];
+		s->stop_logp = logps[id];
 		return 0;
 	}
 	if (top)
-		best(e->logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
-	s->logp[s->n] = e->logps[id];
+		best(logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
+	s->logp[s->n] = logps[id];
 	s->id[s->n++] = id;
 	r = stream_put(&s->stream, id, err);
 	if (r < 0)
@@ -174,4 +156,30 @@ int slot_choose(struct rt_engine *e, struct slot *s, float *logits, struct rt_er
 	else if (s->n == s->most)
 		s->finish = RT_FINISH_LENGTH;
 	return tell(e, s, id, err);
+}
+
+int slots_choose(struct rt_engine *e, int64_t n, struct rt_error *err)
+{
+	const int64_t V = rt_model_shape(e->m)->vocabulary;
+	int           r = nn_log_softmax(e->logits, n, V, e->logps, false, err);
+
+	if (r == 0)
+		rt_parallel(n, 1, draw_piece, e);
+	for (int64_t i = 0; r == 0 && i < n; i++) {
+		struct slot *s = e->choosing[i];
+
+		if (s->q->sampler) /* a plugin's are called one after another */
+			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+		r = s->code;
+		if (r == 0 && !isfinite(e->logps[i * V + s->drawn]))
+			r = rt_fail(&s->error, RT_E_NUMERIC, "the logits are not finite");
+		if (r < 0) {
+			if (err)
+				*err = s->error;
+			return rt_within(err, r, "request %lld, token %lld", (long long)s->index,
+			                 (long long)s->n);
+		}
+		r = take(e, s, e->logps + i * V, err);
+	}
+	return r;
 }

@@ -96,22 +96,54 @@ int layer_check_batch(const struct model *m, const struct rt_batch *b, struct rt
 	return 0;
 }
 
-/* y = x weight^T (+ bias) (+ y, with beta 1); y's rows may lie apart. */
-static int linear(const struct model *m, int64_t layer, int part, int bias, struct nn_heads x,
-                  struct nn_heads y, float beta, const struct model_run *run, struct rt_error *err)
+/* By floats: one of them. */
+static int product(const struct model *m, const struct model_run *run, struct nn_heads x,
+                   const struct linear *l, struct rt_error *err)
 {
-	const struct rt_tensor  *v = bias >= 0 ? weights_at(&m->weights, layer, bias) : NULL;
-	const struct rt_tensor   w = rt_transpose(*weights_at(&m->weights, layer, part), 0, 1);
+	const struct rt_tensor  *v = l->bias >= 0 ? &m->weights.t[l->bias] : NULL;
+	const struct rt_tensor   w = rt_transpose(m->weights.t[l->weight], 0, 1);
 	struct rt_tensor         a = rt_matrix(x.data, x.rows, x.heads * x.n);
-	struct rt_tensor         c = rt_matrix(y.data, y.rows, y.heads * y.n);
+	struct rt_tensor         c = rt_matrix(l->y.data, l->y.rows, l->y.heads * l->y.n);
 	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
 
 	a.stride[0] = x.ld;
-	c.stride[0] = y.ld;
-	o.beta = beta;
+	c.stride[0] = l->y.ld;
+	o.beta = l->add ? 1.0f : 0.0f;
 	o.bias = v && v->data ? v : NULL;
 	o.flags = run->matmul_flags;
+	if (run->round_bf16 && w.dtype == RT_BF16)
+		o.flags |= RT_MATMUL_BF16;
 	return rt_matmul(&a, &w, &c, &o, err);
+}
+
+int layer_linears(const struct model *m, const struct model_run *run, struct nn_heads x,
+                  const struct linear *l, int n, struct rt_error *err)
+{
+	struct panels_product p[3];
+	bool                  packed = run->panels != NULL;
+	int                   r = 0;
+
+	for (int i = 0; packed && i < n; i++) {
+		const struct panels *w = &run->panels[l[i].weight];
+
+		p[i] = (struct panels_product){ w,
+			                        l[i].bias >= 0 ? m->weights.t[l[i].bias].data
+			                                       : NULL,
+			                        l[i].y.data, l[i].y.ld, l[i].add };
+		packed = w->data != NULL;
+	}
+	if (packed)
+		return panels_multiply(x.data, x.ld, x.rows, p, n, err);
+	for (int i = 0; r == 0 && i < n; i++)
+		r = product(m, run, x, &l[i], err);
+	return r;
+}
+
+static struct linear part(int64_t layer, int weight, int bias, struct nn_heads y, bool add)
+{
+	const int64_t first = W_LAYERS + layer * LAYER_PARTS;
+
+	return (struct linear){ first + weight, first + bias, y, add };
 }
 
 static void look(const struct model_run *run, int64_t layer, int part, struct nn_heads x)
@@ -141,11 +173,12 @@ static int project(const struct model *m, int64_t layer, const struct model_run 
 		raw_k = (struct nn_heads){ l->raw + c->heads * c->head_dim, x.rows, c->kv_heads,
 			                   c->head_dim, raw_width };
 	}
-	r = linear(m, layer, L_Q, L_Q_BIAS, x, raw_q, 0.0f, run, err);
-	if (r == 0)
-		r = linear(m, layer, L_K, L_K_BIAS, x, raw_k, 0.0f, run, err);
-	if (r == 0)
-		r = linear(m, layer, L_V, L_V_BIAS, x, layer_v(c, l->qkv, x.rows), 0.0f, run, err);
+	const struct linear three[] = {
+		part(layer, L_Q, L_Q_BIAS, raw_q, false), part(layer, L_K, L_K_BIAS, raw_k, false),
+		part(layer, L_V, L_V_BIAS, layer_v(c, l->qkv, x.rows), false)
+	};
+
+	r = layer_linears(m, run, x, three, 3, err);
 	if (r != 0)
 		return r;
 	if (l->raw) {
@@ -227,8 +260,13 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 	const struct nn_heads      up = layer_rows(l->up, rows, c->feed_forward);
 	const struct nn_heads      act = layer_rows(s->act, rows, c->feed_forward);
 	const struct nn_heads      out = layer_rows(l->attention, rows, c->heads * c->head_dim);
-	const size_t               bytes = (size_t)(rows * c->hidden) * sizeof *x;
-	int                        r;
+	const struct linear        o = part(layer, L_O, L_O_BIAS, mid, true);
+	const struct linear        two[] = { part(layer, L_GATE, L_GATE_BIAS, gate, false),
+		                             part(layer, L_UP, L_UP_BIAS, up, false) };
+	const struct linear        down =
+		part(layer, L_DOWN, L_DOWN_BIAS, layer_rows(next, rows, c->hidden), true);
+	const size_t bytes = (size_t)(rows * c->hidden) * sizeof *x;
+	int          r;
 
 	look(run, layer, LAYER_PARTS, hx);
 	nn_rmsnorm(hx, vector(m, layer, L_ATTN_NORM), c->norm_eps, normed, l->scale);
@@ -240,19 +278,16 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 		return r;
 	look(run, layer, L_O, out);
 	memcpy(l->mid, x, bytes);
-	r = linear(m, layer, L_O, L_O_BIAS, out, mid, 1.0f, run, err);
+	r = layer_linears(m, run, out, &o, 1, err);
 	if (r != 0)
 		return r;
 	nn_rmsnorm(mid, vector(m, layer, L_MLP_NORM), c->norm_eps, normed, l->mid_scale);
 	look(run, layer, L_GATE, normed);
-	r = linear(m, layer, L_GATE, L_GATE_BIAS, normed, gate, 0.0f, run, err);
-	if (r == 0)
-		r = linear(m, layer, L_UP, L_UP_BIAS, normed, up, 0.0f, run, err);
+	r = layer_linears(m, run, normed, two, 2, err);
 	if (r != 0)
 		return r;
 	nn_swiglu(gate, up, act);
 	look(run, layer, L_DOWN, act);
 	memcpy(next, l->mid, bytes);
-	return linear(m, layer, L_DOWN, L_DOWN_BIAS, act, layer_rows(next, rows, c->hidden), 1.0f,
-	              run, err);
+	return layer_linears(m, run, act, &down, 1, err);
 }

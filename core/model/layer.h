@@ -51,6 +51,17 @@ int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *
                    const struct model_run *run, float *x, const struct layer *l, struct scratch *s,
                    float *dx, const struct weights *gradients, struct rt_error *err);
 
+/* y = x weight^T (+ bias) (+ y); weight and bias by their index in the table, bias -1: none. */
+struct linear {
+	int64_t         weight, bias;
+	struct nn_heads y; /* rows may lie apart */
+	bool            add;
+};
+
+/* Up to three linear layers of one input: by integers where run has panels for all of them. */
+int layer_linears(const struct model *m, const struct model_run *run, struct nn_heads x,
+                  const struct linear *l, int n, struct rt_error *err);
+
 /* What a batch must hold; the tables of rotary positions of its rows. */
 int layer_check_batch(const struct model *m, const struct rt_batch *b, struct rt_error *err);
 

@@ -9,6 +9,7 @@ core_libcore_la_SOURCES += \
 	core/model/layer.c core/model/layer.h \
 	core/model/layer-backward.c \
 	core/model/model.c core/model/model.h \
+	core/model/pack.c \
 	core/model/rope.c \
 	core/model/rt-gguf.c \
 	core/model/rt-model.c core/model/rt-model.h \

@@ -28,6 +28,20 @@ void model_cache_fini(struct model_cache *c)
 	*c = (struct model_cache){ 0 };
 }
 
+void model_cache_copy(const struct model_cache *c, const struct model *m, int64_t from, int64_t to,
+                      int64_t n)
+{
+	const int64_t row = m->config.kv_heads * m->config.head_dim;
+	const size_t  bytes = (size_t)(n * row) * sizeof *c->k;
+
+	for (int64_t i = 0; i < m->config.layers; i++) {
+		const int64_t layer = i * c->rows * row;
+
+		memcpy(c->k + layer + to * row, c->k + layer + from * row, bytes);
+		memcpy(c->v + layer + to * row, c->v + layer + from * row, bytes);
+	}
+}
+
 void model_tape_fini(struct model_tape *t)
 {
 	rt_free(t->data);
@@ -171,16 +185,14 @@ int model_layer(const struct model *m, int64_t layer, const struct rt_batch *b,
 	return r;
 }
 
-int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
-                 float *logits, struct rt_error *err)
+int model_logits(const struct model *m, const float *hidden, int64_t rows,
+                 const struct model_run *run, float *logits, struct rt_error *err)
 {
-	const struct rt_tensor   w = rt_transpose(m->weights.t[W_HEAD], 0, 1);
-	const struct rt_tensor   a = rt_matrix(hidden, rows, m->config.hidden);
-	const struct rt_tensor   c = rt_matrix(logits, rows, m->config.vocabulary);
-	struct rt_matmul_options o = RT_MATMUL_DEFAULT;
+	const struct nn_heads x = layer_rows((float *)hidden, rows, m->config.hidden); /* is read */
+	const struct linear   head = { W_HEAD, -1, layer_rows(logits, rows, m->config.vocabulary),
+		                       false };
 
-	o.flags = matmul_flags;
-	return rt_matmul(&a, &w, &c, &o, err);
+	return layer_linears(m, run, x, &head, 1, err);
 }
 
 struct nn_head model_head(const struct model *m)

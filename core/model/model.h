@@ -9,6 +9,7 @@
 
 #include "model/weights.h"
 #include "tensor/nn.h"
+#include "tensor/panel.h"
 
 struct model {
 	struct model_config config;
@@ -38,6 +39,10 @@ int  model_cache_init(struct model_cache *c, const struct model *m, int64_t rows
                       struct rt_error *err);
 void model_cache_fini(struct model_cache *c);
 
+/* Keys and values of n rows from `from` on, to those from `to` on. */
+void model_cache_copy(const struct model_cache *c, const struct model *m, int64_t from, int64_t to,
+                      int64_t n);
+
 /* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
 struct model_tape {
 	bool recompute;        /* keep the input of each layer only, and compute the rest again:
@@ -62,7 +67,9 @@ struct model_run {
 		       *room;  /* without a tape: memory that is kept for the next pass, or NULL */
 	model_watch_fn *watch; /* or NULL */
 	void           *watch_arg;
-	unsigned        matmul_flags; /* RT_MATMUL_INT8 for inference, RT_MATMUL_BF16 */
+	unsigned        matmul_flags;
+	const struct panels *panels;     /* of each parameter, for inference; or NULL */
+	bool                 round_bf16; /* activations, where weights are bf16 */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a
@@ -76,9 +83,14 @@ int model_embed(const struct model *m, const struct rt_batch *b, float *x, struc
 int model_layer(const struct model *m, int64_t layer, const struct rt_batch *b,
                 const struct model_run *run, float *x, float *next, struct rt_error *err);
 
-/* Logits [rows, vocabulary] of some rows of hidden. */
-int model_logits(const struct model *m, const float *hidden, int64_t rows, unsigned matmul_flags,
-                 float *logits, struct rt_error *err);
+/* Logits [rows, vocabulary] of some rows of hidden.  Of `run` flags and panels count. */
+int model_logits(const struct model *m, const float *hidden, int64_t rows,
+                 const struct model_run *run, float *logits, struct rt_error *err);
+
+/* The matrices of block types in panels (tensor/panel.h): products with them are those of
+ * integers.  One for each parameter, without data for all others.  RT_E_NOMEM. [worker] */
+int  model_pack(const struct model *m, struct panels **ret, struct rt_error *err);
+void model_pack_free(const struct model *m, struct panels *p);
 
 /* The head, for nn_logps() and nn_cross_entropy(). */
 struct nn_head model_head(const struct model *m);

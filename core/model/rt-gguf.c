@@ -126,6 +126,12 @@ static int copy_metadata(struct gguf_writer *w, const char *path, struct rt_erro
 	return 0;
 }
 
+/* GGUF's way to say that a model has no tokenizer; without it llama.cpp does not read the file. */
+static void put_no_text(struct gguf_writer *w)
+{
+	gguf_put_string(w, "tokenizer.ggml.model", "none");
+}
+
 static int gather_text(struct gguf_writer *w, const char *text, int64_t size, struct rt_error *err)
 {
 	struct rt_model *t;
@@ -138,6 +144,8 @@ static int gather_text(struct gguf_writer *w, const char *text, int64_t size, st
 		return r;
 	if (t->tokenizer)
 		r = put_text(w, t, size, err);
+	else
+		put_no_text(w);
 	rt_model_close(t);
 	return r < 0 ? rt_within(err, r, "%s", text) : 0;
 }
@@ -158,6 +166,8 @@ int rt_model_write_gguf(const struct rt_model *m, const char *file, int64_t dtyp
 	gguf_writer_init(&extra);
 	if (place)
 		r = gather_text(&extra, place, m->shape.vocabulary, err);
+	else
+		put_no_text(&extra);
 	if (r == 0)
 		r = checkpoint_write_gguf(&m->m, file, dtype, &extra, err);
 	gguf_writer_fini(&extra);

@@ -194,7 +194,9 @@ static float *head_gradient(const struct rt_gradients *g)
 int rt_model_logits(const struct rt_model *m, const float *hidden, int64_t rows, float *logits,
                     struct rt_error *err)
 {
-	return model_logits(&m->m, hidden, rows, m->matmul_flags, logits, err);
+	const struct model_run run = { .matmul_flags = m->matmul_flags };
+
+	return model_logits(&m->m, hidden, rows, &run, logits, err);
 }
 
 int rt_model_logits_backward(const struct rt_model *m, const float *hidden, const float *dlogits,

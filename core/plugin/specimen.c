@@ -143,7 +143,12 @@ static int read_value(struct making *m, const struct rt_param *p, const char *te
 	case RT_COMPONENT: return make_component(m, p, text, at, err);
 	case RT_INPUT:
 		return rt_fail(err, RT_E_UNSUP, "'%s' is an input, it cannot be set here", p->name);
-	case RT_BOOL: v.i = strcmp(text, "true") == 0; break;
+	case RT_BOOL:
+		v.i = strcmp(text, "true") == 0;
+		if (!v.i && strcmp(text, "false") != 0)
+			r = rt_fail(err, RT_E_USAGE, "'%s' must be true or false, not \"%s\"",
+			            p->name, text);
+		break;
 	case RT_ENUM: r = param_choose(p, text, &v.i, err); break;
 	case RT_INT: v.i = strtoll(text, &end, 10); break;
 	case RT_REAL: v.r = strtod(text, &end); break;

@@ -35,9 +35,12 @@ static void row_by_rows(const struct product *p, const struct kernels *kn, int64
 		const void   *row = element(&p->b, j * p->b.row + k);
 		float         s[DOT_ROWS];
 
-		if (p->b.dtype != RT_F32)
+		if (kn->dots[p->b.dtype]) {
+			kn->dots[p->b.dtype](a + k, p->a.row, rows, row, n, s);
+		} else {
 			kn->load[p->b.dtype](row, n, buffer);
-		kn->dots(a + k, p->a.row, rows, p->b.dtype == RT_F32 ? row : buffer, n, s);
+			kn->dots[RT_F32](a + k, p->a.row, rows, buffer, n, s);
+		}
 		for (int r = 0; r < rows; r++)
 			sum[r] += s[r];
 	}
@@ -62,108 +65,5 @@ int gemm_rows(const struct product *p, struct rt_error *err)
 		rows_piece((void *)p, 0, p->n);
 	else
 		rt_parallel(p->n, GRAIN, rows_piece, (void *)p);
-	return 0;
-}
-
-/* ---- 8-bit activations ------------------------------------------------------------------ */
-
-enum {
-	INT8_ROWS = 64,        /* rows of a that share one unpacking of b */
-	AHEAD = 8,             /* stretches of AFFINE that are unpacked together */
-	ROUND_GRAIN = 1 << 15, /* activations that one piece of work rounds */
-	INT8_GRAIN = 1 << 16   /* weights that one piece multiplies */
-};
-
-struct int8_job {
-	const struct product *p;
-	const struct kernels *kernels;
-	int8_t               *q;
-	float                *scale;
-	int16_t              *sums;
-};
-
-static void round_rows(void *arg, int64_t first, int64_t last)
-{
-	const struct int8_job *j = arg;
-	const struct product  *p = j->p;
-
-	for (int64_t i = first; i < last; i++)
-		j->kernels->int8_row((const float *)p->a.data + i * p->a.row, p->k, j->q + i * p->k,
-		                     j->scale + i * (p->k / INT8_GROUP),
-		                     j->sums + i * (p->k / AFFINE_GROUP));
-}
-
-static bool has_min(int64_t dtype)
-{
-	return dtype == RT_Q4_1 || dtype == RT_Q5_1 || dtype == RT_Q2_K || dtype == RT_Q4_K ||
-	       dtype == RT_Q5_K;
-}
-
-/* One row of b against some rows of a: unpacked AHEAD stretches at a time, because vectors that
- * are loaded right after they were stored in parts stall. */
-static void int8_row(const struct int8_job *j, const char *row, int64_t i, int64_t rows, float *sum)
-{
-	const struct product *p = j->p;
-	const int64_t         bytes = element(&p->b, AFFINE) - element(&p->b, 0);
-	const bool            min = has_min(p->b.dtype);
-	struct affine         w[AHEAD];
-
-	if (j->kernels->direct[p->b.dtype]) {
-		j->kernels->direct[p->b.dtype](row, p->k, j->q + i * p->k,
-		                               j->scale + i * (p->k / INT8_GROUP), p->k, rows, sum);
-		return;
-	}
-	for (int64_t k = 0; k < p->k; k += AHEAD * AFFINE) {
-		const int64_t last = p->k - k < AHEAD * AFFINE ? p->k : k + AHEAD * AFFINE;
-
-		for (int64_t c = k; c < last; c += AFFINE, row += bytes)
-			j->kernels->unpack[p->b.dtype](row, last - c < AFFINE ? last - c : AFFINE,
-			                               &w[(c - k) / AFFINE]);
-		for (int64_t c = k; c < last; c += AFFINE) {
-			const int64_t at = i * p->k + c;
-
-			j->kernels->int8_dots(&w[(c - k) / AFFINE], min,
-			                      last - c < AFFINE ? last - c : AFFINE, j->q + at,
-			                      j->scale + at / INT8_GROUP,
-			                      j->sums + at / AFFINE_GROUP, p->k, rows, sum);
-		}
-	}
-}
-
-static void int8_piece(void *arg, int64_t first, int64_t last)
-{
-	const struct int8_job *j = arg;
-	const struct product  *p = j->p;
-
-	for (int64_t n = first; n < last; n++)
-		for (int64_t i = 0; i < p->m; i += INT8_ROWS) {
-			const int64_t rows = p->m - i < INT8_ROWS ? p->m - i : INT8_ROWS;
-			float         sum[INT8_ROWS] = { 0 };
-
-			int8_row(j, element(&p->b, n * p->b.row), i, rows, sum);
-			for (int64_t r = 0; r < rows; r++)
-				put(p, i + r, n, sum[r]);
-		}
-}
-
-int gemm_int8(const struct product *p, struct rt_error *err)
-{
-	struct int8_job j = { .p = p, .kernels = kernels() };
-	const int64_t   n = p->m * p->k;
-
-	j.scale = workspace_take((size_t)(n / INT8_GROUP) * sizeof *j.scale +
-	                         (size_t)(n / AFFINE_GROUP) * sizeof *j.sums + (size_t)n);
-	if (!j.scale)
-		return rt_fail_nomem(err, "a matrix product");
-	j.sums = (int16_t *)(j.scale + n / INT8_GROUP);
-	j.q = (int8_t *)(j.sums + n / AFFINE_GROUP);
-	if (p->serial) {
-		round_rows(&j, 0, p->m);
-		int8_piece(&j, 0, p->n);
-	} else {
-		rt_parallel(p->m, 1 + ROUND_GRAIN / p->k, round_rows, &j);
-		rt_parallel(p->n, 1 + INT8_GRAIN / p->k, int8_piece, &j);
-	}
-	workspace_give(j.scale);
 	return 0;
 }

@@ -32,9 +32,6 @@ int gemm_packed(const struct product *p, struct rt_error *err);
 /* Few rows of a (f32, k = 1) against rows of b (k = 1, any type), each read once. */
 int gemm_rows(const struct product *p, struct rt_error *err);
 
-/* The same with a rounded to int8 and b of a block type; k a multiple of 32. */
-int gemm_int8(const struct product *p, struct rt_error *err);
-
 /* ---- blas.c, or blas-none.c where the build has no BLAS --------------------------------- */
 
 /* Is there a BLAS that multiplies correctly?  Tried once, on first use. [any] */

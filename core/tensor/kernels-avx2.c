@@ -9,9 +9,7 @@
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define MR           6
 #define NV           2
+#define LOAD_F16(p)  _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(p)))
+#define PANELS       "tensor/panel-avx2.inc.c"
 
-#define DOT32(u, s)  _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1))
-
-#include "tensor/direct-avx2.inc.c"
-#include "tensor/int8-avx2.inc.c"
 #include "tensor/kernels.inc.c"

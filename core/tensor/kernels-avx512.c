@@ -9,9 +9,7 @@
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define MR           14
 #define NV           2
+#define LOAD_F16(p)  _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(p)))
+#define PANELS       "tensor/panel-avx2.inc.c"
 
-#define DOT32(u, s)  _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1))
-
-#include "tensor/direct-avx2.inc.c"
-#include "tensor/int8-avx2.inc.c"
 #include "tensor/kernels.inc.c"

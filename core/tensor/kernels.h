@@ -34,6 +34,67 @@ typedef void load_fn(const void *src, int64_t n, float *dst);
 /* Activations rounded to int8 in groups of 32, as the integer kernels want them. */
 enum { INT8_GROUP = 32 };
 
+/* Rows of activations, k apart: q[k]; scale[k / 32]; for each group, or half of one where the
+ * layout of the weights has its scales so, less = -zero * sum of q and sum = scale * sum of q. */
+struct int8_rows {
+	const int8_t  *q;
+	const float   *scale, *sum;
+	const int32_t *less;
+	int64_t        k;
+};
+
+static inline void int8_rows_skip(struct int8_rows *a, int rows, int64_t groups, bool half)
+{
+	const int64_t parts = rows * groups * (half ? 2 : 1);
+
+	a->q += rows * a->k;
+	a->scale += rows * groups;
+	a->less += parts;
+	a->sum = a->sum ? a->sum + parts : NULL;
+}
+
+/* How a type's weights stand in panels (panel.h).  X(name, bits, has a min, scales for halves) */
+#define PANEL_LAYOUTS_ALL(X)                                                                       \
+	X(b4, 4, 0, 0)                                                                             \
+	X(b4_min, 4, 1, 0)                                                                         \
+	X(b4_half, 4, 0, 1)                                                                        \
+	X(b4_min_half, 4, 1, 1)                                                                    \
+	X(b5, 5, 0, 0)                                                                             \
+	X(b5_min, 5, 1, 0)                                                                         \
+	X(b6_half, 6, 0, 1)                                                                        \
+	X(b8, 8, 0, 0)
+
+#define PANEL_NUMBER(name, bits, min, half) PANEL_##name,
+enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_LAYOUTS };
+enum { PANEL_ROWS = 16, PANEL_MOST = 12 };
+
+struct panel_layout {
+	int  number; /* PANEL_... */
+	int  bits;
+	bool min, half; /* there are mins; scales and mins are for half a group each */
+};
+
+/* Scales and mins of a group, and bytes of all of it. */
+static inline int64_t panel_scales(const struct panel_layout *l)
+{
+	return (int64_t)PANEL_ROWS * (l->half ? 2 : 1) * (l->min ? 2 : 1);
+}
+
+static inline int64_t panel_group(const struct panel_layout *l)
+{
+	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT8_GROUP * l->bits / 8;
+}
+
+/* PANEL_ROWS unpacked rows, `groups` of each, into a panel.  false when a scale is not kept by f16.
+ */
+typedef bool panel_pack_fn(const struct panel_layout *l, int zero, const struct affine *w,
+                           int64_t groups, uint8_t *dst);
+
+/* PANEL_ROWS rows of weights over `groups` groups times `rows` <= PANEL_MOST rows:
+ * ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
+typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int8_rows *a, int rows,
+                      float *ret);
+
 /* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
  * nr: panels as gemm.c packs them. */
 typedef void gemm_fn(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
@@ -52,22 +113,17 @@ struct kernels {
 	 * `width` wide, padded with zeros. */
 	pack_fn *pack;
 
-	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows. */
-	void (*dots)(const float *x, int64_t ld, int rows, const float *y, int64_t n, float *ret);
+	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows, y of a plain type; NULL for types
+	 * that are loaded first. */
+	void (*dots[RT_DTYPES])(const float *x, int64_t ld, int rows, const void *y, int64_t n,
+	                        float *ret);
 	void (*axpy)(float a, const float *x, float *y, int64_t n); /* y += a x */
 
-	/* One row of activations to int8: q[n], scale and sum of q per group of 16/32. */
+	/* One row of activations to int8: q[n], scale and sum of q per group of 32/16. */
 	void (*int8_row)(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums);
-	/* Unpacked weights (n <= AFFINE of them) times the same stretch of `rows` int8 rows; adds
-	 * to ret[r].  Row r's q, scale and sums start at r * ld, r * ld / 32, r * ld / 16. */
-	void (*int8_dots)(const struct affine *w, bool min, int64_t n, const int8_t *q,
-	                  const float *scale, const int16_t *sums, int64_t ld, int64_t rows,
-	                  float *ret);
-
-	/* The same for a whole row of blocks as it is stored, n a multiple of 32; NULL where
-	 * int8_dots() has to do. */
-	void (*direct[RT_DTYPES])(const void *w, int64_t n, const int8_t *q, const float *scale,
-	                          int64_t ld, int64_t rows, float *ret);
+	/* A panel of weights in a layout times int8 rows; see panel.h */
+	panel_fn      *panel[PANEL_LAYOUTS];
+	panel_pack_fn *panel_pack;
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

@@ -4,8 +4,8 @@
  *   KERNELS        name of the table        ISA        its name in a string
  *   VBYTES         bytes of a vector        FMA(a,b,c) a * b + c on vectors
  *   MR, NV         rows, and vectors a row, of the block of c that gemm() keeps in registers
- * and may define INT8_DOTS as its own integer product, DIRECT where there are direct ones, and
- * GEMM_BF16 where it has one, with pack_bf16() and pack_across_bf16().
+ * and may define LOAD_F16(p), a vector of floats from f16, PANELS, a file with its own integer
+ * products, and GEMM_BF16 where it has one, with pack_bf16() and pack_across_bf16().
  *
  * Loops are plain where the compiler vectorizes them.  Their sums run in sixteen lanes and
  * are added in a fixed tree, so they do not depend on the width of a vector. */
@@ -25,6 +25,7 @@ enum { LANES = VBYTES / 4, NR = NV * LANES, TREE = 16 };
 
 typedef float vec __attribute__((vector_size(VBYTES)));
 typedef float vec_loose __attribute__((vector_size(VBYTES), aligned(4), may_alias));
+typedef float vec8 __attribute__((vector_size(32)));
 typedef float vec4 __attribute__((vector_size(16)));
 typedef float vec4_loose __attribute__((vector_size(16), aligned(4), may_alias));
 
@@ -43,19 +44,35 @@ static inline vec splat(float x)
 	return x - (vec){ 0 };
 }
 
+/* The upper half is added to the lower until one is left. */
 static inline float vsum(vec v)
 {
-	float s[LANES];
+#if VBYTES == 64
+	const vec8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+	               __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+#else
+	const vec  a = v;
+#endif
+#if VBYTES >= 32
+	const vec4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) +
+	               __builtin_shufflevector(a, a, 4, 5, 6, 7);
+#else
+	const vec4 b = a;
+#endif
+	const vec4 c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1);
 
-	vstore(s, v);
-	for (int w = LANES / 2; w > 0; w /= 2)
-		for (int i = 0; i < w; i++)
-			s[i] += s[i + w];
-	return s[0];
+	return c[0] + c[1];
 }
 
+#include "tensor/dots.inc.c"
+#include "tensor/panel-pack.inc.c"
 #include "tensor/rows.inc.c"
 #include "tensor/unpack.inc.c"
+#ifdef PANELS
+#include PANELS
+#else
+#include "tensor/panel.inc.c"
+#endif
 
 /* ---- products --------------------------------------------------------------------------- */
 
@@ -150,41 +167,6 @@ static void bf16_round(float *x, int64_t n)
 		x[i] = bf16_to_f32(f32_to_bf16(x[i]));
 }
 
-/* Up to DOT_ROWS rows against one; each keeps two vectors of sums. */
-static inline void dots_of(const float *x, int64_t ld, int rows, const float *y, int64_t n,
-                           float *ret)
-{
-	vec     s[DOT_ROWS][2] = { { { 0 } } };
-	int64_t i = 0;
-
-	for (; i + 2 * LANES <= n; i += 2 * LANES) {
-		const vec y0 = vload(y + i), y1 = vload(y + i + LANES);
-
-		UNROLL
-		for (int r = 0; r < rows; r++) {
-			s[r][0] = FMA(vload(x + r * ld + i), y0, s[r][0]);
-			s[r][1] = FMA(vload(x + r * ld + i + LANES), y1, s[r][1]);
-		}
-	}
-	for (int r = 0; r < rows; r++) {
-		float tail = 0.0f;
-
-		for (int64_t j = i; j < n; j++)
-			tail += x[r * ld + j] * y[j];
-		ret[r] = vsum(s[r][0] + s[r][1]) + tail;
-	}
-}
-
-static void dots(const float *x, int64_t ld, int rows, const float *y, int64_t n, float *ret)
-{
-	switch (rows) {
-	case 1: dots_of(x, ld, 1, y, n, ret); break;
-	case 2: dots_of(x, ld, 2, y, n, ret); break;
-	case 3: dots_of(x, ld, 3, y, n, ret); break;
-	default: dots_of(x, ld, DOT_ROWS, y, n, ret); break;
-	}
-}
-
 static void axpy(float a, const float *x, float *y, int64_t n)
 {
 	const vec s = splat(a);
@@ -221,38 +203,7 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 	}
 }
 
-#ifndef INT8_DOTS
-#define INT8_DOTS int8_dots
-static int32_t dot16(const int8_t *x, const int8_t *y)
-{
-	int32_t s = 0;
-
-	for (int i = 0; i < AFFINE_GROUP; i++)
-		s += x[i] * y[i];
-	return s;
-}
-
-static void int8_dots(const struct affine *w, bool min, int64_t n, const int8_t *q,
-                      const float *scale, const int16_t *sums, int64_t ld, int64_t rows, float *ret)
-{
-	for (int64_t r = 0; r < rows; r++) {
-		const int8_t  *x = q + r * ld;
-		const float   *d = scale + r * (ld / INT8_GROUP);
-		const int16_t *s = sums + r * (ld / AFFINE_GROUP);
-		float          sum = 0.0f;
-
-		for (int64_t g = 0; g < n / AFFINE_GROUP; g++) {
-			float t = w->scale[g] * (float)dot16(w->q + 16 * g, x + 16 * g);
-
-			if (min)
-				t -= w->min[g] * (float)s[g];
-			sum += d[g / 2] * t;
-		}
-		ret[r] += sum;
-	}
-}
-#endif
-
+#define PANEL_ENTRY(name, bits, min, half)       [PANEL_##name] = PANEL_OF(name),
 #define UNPACK_ENTRY(type, number, bytes, block) [number] = unpack_##type,
 #define LOAD_ENTRY(type, number, bytes, block)   [number] = load_##type,
 
@@ -266,13 +217,15 @@ const struct kernels KERNELS = {
 	.nr = NR,
 	.gemm = gemm,
 	.pack = pack,
-	.dots = dots,
+	.dots = { [RT_F32] = dots_f32, [RT_BF16] = dots_bf16,
+#ifdef LOAD_F16
+	          [RT_F16] = dots_f16,
+#endif
+	},
 	.axpy = axpy,
 	.int8_row = int8_row,
-	.int8_dots = INT8_DOTS,
-#ifdef DIRECT
-	.direct = { [RT_Q8_0] = direct_q8_0, [RT_Q4_0] = direct_q4_0 },
-#endif
+	.panel = { PANEL_LAYOUTS_ALL(PANEL_ENTRY) },
+	.panel_pack = panel_pack,
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,

@@ -12,7 +12,6 @@
 
 enum {
 	FEW = 8,             /* rows of a for which packing b does not pay */
-	INT8_MOST = 16,      /* and those from which on f32 products are faster than int8 */
 	TINY = 3000000,      /* products that are done before another thread has woken up */
 	SMALL = 64 * 64 * 64 /* and those that are too small for BLAS */
 };
@@ -114,10 +113,7 @@ static int multiply(const struct product *p, unsigned flags, struct rt_error *er
 
 	if (p->m == 0 || p->n == 0 || p->k == 0)
 		return 0;
-	if (flags & RT_MATMUL_INT8 && rows && (p->m <= INT8_MOST || flags & RT_MATMUL_ROWS) &&
-	    kernels()->unpack[p->b.dtype])
-		return gemm_int8(p, err);
-	if (p->bf16)
+	if (p->bf16 || flags & RT_MATMUL_MANY)
 		return gemm_packed(p, err);
 	if (rows && (p->m <= FEW || flags & RT_MATMUL_ROWS))
 		return gemm_rows(p, err);

@@ -42,16 +42,14 @@ static void nibbles5(const uint8_t *src, uint32_t mask, int offset, int8_t *q)
 /* The f16 that begins each of up to eight blocks, as the scales of their groups. */
 static void scales32(const uint8_t *p, int64_t bytes, int64_t n, struct affine *w)
 {
-	uint16_t d[8] = { 0 };
-	float    f[8];
+	for (int64_t b = 0; b < n / 32; b++) {
+#if defined(__F16C__)
+		const float d = _cvtsh_ss(u16(p + b * bytes));
+#else
+		const float d = f16_to_f32(u16(p + b * bytes));
+#endif
 
-	for (int64_t b = 0; b < n / 32; b++)
-		d[b] = u16(p + b * bytes);
-	for (int b = 0; b < 8; b++)
-		f[b] = f16_to_f32(d[b]);
-	for (int g = 0; g < 16; g++) {
-		w->scale[g] = f[g / 2];
-		w->min[g] = 0.0f;
+		group32(w, b, d, 0.0f);
 	}
 }
 

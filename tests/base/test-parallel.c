@@ -3,8 +3,12 @@
 
 #include "runner.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 static atomic_int seen[10000];
 
@@ -74,8 +78,49 @@ START_TEST(several_threads_may_call_at_once)
 	}
 END_TEST
 
+/* Threads of this process that are not asleep, this one aside. */
+static int awake(void)
+{
+	DIR           *d = opendir("/proc/self/task");
+	struct dirent *entry;
+	int            n = 0;
+
+	ck_assert_ptr_nonnull(d);
+	while ((entry = readdir(d)) != NULL) {
+		char  path[300], line[300] = "";
+		FILE *f;
+
+		snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
+		f = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+		if (!f)
+			continue;
+		if (fgets(line, sizeof line, f) && strrchr(line, ')'))
+			n += strncmp(strrchr(line, ')'), ") S", 3) != 0;
+		fclose(f);
+	}
+	closedir(d);
+	return n - 1;
+}
+
+/* It may look about for a while; then it must rest. */
+START_TEST(an_idle_pool_sleeps)
+	{
+		atomic_int sum = 0;
+		int        tries = 0;
+
+		for (int i = 0; i < 100; i++)
+			rt_parallel(100, 3, inner, &sum);
+		while (awake() > 0 && ++tries < 1000)
+			usleep(10000);
+		ck_assert_int_lt(tries, 1000);
+		rt_parallel(100, 3, inner, &sum); /* and wakes up again */
+		ck_assert_int_eq(sum, 10100);
+	}
+END_TEST
+
 RUNNER("parallel", 60, {
 	TABLE_TEST(tc, every_index_is_visited_exactly_once, cuts);
 	tcase_add_test(tc, a_call_inside_a_piece_finishes);
 	tcase_add_test(tc, several_threads_may_call_at_once);
+	tcase_add_test(tc, an_idle_pool_sleeps);
 })

@@ -217,6 +217,48 @@ START_TEST(an_answer_does_not_depend_on_the_requests_beside_it)
 	}
 END_TEST
 
+/* Prompts that begin alike in whole parts, in half of one, or are the same, in and out of turn:
+ * what is copied from a neighbour is what would have been computed. */
+START_TEST(what_prompts_share_has_the_same_bits)
+	{
+		static const int    same[REQUESTS] = { 40, 40, 17, 5, 40, 33, 40, 16, 40 };
+		struct rt_model    *m = open_golden(beside[_i]);
+		static int32_t      prompt[REQUESTS][MOST];
+		static struct heard all, few, one;
+		struct rt_request   q[REQUESTS];
+
+		for (int i = 0; i < REQUESTS; i++) {
+			/* Requests 1, 4, 6 are the same prompt as 0; 8 begins like it and goes on.
+			 */
+			for (int k = 0; k < 50; k++)
+				prompt[i][k] = 3 + (k < same[i] ? k : 7 * i + k) % 40;
+			q[i] = (struct rt_request){ .prompt = prompt[i],
+				                    .n = i == 8 ? 50 : 40,
+				                    .max_tokens = 4 + i,
+				                    .seed = 9,
+				                    .stream = (uint64_t)i,
+				                    .ignore_stops = true,
+				                    .prompt_logps = i == 5,
+				                    .sampling = { .temperature = 1.5 } };
+		}
+		generate(m, &(struct rt_engine_options){ .chunk = 16 }, q, REQUESTS, &all);
+		generate(m, &(struct rt_engine_options){ .chunk = 16, .sequences = 2 }, q, REQUESTS,
+		         &few);
+		for (int i = 0; i < REQUESTS; i++) {
+			const size_t n = (size_t)all.n[i];
+
+			generate(m, &(struct rt_engine_options){ .chunk = 16 }, &q[i], 1, &one);
+			ck_assert_int_eq(one.n[0], 4 + i);
+			ck_assert_mem_eq(all.id[i], one.id[0], n * sizeof(int32_t));
+			ck_assert_mem_eq(few.id[i], one.id[0], n * sizeof(int32_t));
+			ck_assert_mem_eq(all.logp[i], one.logp[0], n * sizeof(float));
+			ck_assert_mem_eq(few.logp[i], one.logp[0], n * sizeof(float));
+			ck_assert_mem_eq(all.prompt[i], one.prompt[0], 12 * sizeof(float));
+		}
+		rt_model_close(m);
+	}
+END_TEST
+
 /* Nine sampled answers of a quantized model, several at once. */
 static void answer_nine(struct heard *h)
 {
@@ -577,7 +619,7 @@ static int count_allocations(void *arg, int64_t i, int32_t id, const char *text,
  * work space when it first gets a piece of work.  36 tokens of any allocation would show. */
 START_TEST(tokens_are_decoded_without_allocating)
 	{
-		struct rt_model    *m = open_golden("qwen2-tiny");
+		struct rt_model    *m = open_golden(beside[_i]);
 		const int32_t       prompt[3] = { 1, 2, 3 };
 		struct rt_engine   *e;
 		static struct heard h;
@@ -589,7 +631,7 @@ START_TEST(tokens_are_decoded_without_allocating)
 		ck_assert_int_eq(fault_set("alloc:1000000", NULL), 0);
 		ck_assert_int_eq(rt_generate(e, &q, 1, hear, count_allocations, &h, NULL), 0);
 		fault_set(NULL, NULL);
-		ck_assert_int_eq(tokens_seen, 40);
+		ck_assert_int_ge(tokens_seen, 40);
 		ck_assert_int_le(allocations[38] - allocations[2], rt_threads());
 		rt_engine_close(e);
 		rt_model_close(m);
@@ -629,6 +671,7 @@ RUNNER("engine", 300, {
 	TABLE_TEST(tc, greedy_answers_are_those_of_transformers, folders);
 	tcase_add_test(tc, log_probabilities_are_those_that_training_sees);
 	TABLE_TEST(tc, an_answer_does_not_depend_on_the_requests_beside_it, beside);
+	TABLE_TEST(tc, what_prompts_share_has_the_same_bits, beside);
 	tcase_add_test(tc, frequencies_that_follow_the_length_follow_that_of_the_sequence);
 	tcase_add_test(tc, a_prompt_in_parts_has_the_frequencies_of_the_whole);
 	tcase_add_test(tc, a_stop_string_ends_the_answer_in_front_of_it);
@@ -639,5 +682,5 @@ RUNNER("engine", 300, {
 	tcase_add_test(tc, frequencies_are_the_probabilities);
 	tcase_add_test(tc, logits_that_are_no_numbers_are_errors);
 	tcase_add_test(tc, requests_that_cannot_be_answered_are_named);
-	tcase_add_test(tc, tokens_are_decoded_without_allocating);
+	TABLE_TEST(tc, tokens_are_decoded_without_allocating, beside);
 })

@@ -142,7 +142,7 @@ static void logits_of(const struct model *m, const int32_t *id, int64_t n, float
 	for (int i = 0; i < 64; i++)
 		position[i] = i;
 	ck_assert_int_eq(model_forward(m, &b, &run, hidden, NULL), 0);
-	ck_assert_int_eq(model_logits(m, hidden, n, 0, logits, NULL), 0);
+	ck_assert_int_eq(model_logits(m, hidden, n, &(struct model_run){ 0 }, logits, NULL), 0);
 	free(hidden);
 }
 

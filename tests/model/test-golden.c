@@ -168,7 +168,8 @@ static void check_forward(struct subject *s)
 
 	ck_assert_int_eq(model_forward(&s->m, &b, &run, s->hidden, NULL), 0);
 	ck_assert_int_eq(s->layers_seen, s->m.config.layers + 1);
-	ck_assert_int_eq(model_logits(&s->m, s->hidden, s->rows, 0, logits, NULL), 0);
+	ck_assert_int_eq(
+		model_logits(&s->m, s->hidden, s->rows, &(struct model_run){ 0 }, logits, NULL), 0);
 	near(s, "logits", logits, golden_tensor(s, "logits"), 1e-4, false);
 	free(logits);
 }
@@ -419,7 +420,7 @@ static void continue_greedily(struct subject *s, const json_t *greedy)
 		if (at + count < n_prompt)
 			continue;
 		ck_assert_int_eq(model_logits(&s->m, hidden + (count - 1) * s->m.config.hidden, 1,
-		                              0, logits, NULL),
+		                              &(struct model_run){ 0 }, logits, NULL),
 		                 0);
 		ck_assert_msg(best_of(logits, s->m.config.vocabulary) == id[at + count],
 		              "%s: token %lld is %ld, want %ld", s->folder, (long long)(at + count),

@@ -129,7 +129,8 @@ static void tell(const char *path, struct rt_text *story)
 		const struct rt_batch b = { &token, &i, 1, &span, 1 };
 
 		ck_assert_int_eq(model_forward(&m, &b, &run, hidden, NULL), 0);
-		ck_assert_int_eq(model_logits(&m, hidden, 1, 0, logits, NULL), 0);
+		ck_assert_int_eq(
+			model_logits(&m, hidden, 1, &(struct model_run){ 0 }, logits, NULL), 0);
 		token = best_of(logits, m.config.vocabulary);
 		ck_assert_int_ne(token, 1);
 		add_piece(story, token);

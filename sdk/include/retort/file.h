@@ -42,6 +42,10 @@ struct rt_map {
 int  rt_file_map(struct rt_map *ret, const char *path, struct rt_error *err);
 void rt_file_unmap(struct rt_map *m);
 
+/* The pages of [from, from + n) are not needed soon: they leave this process's memory, and come
+ * back from the file when they are read.  Nothing happens outside of the map. [any] */
+void rt_file_release(const struct rt_map *m, const void *from, size_t n);
+
 /* Append-only journal: what was paid for is on the disk before it is used.
  * One record is one line with a checksum in front; a record that a crash cut short is dropped
  * when the journal is opened again, and everything before it is kept.  A damaged record with

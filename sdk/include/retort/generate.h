@@ -22,10 +22,14 @@ struct rt_engine_options {
 	                    * of the longest request take, or what fits in `memory` */
 	int64_t memory;    /* bytes of the cache at most; 0: a quarter of the machine's */
 	int64_t chunk;     /* prompt tokens in one pass; 0: 512 */
-	bool    exact;     /* activations stay f32 also where 8 bits are faster */
+	bool    exact;     /* activations stay f32; else they are rounded to 8 bits in groups of 32
+	                    * where weights are of a block type (integers are multiplied), and those
+	                    * of a prompt to bf16 where weights are bf16 */
 };
 
-/* The model must outlive the engine; options NULL: all defaults. [worker] */
+/* The model must outlive the engine; options NULL: all defaults.  Unless exact, weights of block
+ * types are brought into the order in which integer products read them: a copy, in whose place the
+ * pages of the file leave memory.  [worker] */
 int  rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
                     const struct rt_engine_options *options, struct rt_error *err);
 void rt_engine_close(struct rt_engine *e); /* NULL is fine */

@@ -124,20 +124,19 @@ int rt_convert(const struct rt_tensor *src, struct rt_tensor *dst, struct rt_err
 /* ---- products --------------------------------------------------------------------------- */
 
 enum rt_matmul_flags {
-	/* The activations may be rounded to 8 bits in groups of 32, to multiply integers, where b
-	 * is of a block type and that is faster (few rows).  For inference only. */
-	RT_MATMUL_INT8 = 1,
 	/* RT_E_NUMERIC if a result is infinite or not a number. */
-	RT_MATMUL_CHECK = 2,
+	RT_MATMUL_CHECK = 1,
 	/* Each row of c is the same bits for any number of rows beside it: what one sequence
-	 * gets does not depend on the others.  For few rows. */
-	RT_MATMUL_ROWS = 4,
+	 * gets does not depend on the others.  ROWS is fast for few rows, MANY for many; their
+	 * bits differ. */
+	RT_MATMUL_ROWS = 2,
+	RT_MATMUL_MANY = 4,
 	/* Elements of a (times alpha) and of b are rounded to bf16, the nearest, ties to even;
 	 * their products are added as f32.  With u = 2^-9, half a step of bf16, a result of length
 	 * K is within (2u + u^2 + K 2^-23) sum |a||b| of the exact one; operands below 2^-126 may
 	 * count as 0.  About twice as fast as f32 where the processor multiplies bf16
 	 * ("avx512-bf16"); the same numbers, in another order, at the speed of f32 elsewhere.
-	 * RT_MATMUL_INT8 goes first. */
+	 * Rows do not depend on one another. */
 	RT_MATMUL_BF16 = 8
 };
 

@@ -1,0 +1,135 @@
+/* panel-avx2.inc.c - panels times int8 rows by AVX2.  See panel.h for what stands where.
+ *
+ * vpmaddubsw adds two products u * q in 16 bits: with u of b bits at most 2 (2^b - 1) 127.  Small
+ * types add several of them before they go on to 32 bits.  8 bits would overflow at once: there
+ * |u - 128| is multiplied by q with its sign, so the zero is taken off already.
+ *
+ * Half a panel at a time: eight rows of weights, up to four of activations. */
+#define PANEL_OF(name) panel_avx2_##name
+
+/* u of one quad of a group, in rows 8 side to 8 side + 7. */
+static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w, const int bits,
+                                                               const int s)
+{
+	__m256i x, plane;
+
+	if (bits == 8)
+		return _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(w + 64 * s)),
+		                        _mm256_set1_epi8(-128));
+	x = _mm256_loadu_si256((const __m256i *)(w + 64 * (s % 4)));
+	x = _mm256_and_si256(s < 4 ? x : _mm256_srli_epi16(x, 4), _mm256_set1_epi8(15));
+	if (bits == 5) { /* bit s of the plane to bit 4 */
+		plane = _mm256_loadu_si256((const __m256i *)(w + 256));
+		plane = s < 4 ? _mm256_slli_epi16(plane, 4 - s) : _mm256_srli_epi16(plane, s - 4);
+		x = _mm256_or_si256(x, _mm256_and_si256(plane, _mm256_set1_epi8(16)));
+	} else if (bits == 6) { /* bits 2 (s mod 4) and the next to bits 4 and 5 */
+		plane = _mm256_loadu_si256((const __m256i *)(w + 256 + 64 * (s / 4)));
+		plane = s % 4 < 2 ? _mm256_slli_epi16(plane, 4 - 2 * (s % 4))
+		                  : _mm256_srli_epi16(plane, 2 * (s % 4) - 4);
+		x = _mm256_or_si256(x, _mm256_and_si256(plane, _mm256_set1_epi8(48)));
+	}
+	return x;
+}
+
+static inline __m256 halves_avx2(const uint16_t *p)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+/* Quads [first, last) of a group: the sums in 32 bits of each row. */
+static inline __attribute__((always_inline)) void quads_avx2(const int bits, const uint8_t *w,
+                                                             const int first, const int last,
+                                                             const int8_t *q, int64_t k,
+                                                             const int rows, __m256i *dot)
+{
+	/* Quads whose sums fit 16 bits. */
+	const int     fit = bits == 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1;
+	const __m256i ones = _mm256_set1_epi16(1);
+	__m256i       part[4];
+
+	UNROLL
+	for (int s = first; s < last; s++) {
+		const __m256i u = quad_avx2(w, bits, s), size = _mm256_abs_epi8(u);
+		const bool    begin = (s - first) % fit == 0;
+		const bool    end = s + 1 == last || (s + 1 - first) % fit == 0;
+
+		UNROLL
+		for (int r = 0; r < rows; r++) {
+			__m256i two;
+			int32_t four;
+
+			memcpy(&four, q + r * k + 4 * s, sizeof four);
+			two = _mm256_set1_epi32(four);
+			two = bits == 8 ? _mm256_maddubs_epi16(size, _mm256_sign_epi8(two, u))
+			                : _mm256_maddubs_epi16(u, two);
+			part[r] = begin ? two : _mm256_add_epi16(part[r], two);
+			if (end)
+				dot[r] = _mm256_add_epi32(dot[r], _mm256_madd_epi16(part[r], ones));
+		}
+	}
+}
+
+static inline __attribute__((always_inline)) void
+rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, const int side,
+          int64_t groups, const struct int8_rows *a, const int rows, float *ret)
+{
+	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
+	__m256    sum[4];
+
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		sum[r] = _mm256_setzero_ps();
+	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
+		const uint16_t *scale = (const uint16_t *)w + side;
+
+		UNROLL
+		for (int h = 0; h < halves; h++) {
+			const int64_t at = halves * g + h, step = halves * groups;
+			const __m256  d = halves_avx2(scale + h * PANEL_ROWS);
+			__m256i       dot[4];
+
+			UNROLL
+			for (int r = 0; r < rows; r++)
+				dot[r] = bits == 8 ? _mm256_setzero_si256()
+				                   : _mm256_set1_epi32(a->less[at + r * step]);
+			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, (h + 1) * quads,
+			           a->q + INT8_GROUP * g, a->k, rows, dot);
+			UNROLL
+			for (int r = 0; r < rows; r++) {
+				const __m256 x = _mm256_set1_ps(a->scale[r * groups + g]);
+
+				sum[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r]),
+				                         _mm256_mul_ps(d, x), sum[r]);
+			}
+			UNROLL
+			for (int r = 0; min && r < rows; r++)
+				sum[r] = _mm256_fnmadd_ps(
+					halves_avx2(scale + (halves + h) * PANEL_ROWS),
+					_mm256_set1_ps(a->sum[at + r * step]), sum[r]);
+		}
+	}
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		_mm256_storeu_ps(ret + r * PANEL_ROWS, sum[r]);
+}
+
+#define PANEL_FN(name, bits, min, half)                                                            \
+	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	                              int rows, float *ret)                                        \
+	{                                                                                          \
+		struct int8_rows b = *a;                                                           \
+                                                                                                   \
+		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
+			n = rows >= 4 ? 4 : 1;                                                     \
+			for (int side = 0; side < 16; side += 8)                                   \
+				if (n == 4)                                                        \
+					rows_avx2(bits, min, half, w, side, groups, &b, 4,         \
+					          ret + side);                                     \
+				else                                                               \
+					rows_avx2(bits, min, half, w, side, groups, &b, 1,         \
+					          ret + side);                                     \
+			int8_rows_skip(&b, n, groups, half);                                       \
+		}                                                                                  \
+	}
+
+PANEL_LAYOUTS_ALL(PANEL_FN)

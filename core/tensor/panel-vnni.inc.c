@@ -1,0 +1,112 @@
+/* panel-vnni.inc.c - panels times int8 rows by VNNI: one instruction adds four products in each of
+ * sixteen rows.  See panel.h for what stands where.
+ *
+ * Integer sums of up to PANEL_MOST rows stay in registers over a group, float sums over all. */
+#define PANEL_OF(name) panel_vnni_##name
+
+/* u of one quad of a group. */
+static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w, const int bits,
+                                                               const int s)
+{
+	const __m512i low = _mm512_set1_epi8(15);
+	__m512i       x, plane;
+
+	if (bits == 8)
+		return _mm512_loadu_si512(w + 64 * s);
+	x = _mm512_loadu_si512(w + 64 * (s % 4));
+	x = _mm512_and_si512(s < 4 ? x : _mm512_srli_epi16(x, 4), low);
+	if (bits == 5) { /* bit s of the plane to bit 4 */
+		plane = _mm512_loadu_si512(w + 256);
+		plane = s < 4 ? _mm512_slli_epi16(plane, (unsigned)(4 - s))
+		              : _mm512_srli_epi16(plane, (unsigned)(s - 4));
+		x = _mm512_ternarylogic_epi64(plane, _mm512_set1_epi8(16), x, 0xEA);
+	} else if (bits == 6) { /* bits 2 (s mod 4) and the next to bits 4 and 5 */
+		plane = _mm512_loadu_si512(w + 256 + 64 * (s / 4));
+		plane = s % 4 < 2 ? _mm512_slli_epi16(plane, (unsigned)(4 - 2 * (s % 4)))
+		                  : _mm512_srli_epi16(plane, (unsigned)(2 * (s % 4) - 4));
+		x = _mm512_ternarylogic_epi64(plane, _mm512_set1_epi8(48), x, 0xEA);
+	}
+	return x;
+}
+
+static inline __m512 halves_vnni(const uint16_t *p)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline __attribute__((always_inline)) void
+rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int64_t groups,
+          const struct int8_rows *a, const int rows, float *ret)
+{
+	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
+	__m512    sum[PANEL_MOST];
+
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		sum[r] = _mm512_setzero_ps();
+	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
+		const uint16_t *scale = (const uint16_t *)w;
+
+		UNROLL
+		for (int h = 0; h < halves; h++) {
+			const int32_t *less = a->less + halves * g + h;
+			const __m512   d = halves_vnni(scale + h * PANEL_ROWS);
+			__m512i        dot[PANEL_MOST];
+
+			UNROLL
+			for (int r = 0; r < rows; r++)
+				dot[r] = _mm512_set1_epi32(less[r * halves * groups]);
+			UNROLL
+			for (int s = h * quads; s < (h + 1) * quads; s++) {
+				const __m512i u = quad_vnni(w + 2 * scales, bits, s);
+
+				UNROLL
+				for (int r = 0; r < rows; r++) {
+					int32_t four;
+
+					memcpy(&four, a->q + r * a->k + INT8_GROUP * g + 4 * s,
+					       sizeof four);
+					dot[r] = _mm512_dpbusd_epi32(dot[r], u,
+					                             _mm512_set1_epi32(four));
+				}
+			}
+			UNROLL
+			for (int r = 0; r < rows; r++) {
+				const __m512 x = _mm512_set1_ps(a->scale[r * groups + g]);
+
+				sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r]),
+				                         _mm512_mul_ps(d, x), sum[r]);
+			}
+			UNROLL
+			for (int r = 0; min && r < rows; r++)
+				sum[r] = _mm512_fnmadd_ps(
+					halves_vnni(scale + (halves + h) * PANEL_ROWS),
+					_mm512_set1_ps(a->sum[(r * groups + g) * halves + h]),
+					sum[r]);
+		}
+	}
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		_mm512_storeu_ps(ret + r * PANEL_ROWS, sum[r]);
+}
+
+#define PANEL_FN(name, bits, min, half)                                                            \
+	static void panel_vnni_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	                              int rows, float *ret)                                        \
+	{                                                                                          \
+		struct int8_rows b = *a;                                                           \
+                                                                                                   \
+		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
+			n = rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;   \
+			switch (n) {                                                               \
+			case 1: rows_vnni(bits, min, half, w, groups, &b, 1, ret); break;          \
+			case 2: rows_vnni(bits, min, half, w, groups, &b, 2, ret); break;          \
+			case 4: rows_vnni(bits, min, half, w, groups, &b, 4, ret); break;          \
+			case 8: rows_vnni(bits, min, half, w, groups, &b, 8, ret); break;          \
+			default: rows_vnni(bits, min, half, w, groups, &b, 12, ret); break;        \
+			}                                                                          \
+			int8_rows_skip(&b, n, groups, half);                                       \
+		}                                                                                  \
+	}
+
+PANEL_LAYOUTS_ALL(PANEL_FN)

@@ -1,0 +1,101 @@
+/* panel.c - weights into panels.  See panel.h */
+#include "tensor/panel.h"
+
+#include <retort/memory.h>
+#include <retort/parallel.h>
+
+#include <stdatomic.h>
+#include <string.h>
+
+/* X(type, layout, zero) */
+#define TYPES(X)                                                                                   \
+	X(RT_Q4_0, b4, 8)                                                                          \
+	X(RT_Q4_1, b4_min, 0)                                                                      \
+	X(RT_Q5_0, b5, 16)                                                                         \
+	X(RT_Q5_1, b5_min, 0)                                                                      \
+	X(RT_Q8_0, b8, 128)                                                                        \
+	X(RT_Q2_K, b4_min_half, 0)                                                                 \
+	X(RT_Q3_K, b4_half, 4)                                                                     \
+	X(RT_Q4_K, b4_min, 0)                                                                      \
+	X(RT_Q5_K, b5_min, 0)                                                                      \
+	X(RT_Q6_K, b6_half, 32)                                                                    \
+	X(RT_IQ4_NL, b8, 128)                                                                      \
+	X(RT_IQ4_XS, b8, 128)
+
+#define LAYOUT(name, bits, min, half)                                                              \
+	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half };
+PANEL_LAYOUTS_ALL(LAYOUT)
+
+#define TYPE(type, name, zero) [type] = { &layout_##name, zero },
+static const struct {
+	const struct panel_layout *layout;
+	int                        zero;
+} types[RT_DTYPES] = { TYPES(TYPE) };
+
+struct packing {
+	const struct kernels   *kernels;
+	const struct rt_tensor *w;
+	const struct panels    *to;
+	int64_t                 bytes, row; /* of AFFINE elements as they are stored; of a row */
+	atomic_bool             unfit;
+};
+
+static void pack_panel(struct packing *k, int64_t panel)
+{
+	const struct panels *to = k->to;
+	const int64_t        left = to->rows - panel * PANEL_ROWS;
+	const int            rows = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
+	const char          *from = rt_at(k->w, panel * PANEL_ROWS * k->w->stride[0]);
+	uint8_t             *dst = to->data + panel * to->stride;
+	struct affine        w[PANEL_ROWS];
+
+	memset(w, 0, sizeof w); /* rows that are not there */
+	for (int64_t c = 0; c < to->k; c += AFFINE, from += k->bytes) {
+		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
+
+		for (int j = 0; j < rows; j++)
+			k->kernels->unpack[k->w->dtype](from + j * k->row, n, &w[j]);
+		if (!k->kernels->panel_pack(to->layout, to->zero, w, n / INT8_GROUP, dst))
+			atomic_store(&k->unfit, true);
+		dst += n / INT8_GROUP * panel_group(to->layout);
+	}
+}
+
+static void pack_piece(void *arg, int64_t first, int64_t last)
+{
+	for (int64_t p = first; p < last; p++)
+		pack_panel(arg, p);
+}
+
+int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err)
+{
+	const struct rt_dtype_info *info = rt_dtype_info(w->dtype);
+	struct packing              k = { .kernels = kernels(), .w = w, .to = ret };
+	int64_t                     panels;
+
+	*ret = (struct panels){ 0 };
+	if (!info || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT8_GROUP ||
+	    !types[w->dtype].layout)
+		return 0;
+	ret->layout = types[w->dtype].layout;
+	ret->zero = types[w->dtype].zero;
+	ret->rows = w->dim[0];
+	ret->k = w->dim[1];
+	ret->stride = ret->k / INT8_GROUP * panel_group(ret->layout);
+	panels = (ret->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+	ret->data = rt_alloc_aligned((size_t)panels, (size_t)ret->stride);
+	if (!ret->data)
+		return rt_fail_nomem(err, "weights in panels");
+	k.bytes = AFFINE / info->block * info->bytes;
+	k.row = w->stride[0] / info->block * info->bytes;
+	rt_parallel(panels, 1, pack_piece, &k);
+	if (atomic_load(&k.unfit))
+		panels_free(ret);
+	return 0;
+}
+
+void panels_free(struct panels *p)
+{
+	rt_free(p->data);
+	*p = (struct panels){ 0 };
+}

@@ -1,0 +1,144 @@
+/* test-bench.c - retort bench: what it counts is counted again another way; what a process of a
+ * part leaves. */
+#include "runner.h"
+
+#include "cli/bench.h"
+
+#include <retort/memory.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BLOCK = 64 << 20 };
+
+static const char *const models[] = { "qwen2-tiny", "llama-tiny", "qwen3-tiny" }; /* tied or not */
+
+static struct rt_model *open_model(int i)
+{
+	struct rt_error  err = RT_ERROR_INIT;
+	struct rt_model *m = NULL;
+	char             path[4096];
+
+	snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, models[i]);
+	ck_assert_msg(rt_model_open(&m, path, 0, &err) == 0, "%s", err.msg);
+	return m;
+}
+
+/* Matrices one by one, attention pair by pair. */
+START_TEST(flops_are_those_of_all_products)
+	{
+		enum { SEQUENCES = 3, LENGTH = 5, ROWS = 2 };
+		struct rt_model             *m = open_model(_i);
+		const struct rt_model_shape *s = rt_model_shape(m);
+		double                       want = 0;
+
+		for (int64_t i = 0; i < rt_model_parameters(m); i++) {
+			const struct rt_parameter p = rt_model_parameter(m, i);
+			const bool                head =
+				p.layer < 0 && (p.linear || (s->tied && p.tensor.ndim == 2));
+
+			if (head)
+				want += 2. * ROWS * (double)rt_numel(&p.tensor);
+			else if (p.linear)
+				want += 2. * LENGTH * (double)rt_numel(&p.tensor);
+		}
+		for (int64_t layer = 0; layer < s->layers; layer++)
+			for (int64_t head = 0; head < s->heads; head++)
+				for (int query = 0; query < LENGTH; query++)
+					for (int key = 0; key <= query; key++)
+						want += 2 * 2. *
+						        (double)s->head_dim; /* score, value */
+		ck_assert_double_eq(bench_flops(s, SEQUENCES, LENGTH, ROWS), SEQUENCES * want);
+		rt_model_close(m);
+	}
+END_TEST
+
+START_TEST(bytes_are_weights_once_and_the_cache_of_each)
+	{
+		struct rt_model             *m = open_model(_i);
+		const struct rt_model_shape *s = rt_model_shape(m);
+		double                       want = 0;
+
+		for (int64_t i = 0; i < rt_model_parameters(m); i++) {
+			const struct rt_parameter p = rt_model_parameter(m, i);
+
+			if (s->tied || strcmp(p.name, "model.embed_tokens.weight") != 0)
+				want += (double)rt_bytes(&p.tensor);
+		}
+		for (int64_t layer = 0; layer < s->layers; layer++)
+			for (int64_t head = 0; head < s->kv_heads; head++)
+				want += 8 * 10.5 * 2 * (double)s->head_dim * sizeof(float);
+		ck_assert_double_eq(bench_bytes(m, 8, 10.5), want);
+		rt_model_close(m);
+	}
+END_TEST
+
+static int hold(const struct bench_job *j, struct bench_result *ret, struct rt_error *err)
+{
+	char *p = rt_alloc((size_t)j->repeat, 1);
+
+	(void)err;
+	for (int64_t i = 0; i < j->repeat; i += 4096)
+		((volatile char *)p)[i] = 1;
+	rt_free(p);
+	ret->tokens = 7;
+	return 0;
+}
+
+static int refuse(const struct bench_job *j, struct bench_result *ret, struct rt_error *err)
+{
+	(void)ret;
+	return rt_fail(err, RT_E_RANGE, "%lld is too much", (long long)j->repeat);
+}
+
+static int crash(const struct bench_job *j, struct bench_result *ret, struct rt_error *err)
+{
+	(void)ret, (void)err;
+	signal((int)j->repeat, SIG_DFL);
+	kill(getpid(), (int)j->repeat);
+	return 0;
+}
+
+START_TEST(parts_do_not_inherit_memory)
+	{
+		const struct bench_job large = { .repeat = BLOCK }, small = { .repeat = 1 };
+		struct rt_error        err = RT_ERROR_INIT;
+		struct bench_result    first, second;
+
+		ck_assert_int_eq(bench_apart(hold, &large, &first, &err), 0);
+		ck_assert_int_eq(bench_apart(hold, &small, &second, &err), 0);
+		ck_assert_double_eq(first.tokens, 7);
+		ck_assert_int_ge(first.memory, BLOCK);
+		ck_assert_int_le(second.memory, first.memory - BLOCK / 2);
+	}
+END_TEST
+
+START_TEST(a_process_says_what_it_died_of)
+	{
+		static const struct {
+			bench_fn   *fn;
+			int         with, code;
+			const char *text;
+		} cases[] = { { refuse, 3, RT_E_RANGE, "3 is too much" },
+			      { crash, SIGKILL, RT_E_NOMEM, "the process was killed" },
+			      { crash, SIGFPE, RT_E_INVAL, "the process ended by signal 8" } };
+
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+			const struct bench_job j = { .repeat = cases[i].with };
+			struct bench_result    result;
+			struct rt_error        err = RT_ERROR_INIT;
+
+			ck_assert_int_eq(bench_apart(cases[i].fn, &j, &result, &err),
+			                 cases[i].code);
+			ck_assert_msg(strncmp(err.msg, cases[i].text, strlen(cases[i].text)) == 0,
+			              "%s", err.msg);
+		}
+	}
+END_TEST
+
+RUNNER("bench", 60, TABLE_TEST(tc, flops_are_those_of_all_products, models);
+       TABLE_TEST(tc, bytes_are_weights_once_and_the_cache_of_each, models);
+       tcase_add_test(tc, parts_do_not_inherit_memory);
+       tcase_add_test(tc, a_process_says_what_it_died_of);)
