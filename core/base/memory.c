@@ -45,7 +45,7 @@ static void wish_huge(void *p, size_t bytes)
 #endif
 }
 
-void *rt_alloc_aligned(size_t n, size_t size)
+static void *take(size_t n, size_t size, size_t *ret_bytes)
 {
 	size_t bytes;
 	void  *p;
@@ -54,11 +54,25 @@ void *rt_alloc_aligned(size_t n, size_t size)
 		return NULL;
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
 	p = aligned_alloc(bytes >= HUGE ? HUGE : ALIGN, bytes);
-	if (!p)
-		return NULL;
-	if (bytes >= HUGE)
+	if (p && bytes >= HUGE)
 		wish_huge(p, bytes);
-	return memset(p, 0, bytes);
+	*ret_bytes = bytes;
+	return p;
+}
+
+void *rt_alloc_aligned(size_t n, size_t size)
+{
+	size_t bytes;
+	void  *p = take(n, size, &bytes);
+
+	return p ? memset(p, 0, bytes) : NULL;
+}
+
+void *rt_alloc_unset(size_t n, size_t size)
+{
+	size_t bytes;
+
+	return take(n, size, &bytes);
 }
 
 void *rt_realloc(void *ptr, size_t n, size_t size)

@@ -123,8 +123,8 @@ static void sum(void *arg, int64_t first, int64_t last)
 		float all = 0, part[DOT_ROWS];
 
 		for (int64_t k = 0; k < row; k += STRETCH) {
-			b->k->dots[RT_F32](b->at + i * SHARE + k, row, DOT_ROWS, b->ones, STRETCH,
-			                   part);
+			b->k->dots[RT_F32](b->at + i * SHARE + k, row, DOT_ROWS, b->ones, 0, 1,
+			                   STRETCH, part);
 			all += part[0] + part[1] + part[2] + part[3];
 		}
 		b->sums[i] = all;

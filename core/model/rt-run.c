@@ -4,6 +4,8 @@
 #include <retort/memory.h>
 #include <retort/parallel.h>
 
+#include "tensor/kernels.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -163,16 +165,8 @@ void rt_gradients_zero(struct rt_gradients *g)
 static void sum_piece(void *arg, int64_t first, int64_t last)
 {
 	const struct sum *s = arg;
-	double            sum[8] = { 0 };
-	int64_t           i = first;
 
-	for (; i + 8 <= last; i += 8)
-		for (int k = 0; k < 8; k++)
-			sum[k] += (double)s->x[i + k] * (double)s->x[i + k];
-	for (; i < last; i++)
-		sum[0] += (double)s->x[i] * (double)s->x[i];
-	s->partial[first / PIECE] =
-		((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+	s->partial[first / PIECE] = kernels()->sum_squares(s->x + first, last - first);
 }
 
 double rt_gradients_norm(const struct rt_gradients *g)

@@ -2,7 +2,8 @@
  *
  * With P = exp(S - lse), dP = dout V^T, D = sum dout * out: dS = P * (dP - D);
  * dV = P^T dout, dK = dS^T (scale Q), dQ = scale dS K (Dao 2022, algorithm 4).  Queries and
- * keys each have their own pass, so that no two threads add to the same place. */
+ * keys each have their own pass, so that no two threads add to the same place; where one tile
+ * holds all keys of a span, its pass gives the gradients of the queries as well. */
 #include "tensor/attention.h"
 
 #include <retort/memory.h>
@@ -64,6 +65,52 @@ static void gather(const struct attention_job *j, const struct attention_tile *t
 	attention_gather(j, t, j->dout, 1.0f, b->dout);
 }
 
+/* Do the gradients of the span's queries come from its only tile of keys? */
+static bool in_one(const struct rt_span *s)
+{
+	return s->context <= TILE_KEYS;
+}
+
+/* dq += dS K for n keys from `first` on. */
+static int add_dq(const struct attention_job *j, const struct attention_tile *t, struct backward *b,
+                  int64_t first, int64_t n)
+{
+	const float *k = j->k.data + (t->span->k + first) * j->k.ld + t->head * j->k.n;
+
+	return attention_ab(t->rows, j->q.n, n, b->ds, TILE_KEYS, k, j->k.ld, b->dq, j->q.n);
+}
+
+static void write_dq(const struct attention_job *j, const struct attention_tile *t,
+                     const struct backward *b)
+{
+	for (int64_t i = 0; i < t->rows; i++) {
+		const int64_t row = t->span->q + t->first + i / j->group;
+		float        *dst =
+			j->dq.data + row * j->dq.ld + (t->head * j->group + i % j->group) * j->dq.n;
+
+		for (int64_t c = 0; c < j->q.n; c++)
+			dst[c] = j->o->scale * b->dq[i * j->q.n + c];
+	}
+}
+
+static void clear_dq(const struct attention_job *j, const struct attention_tile *t,
+                     struct backward *b)
+{
+	memset(b->dq, 0, (size_t)(t->rows * j->q.n) * sizeof *b->dq);
+}
+
+/* The gradients of a tile of queries whose keys are all at hand. */
+static int only_dq(const struct attention_job *j, const struct attention_tile *t,
+                   struct backward *b, int64_t n)
+{
+	int r;
+
+	clear_dq(j, t, b);
+	r = add_dq(j, t, b, 0, n);
+	write_dq(j, t, b);
+	return r;
+}
+
 static int queries_tile(const struct attention_job *j, const struct attention_tile *t,
                         struct backward *b)
 {
@@ -73,29 +120,20 @@ static int queries_tile(const struct attention_job *j, const struct attention_ti
 	attention_sees(j, t->span, t->first, &low, &ignored);
 	attention_sees(j, t->span, t->first + t->count - 1, &ignored, &high);
 	gather(j, t, b);
-	memset(b->dq, 0, (size_t)(t->rows * j->q.n) * sizeof *b->dq);
+	clear_dq(j, t, b);
 	for (int64_t first = low / TILE_KEYS * TILE_KEYS; first < high && r == 0;
 	     first += TILE_KEYS) {
 		const int64_t n = high - first < TILE_KEYS ? high - first : TILE_KEYS;
-		const float  *k = j->k.data + (t->span->k + first) * j->k.ld + t->head * j->k.n;
 
 		r = scores(j, t, b, first, n);
 		if (r == 0)
-			r = attention_ab(t->rows, j->q.n, n, b->ds, TILE_KEYS, k, j->k.ld, b->dq,
-			                 j->q.n);
+			r = add_dq(j, t, b, first, n);
 	}
-	for (int64_t i = 0; i < t->rows; i++) {
-		const int64_t row = t->span->q + t->first + i / j->group;
-		float        *dst =
-			j->dq.data + row * j->dq.ld + (t->head * j->group + i % j->group) * j->dq.n;
-
-		for (int64_t c = 0; c < j->q.n; c++)
-			dst[c] = j->o->scale * b->dq[i * j->q.n + c];
-	}
+	write_dq(j, t, b);
 	return r;
 }
 
-/* One tile of keys against all tiles of queries that see any of it. */
+/* One tile of keys against all tiles of queries that see any of it, as far as these see. */
 static int keys_tile(const struct attention_job *j, const struct attention_tile *keys,
                      struct backward *b)
 {
@@ -109,21 +147,25 @@ static int keys_tile(const struct attention_job *j, const struct attention_tile 
 
 	for (i = i / j->queries * j->queries; i < s->count && r == 0; i += j->queries) {
 		struct attention_tile t = { .span = s, .head = keys->head, .first = i };
-		int64_t               low, ignored;
+		int64_t               low, high, ignored, n;
 
 		t.count = s->count - i < j->queries ? s->count - i : j->queries;
 		t.rows = t.count * j->group;
 		attention_sees(j, s, i, &low, &ignored);
+		attention_sees(j, s, i + t.count - 1, &ignored, &high);
 		if (low >= keys->first + keys->count)
 			break; /* the window has passed */
+		n = high - keys->first < keys->count ? high - keys->first : keys->count;
 		gather(j, &t, b);
-		r = scores(j, &t, b, keys->first, keys->count);
+		r = scores(j, &t, b, keys->first, n);
 		if (r == 0)
-			r = attention_atb(keys->count, j->v.n, t.rows, b->p, TILE_KEYS, b->dout,
-			                  j->v.n, dv, j->dv.ld);
+			r = attention_atb(n, j->v.n, t.rows, b->p, TILE_KEYS, b->dout, j->v.n, dv,
+			                  j->dv.ld);
 		if (r == 0)
-			r = attention_atb(keys->count, j->k.n, t.rows, b->ds, TILE_KEYS, b->q,
-			                  j->q.n, dk, j->dk.ld);
+			r = attention_atb(n, j->k.n, t.rows, b->ds, TILE_KEYS, b->q, j->q.n, dk,
+			                  j->dk.ld);
+		if (r == 0 && in_one(s))
+			r = only_dq(j, &t, b, n);
 	}
 	return r;
 }
@@ -146,7 +188,9 @@ static void backward_piece(struct attention_job *j, int64_t first, int64_t last,
 	for (int64_t i = first; i < last; i++) {
 		const struct attention_tile t =
 			attention_piece(j, keys ? TILE_KEYS : j->queries, keys, i);
-		const int r = keys ? keys_tile(j, &t, &b) : queries_tile(j, &t, &b);
+		const int r = keys             ? keys_tile(j, &t, &b)
+		              : in_one(t.span) ? 0
+		                               : queries_tile(j, &t, &b);
 
 		if (r != 0)
 			attention_failed(j, r);

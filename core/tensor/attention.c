@@ -124,9 +124,7 @@ int attention_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, c
 	if (m > 8)
 		return gemm_packed(&p, NULL);
 	for (int64_t i = 0; i < m; i++)
-		for (int64_t q = 0; q < k; q++)
-			if (a[i * lda + q] != 0.0f)
-				kernels()->axpy(a[i * lda + q], b + q * ldb, c + i * ldc, n);
+		kernels()->weigh(a + i * lda, k, b, ldb, c + i * ldc, n);
 	return 0;
 }
 

@@ -16,46 +16,55 @@ static const char *element(const struct operand *o, int64_t index)
 	return (const char *)o->data + index / info->block * info->bytes;
 }
 
-static void put(const struct product *p, int64_t i, int64_t j, float sum)
-{
-	float *c = p->c + i * p->ldc + j;
-
-	*c = p->alpha * sum + (p->add ? *c : 0.0f);
-}
-
-/* Row j of b against rows [i, i + rows) of a. */
-static void row_by_rows(const struct product *p, const struct kernels *kn, int64_t j, int64_t i,
-                        int rows)
+/* `columns` rows of b from j on against `rows` of a from i on. */
+static void tile(const struct product *p, const struct kernels *kn, int64_t i, int rows, int64_t j,
+                 int columns)
 {
 	const float *a = (const float *)p->a.data + i * p->a.row;
-	float        sum[DOT_ROWS] = { 0 }, buffer[STRETCH];
+	const bool   direct = kn->dots[p->b.dtype] != NULL;
+	float        sum[DOT_COLUMNS * DOT_ROWS] = { 0 }, buffer[DOT_COLUMNS * STRETCH];
 
 	for (int64_t k = 0; k < p->k; k += STRETCH) {
 		const int64_t n = p->k - k < STRETCH ? p->k - k : STRETCH;
-		const void   *row = element(&p->b, j * p->b.row + k);
-		float         s[DOT_ROWS];
+		float         s[DOT_COLUMNS * DOT_ROWS] = { 0 };
 
-		if (kn->dots[p->b.dtype]) {
-			kn->dots[p->b.dtype](a + k, p->a.row, rows, row, n, s);
+		if (direct) {
+			kn->dots[p->b.dtype](a + k, p->a.row, rows,
+			                     element(&p->b, j * p->b.row + k), p->b.row, columns, n,
+			                     s);
 		} else {
-			kn->load[p->b.dtype](row, n, buffer);
-			kn->dots[RT_F32](a + k, p->a.row, rows, buffer, n, s);
+			for (int c = 0; c < columns; c++)
+				kn->load[p->b.dtype](element(&p->b, (j + c) * p->b.row + k), n,
+				                     buffer + c * STRETCH);
+			kn->dots[RT_F32](a + k, p->a.row, rows, buffer, STRETCH, columns, n, s);
 		}
-		for (int r = 0; r < rows; r++)
-			sum[r] += s[r];
+		for (int x = 0; x < DOT_COLUMNS * DOT_ROWS; x++)
+			sum[x] += s[x];
 	}
 	for (int r = 0; r < rows; r++)
-		put(p, i + r, j, sum[r]);
+		for (int c = 0; c < columns; c++) {
+			float *to = p->c + (i + r) * p->ldc + j + c;
+
+			*to = p->alpha * sum[c * DOT_ROWS + r] + (p->add ? *to : 0.0f);
+		}
+}
+
+static int part(int64_t left, int most)
+{
+	return left < most ? (int)left : most;
 }
 
 static void rows_piece(void *arg, int64_t first, int64_t last)
 {
 	const struct product *p = arg;
 	const struct kernels *kn = kernels();
+	/* With few rows memory is the limit: one row of b after the other, so that the processor
+	 * sees where it goes on.  With more, loading a is. */
+	const int wide = p->m > DOT_ROWS ? DOT_COLUMNS : 1;
 
-	for (int64_t j = first; j < last; j++)
+	for (int64_t j = first; j < last; j += wide)
 		for (int64_t i = 0; i < p->m; i += DOT_ROWS)
-			row_by_rows(p, kn, j, i, p->m - i < DOT_ROWS ? (int)(p->m - i) : DOT_ROWS);
+			tile(p, kn, i, part(p->m - i, DOT_ROWS), j, part(last - j, wide));
 }
 
 int gemm_rows(const struct product *p, struct rt_error *err)

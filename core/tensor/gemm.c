@@ -127,12 +127,13 @@ static void tile(const struct job *j, int64_t i, int64_t n, const float *b)
 		return;
 	}
 	j->gemm(j->depth, a, b, buffer, kn->nr, false);
-	for (int r = 0; r < rows; r++)
-		for (int s = 0; s < columns; s++) {
-			const float x = buffer[r * kn->nr + s];
+	for (int r = 0; r < rows; r++) {
+		const float *x = buffer + r * kn->nr;
+		float       *y = c + r * j->p->ldc;
 
-			c[r * j->p->ldc + s] = add ? x + c[r * j->p->ldc + s] : x;
-		}
+		for (int s = 0; s < columns; s++)
+			y[s] = add ? x[s] + y[s] : x[s];
+	}
 }
 
 /* A piece: some panels of b with some (most often all) of the packed ones of a. */

@@ -16,7 +16,8 @@ enum {
 	AFFINE_GROUP = 16, /* elements that share scale and min */
 	GEMM_MAX_MR = 16,
 	GEMM_MAX_NR = 32,
-	DOT_ROWS = 4 /* rows that one pass of dots() serves */
+	DOT_ROWS = 4, /* rows and columns that one pass of dots() serves */
+	DOT_COLUMNS = 2
 };
 
 /* Every block type of GGUF says the same thing in its own way: element = scale * q - min, the
@@ -113,11 +114,14 @@ struct kernels {
 	 * `width` wide, padded with zeros. */
 	pack_fn *pack;
 
-	/* ret[r] = x[r * ld ...] . y for `rows` <= DOT_ROWS rows, y of a plain type; NULL for types
-	 * that are loaded first. */
-	void (*dots[RT_DTYPES])(const float *x, int64_t ld, int rows, const void *y, int64_t n,
-	                        float *ret);
-	void (*axpy)(float a, const float *x, float *y, int64_t n); /* y += a x */
+	/* ret[c * DOT_ROWS + r] = x[r * ldx ...] . y[c * ldy ...] for `rows` <= DOT_ROWS rows and
+	 * `columns` <= DOT_COLUMNS columns, y of a plain type; NULL for types that are loaded
+	 * first. The bits do not depend on rows and columns. */
+	void (*dots[RT_DTYPES])(const float *x, int64_t ldx, int rows, const void *y, int64_t ldy,
+	                        int columns, int64_t n, float *ret);
+	/* y[n] += sum of weight[r] x[r * ld ...], row after row. */
+	void (*weigh)(const float *weight, int64_t rows, const float *x, int64_t ld, float *y,
+	              int64_t n);
 
 	/* One row of activations to int8: q[n], scale and sum of q per group of 32/16. */
 	void (*int8_row)(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums);

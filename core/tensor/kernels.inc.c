@@ -167,17 +167,6 @@ static void bf16_round(float *x, int64_t n)
 		x[i] = bf16_to_f32(f32_to_bf16(x[i]));
 }
 
-static void axpy(float a, const float *x, float *y, int64_t n)
-{
-	const vec s = splat(a);
-	int64_t   i = 0;
-
-	for (; i + LANES <= n; i += LANES)
-		vstore(y + i, FMA(s, vload(x + i), vload(y + i)));
-	for (; i < n; i++)
-		y[i] += a * x[i];
-}
-
 /* ---- 8-bit products --------------------------------------------------------------------- */
 
 static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums)
@@ -222,7 +211,7 @@ const struct kernels KERNELS = {
 	          [RT_F16] = dots_f16,
 #endif
 	},
-	.axpy = axpy,
+	.weigh = weigh,
 	.int8_row = int8_row,
 	.panel = { PANEL_LAYOUTS_ALL(PANEL_ENTRY) },
 	.panel_pack = panel_pack,

@@ -1,25 +1,21 @@
 # The tensor room.  Kernels: one convenience library per instruction set, the same body in each.
 core_libcore_la_SOURCES += \
-	core/tensor/attention.c core/tensor/attention.h \
-	core/tensor/attention-backward.c \
+	core/tensor/attention.h \
 	core/tensor/blas.c \
 	core/tensor/block.h \
 	core/tensor/blocks.c \
 	core/tensor/dtype.c core/tensor/dtype.h \
-	core/tensor/elementwise.c core/tensor/nn.h \
-	core/tensor/embedding.c \
+	core/tensor/nn.h \
 	core/tensor/fit.h \
-	core/tensor/gemm.c core/tensor/gemm.h \
+	core/tensor/gemm.h \
 	core/tensor/gemm-panels.c \
 	core/tensor/gemm-rows.c \
 	core/tensor/half.h \
 	core/tensor/isa.c core/tensor/kernels.h \
 	core/tensor/matmul.c \
-	core/tensor/norm.c \
 	core/tensor/panel.c core/tensor/panel.h \
 	core/tensor/quantize-k.c core/tensor/quantize.h \
 	core/tensor/quantize-simple.c \
-	core/tensor/softmax.c \
 	core/tensor/tensor.c \
 	core/tensor/workspace.c
 
@@ -28,8 +24,10 @@ EXTRA_DIST += \
 	core/tensor/panel-vnni.inc.c core/tensor/rows.inc.c core/tensor/unpack.inc.c
 
 noinst_LTLIBRARIES += core/tensor/libgeneric.la
-core_tensor_libgeneric_la_SOURCES = core/tensor/kernels-generic.c core/tensor/fit-affine.c \
-	core/tensor/fit-symmetric.c
+core_tensor_libgeneric_la_SOURCES = core/tensor/kernels-generic.c core/tensor/attention.c \
+	core/tensor/attention-backward.c core/tensor/elementwise.c core/tensor/embedding.c \
+	core/tensor/fit-affine.c core/tensor/fit-symmetric.c core/tensor/gemm.c \
+	core/tensor/norm.c core/tensor/softmax.c
 core_tensor_libgeneric_la_CFLAGS  = $(AM_CFLAGS) $(KERNEL_CFLAGS)
 core_libcore_la_LIBADD           += core/tensor/libgeneric.la
 

@@ -99,7 +99,7 @@ int nn_log_softmax(const float *x, int64_t rows, int64_t n, float *y, bool check
 struct nn_head {
 	const struct rt_tensor *weight;    /* [vocabulary, n] of any type */
 	float                   scale;     /* 1, or 1 / temperature */
-	int64_t                 max_bytes; /* 0: 128 MiB */
+	int64_t                 max_bytes; /* 0: 320 MiB */
 	bool                    check;
 	unsigned                matmul_flags;
 };

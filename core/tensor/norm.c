@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { GRAIN = 1 << 14, COLUMNS = 64 };
+enum { GRAIN = 1 << 14, COLUMNS = 64, STRETCH = 256 };
 
 struct job {
 	struct nn_heads x, y, dx;
@@ -54,6 +54,21 @@ void nn_rmsnorm(struct nn_heads x, const float *weight, double eps, struct nn_he
 	rt_parallel(x.rows, rows_of(x), forward, &j);
 }
 
+static double sum_of_three(const float *x, const float *w, const float *dy, int64_t n)
+{
+	double sum = 0.0;
+
+	for (int64_t first = 0; first < n; first += STRETCH) {
+		const int64_t m = n - first < STRETCH ? n - first : STRETCH;
+		float         t[STRETCH];
+
+		for (int64_t i = 0; i < m; i++)
+			t[i] = w[first + i] * dy[first + i];
+		sum += kernels()->sum_products(x + first, t, m);
+	}
+	return sum;
+}
+
 /* With y = x s w: dx = s (w dy) - x s^3 / n sum(x w dy). */
 static void backward(void *arg, int64_t first, int64_t last)
 {
@@ -65,12 +80,9 @@ static void backward(void *arg, int64_t first, int64_t last)
 			const float *x = head(j->x, r, h), *dy = head(j->y, r, h);
 			float       *dx = head(j->dx, r, h);
 			const float  s = j->scale[r * j->x.heads + h];
-			double       sum = 0.0;
-			float        back;
+			const double sum = sum_of_three(x, j->weight, dy, n);
+			const float  back = (float)(sum / (double)n) * s * s * s;
 
-			for (int64_t i = 0; i < n; i++)
-				sum += (double)(x[i] * j->weight[i]) * dy[i];
-			back = (float)(sum / (double)n) * s * s * s;
 			for (int64_t i = 0; i < n; i++) {
 				const float d = s * (j->weight[i] * dy[i]) - x[i] * back;
 

@@ -83,7 +83,7 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	ret->k = w->dim[1];
 	ret->stride = ret->k / INT8_GROUP * panel_group(ret->layout);
 	panels = (ret->rows + PANEL_ROWS - 1) / PANEL_ROWS;
-	ret->data = rt_alloc_aligned((size_t)panels, (size_t)ret->stride);
+	ret->data = rt_alloc_unset((size_t)panels, (size_t)ret->stride);
 	if (!ret->data)
 		return rt_fail_nomem(err, "weights in panels");
 	k.bytes = AFFINE / info->block * info->bytes;

@@ -8,7 +8,9 @@
 #include <math.h>
 #include <stdatomic.h>
 
-enum { MAX_BYTES = 128 << 20, STRETCH = 256 };
+/* 320 MiB: a product's stretch of rows (512) for the largest vocabularies in use.  Each part of the
+ * rows reads the head's weights twice and its gradient once, so few parts are better. */
+enum { MAX_BYTES = 320 << 20, STRETCH = 256 };
 
 struct job {
 	const float *x;
@@ -17,15 +19,6 @@ struct job {
 	bool         logarithm;
 	atomic_llong bad; /* 1 + a row that is not finite */
 };
-
-/* log sum exp of a row; not finite exactly when the row has NaN, +infinity, or -infinity
- * alone. */
-static float log_sum_exp(const float *x, int64_t n)
-{
-	const float top = kernels()->max(x, n);
-
-	return isfinite(top) ? top + (float)log(kernels()->sum_exp(x, n, top, NULL)) : top;
-}
 
 static void softmax_rows(void *arg, int64_t first, int64_t last)
 {
@@ -97,30 +90,39 @@ static float entropy_of(const float *x, int64_t n, float lse)
 	return (float)sum;
 }
 
-/* One row of logits: its results, and in place the gradient coef (onehot - p). */
+/* One row of logits: its results, and in place the gradient coef (onehot - p).  lse is not finite
+ * exactly when the row has NaN, +infinity, or -infinity alone. */
+static void finish_row(struct chunk *c, int64_t r)
+{
+	const struct kernels *kn = kernels();
+	const int64_t         n = c->vocabulary, label = c->label[r];
+	const bool            counts = label != RT_IGNORE, early = c->coef && !c->entropy;
+	float                *x = c->logits + r * n;
+	const float           own = counts ? x[label] : 0.0f, top = kn->max(x, n);
+	const double          sum = isfinite(top) ? kn->sum_exp(x, n, top, early ? x : NULL) : 1.0;
+	const float           lse = top + (float)log(sum),
+		    factor = c->coef ? (float)(-c->coef[r] / sum) : 0.0f;
+
+	if (!isfinite(lse))
+		atomic_store(&c->bad, r + 1);
+	if (c->logp)
+		c->logp[r] = counts ? own - lse : 0.0f;
+	if (c->entropy)
+		c->entropy[r] = entropy_of(x, n, lse);
+	if (!c->coef)
+		return;
+	if (!early)
+		kn->sum_exp(x, n, top, x);
+	for (int64_t i = 0; i < n; i++)
+		x[i] = counts ? factor * x[i] : 0.0f;
+	if (counts)
+		x[label] += c->coef[r];
+}
+
 static void finish_rows(void *arg, int64_t first, int64_t last)
 {
-	struct chunk *c = arg;
-
-	for (int64_t r = first; r < last; r++) {
-		float      *x = c->logits + r * c->vocabulary;
-		const bool  counts = c->label[r] != RT_IGNORE;
-		const float lse = log_sum_exp(x, c->vocabulary);
-
-		if (!isfinite(lse))
-			atomic_store(&c->bad, r + 1);
-		if (c->logp)
-			c->logp[r] = counts ? x[c->label[r]] - lse : 0.0f;
-		if (c->entropy)
-			c->entropy[r] = entropy_of(x, c->vocabulary, lse);
-		if (!c->coef)
-			continue;
-		kernels()->sum_exp(x, c->vocabulary, lse, x);
-		for (int64_t i = 0; i < c->vocabulary; i++)
-			x[i] = counts ? -c->coef[r] * x[i] : 0.0f;
-		if (counts)
-			x[c->label[r]] += c->coef[r];
-	}
+	for (int64_t r = first; r < last; r++)
+		finish_row(arg, r);
 }
 
 /* dhidden and dweight out of the gradient of the logits of some rows. */
@@ -194,13 +196,15 @@ int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *
 {
 	const int64_t vocabulary = head->weight->dim[0], rows = hidden.rows;
 	const int64_t budget = head->max_bytes > 0 ? head->max_bytes : MAX_BYTES;
-	int64_t       step = budget / (int64_t)sizeof(float) / (vocabulary + 1);
+	int64_t       step = budget / (int64_t)sizeof(float) / (vocabulary + 1), parts;
 	float        *logits;
 	int           r = check_labels(head, hidden, label, err);
 
 	if (r != 0)
 		return r;
-	step = step < 1 ? 1 : step > rows ? rows : step;
+	step = step < 1 ? 1 : step;
+	parts = rows > 0 ? (rows + step - 1) / step : 1;
+	step = (rows + parts - 1) / parts;
 	logits = rt_alloc_aligned((size_t)step, (size_t)vocabulary * sizeof *logits);
 	if (!logits)
 		return rt_fail_nomem(err, "logits");

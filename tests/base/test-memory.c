@@ -13,7 +13,29 @@ START_TEST(a_product_that_overflows_is_refused)
 	{
 		ck_assert_ptr_null(rt_alloc(SIZE_MAX / 2, 3));
 		ck_assert_ptr_null(rt_alloc_aligned(SIZE_MAX, 1));
+		ck_assert_ptr_null(rt_alloc_unset(SIZE_MAX / 2, 3));
 		ck_assert_ptr_null(rt_realloc(NULL, SIZE_MAX / 4, 8));
+	}
+END_TEST
+
+/* Also where pages are large, and where the size is not a multiple of one. */
+START_TEST(large_memory_is_aligned_to_its_last_byte)
+	{
+		static const size_t sizes[] = { (2 << 20) - 64, 2 << 20, (2 << 20) + 1, 5000001 };
+
+		for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+			unsigned char *zeroed = rt_alloc_aligned(sizes[i], 1);
+			unsigned char *p = rt_alloc_unset(1, sizes[i]);
+
+			ck_assert_ptr_nonnull(p);
+			ck_assert_uint_eq((uintptr_t)p % 64 + (uintptr_t)zeroed % 64, 0);
+			memset(p, 1, sizes[i]);
+			for (size_t k = 0; k < sizes[i]; k += 509)
+				ck_assert_uint_eq(zeroed[k], 0);
+			ck_assert_uint_eq(zeroed[sizes[i] - 1], 0);
+			rt_free(p);
+			rt_free(zeroed);
+		}
 	}
 END_TEST
 
@@ -98,6 +120,7 @@ END_TEST
 RUNNER("memory", 60, {
 	tcase_add_test(tc, a_product_that_overflows_is_refused);
 	tcase_add_test(tc, aligned_memory_is_aligned_and_zeroed);
+	tcase_add_test(tc, large_memory_is_aligned_to_its_last_byte);
 	tcase_add_test(tc, the_nth_allocation_fails_when_asked);
 	tcase_add_test(tc, an_arena_reuses_its_memory_after_reset);
 	tcase_add_test(tc, a_long_message_ends_in_dots_and_never_inside_a_character);

@@ -66,12 +66,14 @@ def main():
         t.skip("models and templates", f"{sys.executable} has no {e.name}; set RETORT_PYTHON")
     else:
         import models
+        import rounding
         import templates
         torch.set_num_threads(1)
         transformers.logging.set_verbosity_error()
         print(f"transformers {transformers.__version__}, torch {torch.__version__}")
         with tempfile.TemporaryDirectory(prefix="retort-interop-") as folder:
             models.run(t, pathlib.Path(folder), source, llama)
+            rounding.run(t, pathlib.Path(folder), source, llama)
             tokenizer = pathlib.Path(folder) / "tokenizer"
             tokenizer.mkdir()
             text = (source / "tests/golden/tok-llama3-style/tokenizer.json").read_text()

@@ -21,7 +21,7 @@ int main(int argc, char **argv)
 	m = llama_model_load_from_file(argv[1], load);
 	if (!m)
 		return fprintf(stderr, "llama.cpp does not load %s\n", argv[1]), 1;
-	run.n_ctx = run.n_batch = run.n_ubatch = 256;
+	run.n_ctx = run.n_batch = run.n_ubatch = 512;
 	run.type_k = run.type_v = GGML_TYPE_F32;
 	run.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
 	c = llama_init_from_model(m, run);

@@ -15,8 +15,12 @@ void *rt_alloc(size_t n, size_t size);
 /* The same, aligned to 64 bytes: for anything a vector kernel touches. [any] */
 void *rt_alloc_aligned(size_t n, size_t size);
 
+/* The same, not zeroed: for large memory that several threads fill, whose pages come to each as it
+ * writes. [any] */
+void *rt_alloc_unset(size_t n, size_t size);
+
 /* Grow or shrink to n * size bytes; new bytes are not zeroed.  On failure NULL, and
- * ptr is as it was.  Not for rt_alloc_aligned(). [any] */
+ * ptr is as it was.  Not for aligned memory. [any] */
 void *rt_realloc(void *ptr, size_t n, size_t size);
 
 /* NULL is fine. [any] */

@@ -182,7 +182,7 @@ int rt_model_logits_backward(const struct rt_model *m, const float *hidden, cons
 
 enum { RT_IGNORE = -100 }; /* a label that does not count */
 
-/* Log-probabilities of given tokens, never holding more than some 128 MiB of logits.  label[r]
+/* Log-probabilities of given tokens, never holding more than some 320 MiB of logits.  label[r]
  * is the token that follows row r, or RT_IGNORE.  One pass computes them and, where coef is
  * given, the gradients of sum coef[r] * logp[r].
  *   logp[rows]      log p(label); 0 where it is ignored; or NULL
