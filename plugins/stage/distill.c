@@ -1,9 +1,12 @@
 /* distill.c - stage-distill: a student learns the distributions of a teacher with its vocabulary.
  *
+ * The teacher is a model that runs along, or what stage-score has kept of one beside the rows.
  * The loss is (1 - mix) of a distill plugin's between the two models' logits plus mix of the
  * cross-entropy of the answers, each a mean over the answers' tokens.  With on_policy a share of
  * the answers is the student's own, written as it is now (GKD, Agarwal 2024): the teacher says what
  * it would have done there; the cross-entropy does not count on them. */
+#include "taught.h"
+
 #include <retort/distill.h>
 #include <retort/file.h>
 #include <retort/generate.h>
@@ -15,8 +18,6 @@
 
 #include <math.h>
 #include <string.h>
-
-enum { CHUNK_BYTES = 64 << 20 }; /* of logits that are there at once */
 
 static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
 static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
@@ -36,9 +37,10 @@ struct state {
 
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, model, MODEL, "The student.", .flags = RT_P_REQUIRED),
-	RT_PARAM_INPUT(struct config, teacher, MODEL,
-	               "The teacher, of the same vocabulary; of any size and storage type.",
-	               .flags = RT_P_REQUIRED),
+	RT_PARAM_INPUT(
+		struct config, teacher, MODEL,
+		"The teacher, of the same vocabulary; of any size and storage type.  Without it "
+		"data and validation are those of a stage score."),
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with answers.", .flags = RT_P_REQUIRED),
 	RT_PARAM_INPUT(struct config, validation, DATASET, "Rows that the student is tried on."),
 	RT_PARAM_COMPONENT(struct config, loss, DISTILL, "ckd", "How far they are apart."),
@@ -74,19 +76,18 @@ struct terms {
 struct job {
 	const struct config *cfg;
 	struct rt_context   *c;
-	struct rt_model     *m, *teacher;
+	struct rt_model     *m;
+	struct taught        teacher;
+	enum taught_rows     from;   /* which rows go through */
 	struct rt_engine    *engine; /* of the student, with on_policy */
 	struct rt_trainer   *t;
 	struct rt_tape      *tape;
 	struct rt_sequences  data, validation;
 	struct rt_order      order;
 	struct rt_packed     packed;
-	struct rt_pass       pass, taught; /* of the student, of the teacher */
-	struct rt_pass       counted;      /* student: rows whose label counts, side by side */
-	float               *teacher_rows; /* the same of the teacher */
-	float               *logits, *teacher_logits, *dlogits;
-	int64_t              chunk, teacher_room;
-	int64_t             *index, steps;
+	struct rt_pass       pass, counted; /* counted: rows whose label counts, side by side */
+	float               *logits, *dlogits;
+	int64_t             *index, steps, room;
 	int32_t             *label;
 	struct rt_sequence **chosen, *written; /* written: by the student in this step */
 	bool                *own;
@@ -96,29 +97,23 @@ struct job {
 
 static int reserve(struct job *j, int64_t rows, struct rt_error *err)
 {
-	const size_t width = (size_t)rt_model_shape(j->teacher)->hidden;
-	int          r = rt_pass_reserve(&j->pass, j->m, rows, err);
+	int r = rt_pass_reserve(&j->pass, j->m, rows, err);
 
-	if (r == 0)
-		r = rt_pass_reserve(&j->taught, j->teacher, rows, err);
 	if (r == 0)
 		r = rt_pass_reserve(&j->counted, j->m, rows, err);
-	if (r < 0 || rows <= j->teacher_room)
+	if (r < 0 || rows <= j->room)
 		return r;
-	rt_free(j->teacher_rows);
 	rt_free(j->label);
-	j->teacher_rows = rt_alloc_aligned((size_t)rows * width, sizeof *j->teacher_rows);
 	j->label = rt_alloc((size_t)rows, sizeof *j->label);
-	j->teacher_room = j->teacher_rows && j->label ? rows : 0;
-	return j->teacher_room ? 0 : rt_fail_nomem(err, "a batch");
+	j->room = j->label ? rows : 0;
+	return j->room ? 0 : rt_fail_nomem(err, "a batch");
 }
 
-/* Rows whose label counts, of both models, side by side; how many. */
+/* Rows whose label counts, side by side; how many. */
 static int64_t gather(struct job *j)
 {
 	const struct rt_packed *p = &j->packed;
 	const size_t            width = (size_t)rt_model_shape(j->m)->hidden;
-	const size_t            taught = (size_t)rt_model_shape(j->teacher)->hidden;
 	int64_t                 n = 0;
 
 	for (int64_t i = 0; i < p->batch.rows; i++) {
@@ -126,8 +121,6 @@ static int64_t gather(struct job *j)
 			continue;
 		memcpy(j->counted.hidden + (size_t)n * width, j->pass.hidden + (size_t)i * width,
 		       width * sizeof(float));
-		memcpy(j->teacher_rows + (size_t)n * taught, j->taught.hidden + (size_t)i * taught,
-		       taught * sizeof(float));
 		j->label[n++] = p->label[i];
 	}
 	return n;
@@ -165,21 +158,18 @@ static int distil(struct job *j, int64_t rows, double scale, bool learn, struct 
 	const struct rt_component *loss = j->cfg->loss;
 	const int64_t              V = rt_model_shape(j->m)->vocabulary;
 	const int64_t              width = rt_model_shape(j->m)->hidden;
-	const int64_t              taught = rt_model_shape(j->teacher)->hidden;
+	const int64_t              chunk = j->teacher.chunk;
 	int                        r = 0;
 
 	for (int64_t i = 0, n; r == 0 && i < rows; i += n) {
-		struct rt_distill_rows d = {
-			.V = V, .student = j->logits, .teacher = j->teacher_logits, .scale = scale
-		};
-		double part = 0;
+		struct rt_distill_rows d = { .V = V, .student = j->logits, .scale = scale };
+		double                 part = 0;
 
-		n = rows - i < j->chunk ? rows - i : j->chunk;
+		n = rows - i < chunk ? rows - i : chunk;
 		d.R = n;
 		r = rt_model_logits(j->m, j->counted.hidden + i * width, n, j->logits, err);
 		if (r == 0)
-			r = rt_model_logits(j->teacher, j->teacher_rows + i * taught, n,
-			                    j->teacher_logits, err);
+			r = taught_chunk(&j->teacher, i, n, &d, err);
 		if (r == 0)
 			r = loss->plugin->ops.distill->eval(loss->state, &d, j->dlogits, &part,
 			                                    err);
@@ -236,7 +226,7 @@ static int part(struct job *j, const struct rt_sequence *const *s, int64_t n, do
 	if (r == 0)
 		r = rt_model_forward(j->m, &p->batch, learn ? j->tape : NULL, j->pass.hidden, err);
 	if (r == 0)
-		r = rt_model_forward(j->teacher, &p->batch, NULL, j->taught.hidden, err);
+		r = taught_batch(&j->teacher, p, s, n, j->from, err);
 	if (r < 0)
 		return r;
 	rows = gather(j);
@@ -418,6 +408,7 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 
 	for (int64_t i = 0; r == 0 && i < j->validation.n; i++)
 		all[i] = &j->validation.at[i];
+	j->from = TAUGHT_VALIDATION;
 	if (r == 0 && j->validation.n) {
 		total = labels(all, j->validation.n);
 		r = batch(j, all, j->validation.n, total, 0, false, &sum, err);
@@ -444,17 +435,17 @@ static int open_models(struct job *j, struct rt_error *err)
 	int                  r = rt_model_open(&j->m, c->model->path, RT_MODEL_TRAIN, err);
 
 	if (r == 0)
-		r = rt_model_open(&j->teacher, c->teacher->path, 0, err);
+		r = taught_open(&j->teacher, c->teacher, c->data, c->validation, err);
 	if (r < 0)
 		return r;
-	if (rt_model_shape(j->m)->vocabulary != rt_model_shape(j->teacher)->vocabulary)
+	if (rt_model_shape(j->m)->vocabulary != j->teacher.vocabulary)
 		return rt_fail(
 			err, RT_E_SHAPE,
 			"the student has %lld tokens, the teacher %lld; their logits can be "
 			"compared over one vocabulary only: begin with a student that has the "
 			"teacher's tokenizer",
 			(long long)rt_model_shape(j->m)->vocabulary,
-			(long long)rt_model_shape(j->teacher)->vocabulary);
+			(long long)j->teacher.vocabulary);
 	if (c->on_policy > 0)
 		r = rt_engine_open(&j->engine, j->m, &(struct rt_engine_options){ .sequences = 64 },
 		                   err);
@@ -466,16 +457,13 @@ static int make_room(struct job *j, struct rt_error *err)
 	const int64_t V = rt_model_shape(j->m)->vocabulary;
 	const size_t  n = (size_t)j->order.batch;
 
-	j->chunk = 1 + CHUNK_BYTES / (int64_t)sizeof(float) / V;
-	j->logits = rt_alloc_aligned((size_t)(j->chunk * V), sizeof(float));
-	j->teacher_logits = rt_alloc_aligned((size_t)(j->chunk * V), sizeof(float));
-	j->dlogits = rt_alloc_aligned((size_t)(j->chunk * V), sizeof(float));
+	j->logits = rt_alloc_aligned((size_t)(j->teacher.chunk * V), sizeof(float));
+	j->dlogits = rt_alloc_aligned((size_t)(j->teacher.chunk * V), sizeof(float));
 	j->index = rt_alloc(n, sizeof *j->index);
 	j->chosen = rt_alloc(n, sizeof *j->chosen);
 	j->written = rt_alloc(n, sizeof *j->written);
 	j->own = rt_alloc(n, sizeof *j->own);
-	return j->logits && j->teacher_logits && j->dlogits && j->index && j->chosen &&
-	                       j->written && j->own
+	return j->logits && j->dlogits && j->index && j->chosen && j->written && j->own
 	               ? 0
 	               : rt_fail_nomem(err, "logits");
 }
@@ -514,19 +502,16 @@ static void clean(struct job *j)
 	rt_order_free(&j->order);
 	rt_packed_free(&j->packed);
 	rt_pass_free(&j->pass);
-	rt_pass_free(&j->taught);
 	rt_pass_free(&j->counted);
-	rt_free(j->teacher_rows);
 	rt_free(j->label);
 	rt_free(j->logits);
-	rt_free(j->teacher_logits);
 	rt_free(j->dlogits);
 	rt_free(j->index);
 	rt_free(j->chosen);
 	rt_free(j->written);
 	rt_free(j->own);
 	rt_engine_close(j->engine);
-	rt_model_close(j->teacher);
+	taught_close(&j->teacher);
 	rt_model_close(j->m);
 }
 
@@ -556,6 +541,11 @@ static int check(const void *config, struct rt_error *err)
 {
 	const struct config *c = config;
 
+	if (!c->teacher && c->on_policy > 0)
+		return rt_fail(
+			err, RT_E_USAGE,
+			"on_policy without a teacher: what the student will write, nobody can "
+			"have scored before");
 	return c->epochs > 0 || c->steps > 0 ? 0
 	                                     : rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
 }

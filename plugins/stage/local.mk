@@ -55,10 +55,17 @@ stage_augment_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_augment_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-distill.la
-stage_distill_la_SOURCES  = plugins/stage/distill.c
+stage_distill_la_SOURCES  = plugins/stage/distill.c plugins/stage/taught.c plugins/stage/taught.h \
+	plugins/stage/top.c plugins/stage/top.h
 stage_distill_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_distill_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_distill_la_LIBADD   = libretort.la -lm
+
+plugin_LTLIBRARIES += stage-score.la
+stage_score_la_SOURCES  = plugins/stage/score.c plugins/stage/top.c plugins/stage/top.h
+stage_score_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_score_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_score_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-reinforce.la
 stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c plugins/stage/policy.c plugins/stage/policy.h \

@@ -22,6 +22,8 @@ cat >p.cfg <<-END
 	  { name = "tried"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; judges = ( "exact", "call-match" ); every = 2; patience = 2; validation_rows = 3; max_answer = 8; steps = 6; batch = 4; average = 0.5; save = 0; result = true; },
 	  { name = "early"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; every = 1; patience = 1; steps = 50; batch = 24; rate = 3.0; warmup = 0.0; clip = 0.0; schedule = "constant"; save = 0; result = true; },
 	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; products = "bf16"; save = 0; },
+	  { name = "kept"; use = "score"; model = "taught"; data = "gold"; top = 16; rows = 100; },
+	  { name = "pupil"; use = "distill"; model = "small"; data = "kept"; validation = "kept"; steps = 2; batch = 4; save = 0; result = true; },
 	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; products = "bf16"; save = 0; },
 	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; products = "bf16"; result = true; save = 0; },
 	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
