@@ -1,8 +1,11 @@
 /* prune.c - stage-prune: calibration shows what a model uses, a pruner ranks it, the rest goes.
  *
  * Layers, heads (with their key and value heads), and neurons are cut out: config.json shrinks, and
- * the model loads anywhere.  A pruner of single weights sets them to 0: an experiment, for neither
- * size nor speed change. */
+ * the model loads anywhere.  So with tokens that the data never use: embedding, head and tokenizer
+ * lose them, and what is left is as it was (see cut-text.h).  A pruner of single weights sets them
+ * to 0: an experiment, for neither size nor speed change. */
+#include "cut-text.h"
+#include "pick.h"
 #include "prune-stats.h"
 
 #include <retort/file.h>
@@ -12,7 +15,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct config {
@@ -34,7 +36,8 @@ static const struct rt_param params[] = {
 	RT_PARAM_COMPONENT(struct config, pruner, PRUNER, NULL, "Who ranks what is there.",
 	                   .flags = RT_P_REQUIRED),
 	RT_PARAM_REAL(struct config, remove, .2, 0, .95, NULL,
-	              "Share of the units (of a layer, where they stand in layers) that goes."),
+	              "Share of the units (of a layer, where they stand in layers) that goes; of "
+	              "tokens all go that no row of data has, whatever its place."),
 	RT_PARAM_INT(struct config, count, 0, 0, 1 << 20, "units",
 	             "How many go, instead of a share; 0: as remove says."),
 	RT_PARAM_INT(struct config, multiple, 32, 1, 4096, "neurons",
@@ -63,46 +66,18 @@ struct job {
 	struct rt_json         *config; /* of the new model */
 	struct rt_named_tensor *tensors;
 	int64_t                 n, before, after; /* tensors; units */
+	struct cut_text         text;             /* when tokens go */
+	double                  difference;       /* of logits, then */
 };
+
+static uint32_t units_of(const struct job *j)
+{
+	const struct rt_component *p = j->cfg->pruner;
+
+	return p->plugin->ops.pruner->units ? p->plugin->ops.pruner->units(p->state) : 0;
+}
 
 /* ---- ranking -------------------------------------------------------------------------------- */
-
-/* The `stay` most important of n, in their order. */
-struct ranked {
-	float   score;
-	int64_t index;
-};
-
-static int by_score(const void *a, const void *b)
-{
-	const struct ranked *x = a, *y = b;
-
-	return x->score != y->score ? (x->score > y->score ? -1 : 1)
-	                            : (x->index > y->index) - (x->index < y->index);
-}
-
-static int by_index(const void *a, const void *b)
-{
-	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int pick(const float *score, int64_t n, int64_t stay, int64_t *ret, struct rt_error *err)
-{
-	struct ranked *all = rt_alloc((size_t)n, sizeof *all);
-
-	if (!all)
-		return rt_fail_nomem(err, "a ranking");
-	for (int64_t i = 0; i < n; i++)
-		all[i] = (struct ranked){ score[i], i };
-	qsort(all, (size_t)n, sizeof *all, by_score);
-	for (int64_t i = 0; i < stay; i++)
-		ret[i] = all[i].index;
-	rt_free(all);
-	qsort(ret, (size_t)stay, sizeof *ret, by_index);
-	return 0;
-}
 
 static int rank(struct job *j, struct rt_unit_stats *u, float *score, struct rt_error *err)
 {
@@ -397,6 +372,63 @@ static int prune_heads(struct job *j, struct rt_error *err)
 	return r;
 }
 
+/* ---- tokens -----------------------------------------------------------------------------------
+ */
+
+/* Importance of tokens by how often they occur in all rows; those that have any stay. */
+static int rank_tokens(struct job *j, struct rt_error *err)
+{
+	const int64_t        V = rt_model_shape(j->m)->vocabulary;
+	float               *count = rt_arena_alloc(&j->room, (size_t)V, sizeof *count);
+	float               *score = rt_arena_alloc(&j->room, (size_t)V, sizeof *score);
+	struct rt_unit_stats u = { .units = RT_UNIT_TOKEN, .n = V, .count = count };
+	int                  r = count && score ? 0 : rt_fail_nomem(err, "a ranking");
+
+	for (int64_t i = 0; r == 0 && i < j->data.n; i++) {
+		for (int64_t k = 0; k < j->data.at[i].n; k++)
+			count[j->data.at[i].token[k]]++;
+		j->stats.tokens += j->data.at[i].n;
+	}
+	if (r == 0)
+		r = rank(j, &u, score, err);
+	for (int64_t i = 0; r == 0 && i < V; i++)
+		j->text.keep[i] |= score[i] > 0;
+	return r;
+}
+
+static int prune_tokens(struct job *j, struct rt_error *err)
+{
+	const int64_t V = rt_model_shape(j->m)->vocabulary;
+	char         *folder = rt_path_join(rt_work_dir(j->c), "text");
+	int           r = folder ? 0 : rt_fail_nomem(err, "a path");
+
+	if (r == 0)
+		r = cut_text_open(&j->text, j->cfg->model->path, folder, V, err);
+	rt_free(folder);
+	if (r == 0)
+		r = rank_tokens(j, err);
+	if (r < 0)
+		return r;
+	cut_text_mark(&j->text, j->config);
+	r = cut_text_choose(&j->text, err);
+	for (int64_t i = 0; r == 0 && i < rt_model_parameters(j->m); i++) {
+		const struct rt_parameter p = rt_model_parameter(j->m, i);
+
+		if (p.layer < 0 && (has(&p, "embed_tokens") || has(&p, "lm_head")))
+			r = cut(j, &p, false, 1, j->text.kept, j->text.n_kept);
+		else
+			r = add(j, p.name, p.tensor);
+		if (r < 0)
+			r = rt_fail_nomem(err, "a model");
+	}
+	if (r == 0 && (cut_text_rename(&j->text, j->config) < 0 ||
+	               set_int(j, "vocab_size", j->text.n_kept) < 0))
+		r = rt_fail_nomem(err, "a configuration");
+	j->before = V;
+	j->after = j->text.n_kept;
+	return r < 0 ? r : cut_text_write(&j->text, err);
+}
+
 /* ---- single weights ----------------------------------------------------------------------------
  */
 
@@ -455,6 +487,8 @@ static int report(struct job *j, const struct rt_model *after, const char *dir,
 		r |= rt_metric(m, "units_after", (double)j->after, j->stats.tokens);
 		r |= rt_metric(m, "parameters_before", (double)a->parameters, 1);
 		r |= rt_metric(m, "parameters_after", (double)b->parameters, 1);
+		if (j->text.folder)
+			r |= rt_metric(m, "logit_difference", j->difference, 1);
 	}
 	r = r < 0 ? rt_fail_nomem(err, "a report") : rt_metrics_write(m, dir, err);
 	rt_json_free(m);
@@ -463,19 +497,29 @@ static int report(struct job *j, const struct rt_model *after, const char *dir,
 
 static int prune(struct job *j, struct rt_error *err)
 {
-	const struct rt_pruner_ops *ops = j->cfg->pruner->plugin->ops.pruner;
-
-	switch (ops->units ? ops->units(j->cfg->pruner->state) : 0) {
+	switch (units_of(j)) {
 	case RT_UNIT_LAYER: return prune_layers(j, err);
 	case RT_UNIT_NEURON: return prune_neurons(j, err);
 	case RT_UNIT_HEAD: return prune_heads(j, err);
+	case RT_UNIT_TOKEN: return prune_tokens(j, err);
 	case 0: return prune_weights(j, err);
 	default:
 		return rt_fail(err, RT_E_UNSUP,
-		               "this stage cuts layers, heads, neurons and single weights, not the "
-		               "units of pruner-%s",
+		               "this stage cuts layers, heads, neurons, tokens and single weights, "
+		               "not the units of pruner-%s",
 		               j->cfg->pruner->plugin->name);
 	}
+}
+
+/* What the model does with a part of the data; tokens are counted without it. */
+static int calibrate(struct job *j, struct rt_error *err)
+{
+	const struct config *c = j->cfg;
+	int                  r = prune_stats_init(&j->stats, j->m, err);
+
+	if (r == 0)
+		r = calibration_pack(&j->seen, &j->data, c->samples, c->rows, err);
+	return r < 0 ? r : prune_stats_collect(&j->stats, &j->seen, j->c, err);
 }
 
 static int prepare(struct job *j, struct rt_error *err)
@@ -486,12 +530,11 @@ static int prepare(struct job *j, struct rt_error *err)
 	if (r == 0)
 		r = rt_sequences_read(&j->data, j->m, c->data->path,
 		                      &(struct rt_sequence_options){ 0 }, j->c, err);
-	if (r == 0)
-		r = prune_stats_init(&j->stats, j->m, err);
-	if (r == 0)
-		r = calibration_pack(&j->seen, &j->data, c->samples, c->rows, err);
-	if (r == 0)
-		r = prune_stats_collect(&j->stats, &j->seen, j->c, err);
+	if (r == 0 && units_of(j) == RT_UNIT_TOKEN && (c->count || c->remove != .2))
+		r = rt_fail(err, RT_E_INVAL,
+		            "count and remove are not for tokens: all go that no row of data has");
+	if (r == 0 && units_of(j) != RT_UNIT_TOKEN)
+		r = calibrate(j, err);
 	if (r < 0)
 		return r;
 	j->config = rt_json_copy(rt_model_config(j->m));
@@ -510,10 +553,15 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	if (r == 0)
 		r = rt_model_assemble(&after, j.config, j.tensors, j.n, NULL, err);
 	if (r == 0)
-		r = rt_model_write(after, out[0], RT_F32, j.cfg->model->path, err);
+		r = rt_model_write(after, out[0], RT_F32,
+		                   j.text.folder ? j.text.folder : j.cfg->model->path, err);
+	if (r == 0 && j.text.folder)
+		r = cut_text_prove(&j.text, j.m, &j.data, out[0], j.cfg->data->path, c,
+		                   &j.difference, err);
 	if (r == 0)
 		r = report(&j, after, out[1], err);
 	rt_model_close(after);
+	cut_text_close(&j.text);
 	prune_stats_fini(&j.stats);
 	calibration_fini(&j.seen);
 	rt_sequences_free(&j.data);

@@ -27,6 +27,7 @@ cat >p.cfg <<-END
 	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; products = "bf16"; save = 0; },
 	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; products = "bf16"; result = true; save = 0; },
 	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
+	  { name = "terse"; use = "prune"; model = "taught"; data = "gold"; pruner = "vocabulary"; result = true; },
 	  { name = "thin"; use = "prune"; model = "taught"; data = "gold"; pruner = { use = "width"; units = "heads"; }; remove = 0.5; result = true; },
 	  { name = "narrow"; use = "prune"; model = "better"; data = "gold"; pruner = "width"; remove = 0.5; multiple = 8; },
 	  { name = "few"; use = "quantize"; model = "taught"; data = "gold"; quantizer = "gptq"; samples = 12; },
