@@ -115,6 +115,50 @@ written() {
 check "a model goes on as the user, up to where a user's message ends" 0 "0
 songs" written
 
+# ---- train: the weights whose answers are scored best are what is kept --------------------------------
+
+# Most rows answer yes.  A model learns that first, and which ones do not later: on those, judged by yes,
+# the score rises to 1 and falls to 0 again.
+i=0
+while test $i -lt 40; do
+	i=$((i + 1))
+	test $((i % 4)) = 0 && a=no || a=yes
+	echo "{\"id\":\"$i\",\"messages\":[{\"role\":\"user\",\"content\":\"is it $i\"},{\"role\":\"assistant\",\"content\":\"$a\"}]}"
+done > mostly.jsonl
+sed -n 's/"no"/"yes"/p' mostly.jsonl > exceptions.jsonl
+cat > best.cfg <<'E2'
+retort = 1; name = "t"; seed = 1;
+stages = (
+  { name = "rows"; use = "dataset"; paths = "mostly.jsonl"; },
+  { name = "exceptions"; use = "dataset"; paths = "exceptions.jsonl"; },
+  { name = "mini"; use = "model"; family = "llama"; hidden = 32; layers = 2; heads = 2; kv_heads = 1; feed_forward = 64;
+    context = 128; data = "rows"; vocabulary = 300; },
+  { name = "kept"; use = "train"; model = "mini"; data = "rows"; validation = "exceptions"; judges = ( "exact" );
+    every = 20; max_answer = 8; steps = 200; batch = 40; rate = 5e-3; result = true; },
+  { name = "patient"; use = "train"; model = "mini"; data = "rows"; validation = "exceptions"; judges = ( "exact" );
+    every = 20; patience = 2; max_answer = 8; steps = 200; batch = 40; rate = 5e-3; result = true; },
+  { name = "last"; use = "train"; model = "mini"; data = "rows"; steps = 200; batch = 40; rate = 5e-3; result = true; } );
+E2
+kept() {
+	run best.cfg > out || return
+	sed -n 's/.*kept: step [0-9]*: score \([01]\)\.\([0-9]\).*/\1.\2/p' err | sort -u | sed -n '1p; $p'
+	for stage in kept patient; do
+		figures runs/t/$stage.report/metrics.json | awk '
+			$1 == "eval_exact" { score = $2 } $1 == "best_step" { best = $2 } $1 == "steps" { steps = $2 }
+			END { print (score > 0.99 ? "best" : score), (best > 0 && best < 120 ? "early" : best), (steps < 200 ? "stopped" : "to the end") }'
+	done
+	for stage in kept patient last; do
+		for i in 4 8 24; do "$retort" generate runs/t/$stage --chat --prompt "is it $i" --max-tokens 5 2>/dev/null; done | sort -u
+	done
+}
+check "training keeps the weights with the best score, not the last ones" 0 "0.0
+1.0
+best early to the end
+best early stopped
+yes
+yes
+no" kept
+
 # ---- prefer: pairs that are given, and candidates that judges score ------------------------------
 
 call() { # song number
