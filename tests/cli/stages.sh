@@ -88,7 +88,8 @@ threads X n 1" measured
 i=0
 while test $i -lt 40; do
 	i=$((i + 1))
-	row "play song $i" play "{\"n\":$i}"
+	n=$((i * 37 % 1000)) # most numbers are new ones
+	row "play song $n" play "{\"n\":$n}"
 done > songs.jsonl
 cat > qa.jinja <<'E2'
 {% for m in messages %}{% if m.role == 'user' %}Q: {{ m.content }} END
