@@ -24,4 +24,15 @@ dist_assistantdata_DATA = \
 	examples/assistant/data/tools.json \
 	examples/assistant/data/train.jsonl \
 	examples/assistant/data/valid.jsonl
+bankingdir = $(examplesdir)/banking
+dist_banking_DATA = \
+	examples/banking/banking.cfg \
+	examples/banking/tiny.cfg
+bankingdatadir = $(examplesdir)/banking/data
+dist_bankingdata_DATA = \
+	examples/banking/data/NOTICE \
+	examples/banking/data/test.jsonl \
+	examples/banking/data/tools.json \
+	examples/banking/data/train.jsonl \
+	examples/banking/data/valid.jsonl
 EXTRA_DIST += tests/valgrind.supp examples/quickstart tests/run tests/setup.sh tests/count.sh
