@@ -1,6 +1,5 @@
 /* jinja-builtin.c - the filters, tests and methods that templates may use. */
 #include "text/jinja.h"
-#include "text/normal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,193 +21,6 @@ static struct val text_of(struct run *x, struct val v)
 	if (v.t == V_STR)
 		return v;
 	val_print(x, v, false, &t);
-	return val_text(x, &t);
-}
-
-/* ---- strings ---- */
-
-static bool in_set(struct val set, uint32_t c)
-{
-	for (size_t i = 0, n; i < set.n; i += n)
-		if (rt_utf8_decode(set.u.s + i, set.n - i, &n) == c)
-			return true;
-	return false;
-}
-
-static struct val strip(struct run *x, struct val v, struct val set, bool left, bool right)
-{
-	const char *s = v.u.s;
-	size_t      n = v.n, len;
-
-	while (left && n > 0) {
-		const uint32_t c = rt_utf8_decode(s, n, &len);
-
-		if (set.t == V_STR ? !in_set(set, c) : !normal_is_space(c))
-			break;
-		s += len;
-		n -= len;
-	}
-	while (right && n > 0) {
-		size_t   back = 1;
-		uint32_t c;
-
-		while (back < n && ((unsigned char)s[n - back] & 0xc0) == 0x80)
-			back++;
-		c = rt_utf8_decode(s + n - back, back, &len);
-		if (set.t == V_STR ? !in_set(set, c) : !normal_is_space(c))
-			break;
-		n -= back;
-	}
-	return val_str(x, s, n);
-}
-
-static const char *seek(const char *s, size_t n, struct val what)
-{
-	for (size_t i = 0; i + what.n <= n; i++)
-		if (memcmp(s + i, what.u.s, what.n) == 0)
-			return s + i;
-	return NULL;
-}
-
-static struct val split(struct run *x, struct val v, struct val by, int64_t limit)
-{
-	struct val list = val_list(x);
-	size_t     i = 0, len;
-
-	if (by.t == V_STR && by.n == 0)
-		pool_fail(&x->pool, RT_E_INVAL, "split by an empty string");
-	while (by.t == V_STR && !x->pool.r) {
-		const char *hit = limit-- == 0 ? NULL : seek(v.u.s + i, v.n - i, by);
-
-		val_append(x, list,
-		           val_str(x, v.u.s + i, hit ? (size_t)(hit - v.u.s) - i : v.n - i));
-		if (!hit)
-			return list;
-		i = (size_t)(hit - v.u.s) + by.n;
-	}
-	while (i < v.n && !x->pool.r) {
-		size_t start;
-
-		while (i < v.n && normal_is_space(rt_utf8_decode(v.u.s + i, v.n - i, &len)))
-			i += len;
-		start = i;
-		if (limit-- == 0)
-			i = v.n;
-		while (i < v.n && !normal_is_space(rt_utf8_decode(v.u.s + i, v.n - i, &len)))
-			i += len;
-		if (i > start)
-			val_append(x, list, val_str(x, v.u.s + start, i - start));
-	}
-	return list;
-}
-
-static struct val replace(struct run *x, struct val v, struct val from, struct val to,
-                          int64_t limit)
-{
-	struct rt_text t = RT_TEXT_INIT;
-	size_t         i = 0;
-
-	if (from.t != V_STR || to.t != V_STR || from.n == 0) {
-		pool_fail(&x->pool, RT_E_INVAL, "replace needs two strings, the first not empty");
-		return undefined;
-	}
-	for (const char *hit; limit-- != 0 && (hit = seek(v.u.s + i, v.n - i, from)) != NULL;) {
-		rt_text_add_n(&t, v.u.s + i, (size_t)(hit - v.u.s) - i);
-		rt_text_add_n(&t, to.u.s, to.n);
-		i = (size_t)(hit - v.u.s) + from.n;
-		if (t.len > JINJA_OUTPUT)
-			break;
-	}
-	rt_text_add_n(&t, v.u.s + i, v.n - i);
-	return val_text(x, &t);
-}
-
-static bool affix(struct val v, struct val a, bool end)
-{
-	if (a.t == V_LIST) {
-		for (size_t i = 0; i < a.u.list->n; i++)
-			if (affix(v, a.u.list->v[i], end))
-				return true;
-		return false;
-	}
-	return a.t == V_STR && a.n <= v.n && memcmp(v.u.s + (end ? v.n - a.n : 0), a.u.s, a.n) == 0;
-}
-
-/* mode: 'u' upper, 'l' lower, 'c' capitalize, 't' title */
-static struct val letters(struct run *x, struct val v, char mode)
-{
-	struct rt_text t = RT_TEXT_INIT;
-	bool           start = true;
-
-	for (size_t i = 0, n; i < v.n; i += n) {
-		const uint32_t c = rt_utf8_decode(v.u.s + i, v.n - i, &n);
-
-		if (mode == 'u' || (start && (mode == 'c' || mode == 't')))
-			normal_upper(v.u.s + i, n, &t);
-		else
-			normal_lower(v.u.s + i, n, &t);
-		start = mode == 't' && (!normal_is_word(c) || c == '_');
-	}
-	return val_text(x, &t);
-}
-
-static struct val indent(struct run *x, struct val v, struct args *a)
-{
-	const struct val width = arg(a, 0, "width", val_int(4));
-	const bool       first = val_true(arg(a, 1, "first", val_bool(false)));
-	const bool       blank = val_true(arg(a, 2, "blank", val_bool(false)));
-	struct rt_text   t = RT_TEXT_INIT;
-	int64_t          n = width.t == V_INT ? width.u.i : 0;
-
-	for (size_t i = 0; i <= v.n;) {
-		const char *end = memchr(v.u.s + i, '\n', v.n - i);
-		size_t      len = end ? (size_t)(end - v.u.s) - i : v.n - i;
-
-		if (i == 0 ? first : len > 0 || blank)
-			for (int64_t k = 0; width.t == V_INT && k < n && t.len <= JINJA_OUTPUT; k++)
-				rt_text_add_char(&t, ' ');
-		if ((i == 0 ? first : len > 0 || blank) && width.t == V_STR)
-			rt_text_add_n(&t, width.u.s, width.n);
-		rt_text_add_n(&t, v.u.s + i, len + (end != NULL));
-		i += len + 1;
-	}
-	return val_text(x, &t);
-}
-
-/* str.format() as far as templates go: {}, {0} and {name}, without a format of the number. */
-static struct val format(struct run *x, struct val v, struct args *a)
-{
-	struct rt_text t = RT_TEXT_INIT;
-	size_t         next = 0;
-
-	for (size_t i = 0; i < v.n && !x->pool.r && t.len <= JINJA_OUTPUT; i++) {
-		const char  c = v.u.s[i];
-		const char *end = c == '{' ? memchr(v.u.s + i, '}', v.n - i) : NULL, *name;
-		struct val *named, one = undefined;
-
-		if ((c == '{' || c == '}') && i + 1 < v.n && v.u.s[i + 1] == c) {
-			rt_text_add_char(&t, c);
-			i++;
-			continue;
-		}
-		if (c != '{') {
-			rt_text_add_char(&t, c);
-			continue;
-		}
-		name = v.u.s + i + 1;
-		named = end ? val_get(&a->named, name, (size_t)(end - name)) : NULL;
-		if (named)
-			one = *named;
-		else if (end == name && next < a->n)
-			one = a->v[next++];
-		else if (end == name + 1 && *name >= '0' && (size_t)(*name - '0') < a->n)
-			one = a->v[*name - '0'];
-		else
-			pool_fail(&x->pool, RT_E_UNSUP, "format: nothing is given for '%.*s'",
-			          (int)(end ? end - name + 2 : 1), name - 1);
-		val_print(x, one, false, &t);
-		i = end ? (size_t)(end - v.u.s) : v.n;
-	}
 	return val_text(x, &t);
 }
 
@@ -456,13 +268,13 @@ struct val filter_call(struct run *x, const char *name, struct val v, struct arg
 	if (F("string"))
 		return v;
 	if (F("trim"))
-		return strip(x, v, arg(a, 0, "chars", none), true, true);
+		return string_strip(x, v, arg(a, 0, "chars", none), true, true);
 	if (F("upper") || F("lower") || F("capitalize") || F("title"))
-		return letters(x, v, *name);
+		return string_letters(x, v, *name);
 	if (F("replace"))
-		return replace(x, v, arg(a, 0, "old", none), arg(a, 1, "new", none), -1);
+		return string_replace(x, v, arg(a, 0, "old", none), arg(a, 1, "new", none), -1);
 	if (F("indent"))
-		return indent(x, v, a);
+		return string_indent(x, v, a);
 	pool_fail(&x->pool, RT_E_UNSUP, "the filter '%.60s' is not supported", name);
 	return undefined;
 #undef F
@@ -511,7 +323,7 @@ bool test_call(struct run *x, const char *name, struct val v, struct args *a)
 		for (size_t i = 0; l && i < l->n; i++)
 			if (val_equal(l->v[i], v))
 				return true;
-		return b.t == V_STR && v.t == V_STR && seek(b.u.s, b.n, v) != NULL;
+		return b.t == V_STR && v.t == V_STR && string_seek(b.u.s, b.n, v) != NULL;
 	}
 	pool_fail(&x->pool, RT_E_UNSUP, "the test '%.60s' is not supported", name);
 	return false;
@@ -565,18 +377,19 @@ struct val method_call(struct run *x, struct val v, const char *name, struct arg
 	if (v.t == V_DICT)
 		return dict_method(x, v, name, a);
 	if (M("strip") || M("lstrip") || M("rstrip"))
-		return strip(x, v, one, *name != 'r', *name != 'l');
+		return string_strip(x, v, one, *name != 'r', *name != 'l');
 	if (M("split"))
-		return split(x, v, one, two.t == V_INT ? two.u.i : -1);
+		return string_split(x, v, one, two.t == V_INT ? two.u.i : -1);
 	if (M("splitlines"))
-		return split(x, v.n && v.u.s[v.n - 1] == '\n' ? val_str(x, v.u.s, v.n - 1) : v,
-		             val_str(x, "\n", 1), -1);
+		return string_split(x,
+		                    v.n && v.u.s[v.n - 1] == '\n' ? val_str(x, v.u.s, v.n - 1) : v,
+		                    val_str(x, "\n", 1), -1);
 	if (M("startswith") || M("endswith"))
-		return val_bool(affix(v, one, *name == 'e'));
+		return val_bool(string_affix(v, one, *name == 'e'));
 	if (M("replace"))
-		return replace(x, v, one, two, arg(a, 2, "count", val_int(-1)).u.i);
+		return string_replace(x, v, one, two, arg(a, 2, "count", val_int(-1)).u.i);
 	if (M("format"))
-		return format(x, v, a);
+		return string_format(x, v, a);
 	if (M("join"))
 		return join(x, one, v, undefined);
 	if (M("find") || M("count")) {
@@ -585,7 +398,7 @@ struct val method_call(struct run *x, struct val v, const char *name, struct arg
 			          name);
 			return undefined;
 		}
-		hit = seek(v.u.s, v.n, one);
+		hit = string_seek(v.u.s, v.n, one);
 		if (M("find"))
 			return val_int(
 				hit ? val_length(x, (struct val){ .t = V_STR,
@@ -593,9 +406,9 @@ struct val method_call(struct run *x, struct val v, const char *name, struct arg
 			                                          .n = (size_t)(hit - v.u.s) })
 				    : -1);
 		for (; hit; n++)
-			hit = seek(hit + one.n, v.n - (size_t)(hit - v.u.s) - one.n, one);
+			hit = string_seek(hit + one.n, v.n - (size_t)(hit - v.u.s) - one.n, one);
 		return val_int(n);
 	}
-	return letters(x, v, *name);
+	return string_letters(x, v, *name);
 #undef M
 }

@@ -173,6 +173,17 @@ bool       method_known(struct val v, const char *name);
 struct val method_call(struct run *x, struct val v, const char *name, struct args *a);
 struct val arg(struct args *a, size_t i, const char *name, struct val otherwise);
 
+/* jinja-string.c */
+const char *string_seek(const char *s, size_t n, struct val what); /* where it is, or NULL */
+struct val  string_strip(struct run *x, struct val v, struct val set, bool left, bool right);
+struct val  string_split(struct run *x, struct val v, struct val by, int64_t limit);
+struct val  string_replace(struct run *x, struct val v, struct val from, struct val to,
+                           int64_t limit);
+bool        string_affix(struct val v, struct val a, bool end);
+struct val  string_letters(struct run *x, struct val v, char mode);
+struct val  string_indent(struct run *x, struct val v, struct args *a);
+struct val  string_format(struct run *x, struct val v, struct args *a);
+
 /* jinja-eval.c */
 struct val jinja_eval(struct run *x, struct node *n);
 bool       jinja_step(struct run *x, const struct node *n); /* counts; false after an error */

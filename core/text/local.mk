@@ -7,6 +7,7 @@ core_libcore_la_SOURCES += \
 	core/text/jinja-expr.c \
 	core/text/jinja-parse.c core/text/jinja-parse.h \
 	core/text/jinja-run.c \
+	core/text/jinja-string.c \
 	core/text/jinja-token.c \
 	core/text/jinja-value.c \
 	core/text/normal.c core/text/normal.h \

@@ -28,7 +28,8 @@ stage_sample_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_sample_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-write.la
-stage_write_la_SOURCES  = plugins/stage/write.c plugins/stage/write-ask.c plugins/stage/write-ask.h \
+stage_write_la_SOURCES  = plugins/stage/write.c plugins/stage/write.h plugins/stage/write-request.c \
+	plugins/stage/write-ask.c plugins/stage/write-ask.h \
 	plugins/stage/ask.c plugins/stage/ask.h plugins/stage/seen.c plugins/stage/seen.h \
 	plugins/judge/words.c plugins/judge/words.h
 stage_write_la_CPPFLAGS = $(PLUGIN_INCLUDES)
@@ -68,7 +69,9 @@ stage_score_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_score_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-reinforce.la
-stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c plugins/stage/policy.c plugins/stage/policy.h \
+stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c plugins/stage/reinforce.h \
+	plugins/stage/reinforce-rollout.c plugins/stage/reinforce-update.c \
+	plugins/stage/policy.c plugins/stage/policy.h \
 	plugins/stage/scores.c plugins/stage/scores.h
 stage_reinforce_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)

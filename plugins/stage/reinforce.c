@@ -4,37 +4,20 @@
  * One step: some prompts, `group` answers to each by the model as it is, rewards, advantages, and
  * one update.  The same engine generates and the same weights learn; how far the log-probabilities
  * of both are apart is a scalar of every step (sampling/logp_difference). */
-#include "policy.h"
+#include "reinforce.h"
 #include "scores.h"
 
 #include <retort/file.h>
-#include <retort/generate.h>
 #include <retort/judge.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
 #include <retort/rl.h>
-#include <retort/row.h>
 #include <retort/rows.h>
-#include <retort/stage.h>
-#include <retort/train.h>
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
 static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
 static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
-
-struct config {
-	const struct rt_artifact *model, *reference, *data;
-	struct rt_components      judges;
-	struct rt_reals           weights;
-	struct rt_component      *rl;
-	int64_t                   steps, prompts, group, max_answer;
-	double                    temperature, low, high;
-	int                       dtype;
-	struct rt_training        training;
-};
 
 struct state {
 	const struct config *cfg;
@@ -73,371 +56,6 @@ static const struct rt_stage_output outputs[] = {
 	{ 0 }
 };
 
-/* An answer of this step. */
-struct rollout {
-	struct rt_sequence s; /* owns token and weight */
-	struct rt_json    *message;
-	int64_t            answer;  /* tokens of it that the model wrote */
-	float             *sampled; /* [answer] log-probabilities that the engine saw */
-};
-
-/* One run. */
-struct job {
-	const struct config *cfg;
-	struct rt_context   *c;
-	struct rt_model     *m, *reference;
-	struct rt_engine    *engine;
-	struct rt_trainer   *t;
-	struct rt_tape      *tape;
-	struct rt_json     **rows;
-	int64_t              n_rows, cap_rows;
-	struct rt_order      order;
-	struct rt_packed     packed;
-	struct rt_pass       pass, ref_pass;
-	struct rt_ids       *prompts; /* [prompts] of this step */
-	struct rollout      *rollouts;
-	int64_t             *index;
-	int64_t              N, T;  /* answers; tokens of the longest */
-	int64_t             *group; /* [N] and so on: a batch of retort/rl.h */
-	double              *reward;
-	float               *mask, *logp, *logp_old, *logp_ref, *gradient, *advantage;
-};
-
-/* ---- rollouts ------------------------------------------------------------------------------- */
-
-static void forget(struct job *j)
-{
-	for (int64_t i = 0; j->rollouts && i < j->N; i++) {
-		struct rollout *o = &j->rollouts[i];
-
-		rt_free((void *)o->s.token);
-		rt_free((void *)o->s.weight);
-		rt_free(o->sampled);
-		rt_json_free(o->message);
-		*o = (struct rollout){ 0 };
-	}
-	for (int64_t i = 0; j->prompts && i < j->cfg->prompts; i++)
-		j->prompts[i].len = 0;
-}
-
-static int answered(void *arg, int64_t q, const struct rt_answer *a, struct rt_error *err)
-{
-	struct job          *j = arg;
-	struct rollout      *o = &j->rollouts[q];
-	const struct rt_ids *prompt = &j->prompts[q / j->cfg->group];
-	const int64_t        before = (int64_t)prompt->len, stop = a->stop >= 0;
-	int32_t             *token;
-	float               *weight;
-
-	o->answer = a->n + stop;
-	o->s.n = before + o->answer;
-	o->s.prompt = before;
-	o->s.token = token = rt_alloc((size_t)o->s.n, sizeof *token);
-	o->s.weight = weight = rt_alloc((size_t)o->s.n, sizeof *weight);
-	o->sampled = rt_alloc((size_t)o->answer, sizeof *o->sampled);
-	if (!token || !weight || !o->sampled)
-		return rt_fail_nomem(err, "an answer");
-	memcpy(token, prompt->data, (size_t)before * sizeof *token);
-	memcpy(token + before, a->id, (size_t)a->n * sizeof *token);
-	memcpy(o->sampled, a->logp, (size_t)a->n * sizeof *o->sampled);
-	if (stop) {
-		token[o->s.n - 1] = a->stop;
-		o->sampled[a->n] = a->stop_logp;
-	}
-	for (int64_t k = before; k < o->s.n; k++)
-		weight[k] = 1;
-	return rt_chat_message(a->text, a->text_n, &o->message, err);
-}
-
-static int roll_out(struct job *j, int64_t at, struct rt_error *err)
-{
-	const struct config *c = j->cfg;
-	struct rt_request   *q = rt_alloc((size_t)j->N, sizeof *q);
-	int r = q ? rt_order_step(&j->order, at, j->index, err) : rt_fail_nomem(err, "requests");
-
-	for (int64_t p = 0; r == 0 && p < c->prompts; p++) {
-		r = rt_model_encode_prompt(j->m, j->rows[j->index[p]], &j->prompts[p], err);
-		for (int64_t k = 0; r == 0 && k < c->group; k++)
-			q[p * c->group + k] = (struct rt_request){
-				.prompt = j->prompts[p].data,
-				.n = (int64_t)j->prompts[p].len,
-				.max_tokens = c->max_answer,
-				.sampling = { .temperature = c->temperature },
-				.seed = rt_seed(j->c),
-				.stream = (uint64_t)(at * j->N + p * c->group + k)
-			};
-	}
-	if (r == 0)
-		r = rt_generate(j->engine, q, j->N, answered, NULL, j, err);
-	rt_free(q);
-	return r;
-}
-
-/* ---- rewards -------------------------------------------------------------------------------- */
-
-struct sums {
-	double *at; /* of each judge's scores */
-	int64_t n;
-};
-
-static void add_scores(void *arg, int64_t judge, const struct rt_verdict *verdicts)
-{
-	const struct sums *sums = arg;
-
-	for (int64_t i = 0; i < sums->n; i++)
-		sums->at[judge] += verdicts[i].score;
-}
-
-/* Judges see all groups at once. */
-static int judge_all(struct job *j, double *scores, struct rt_error *err)
-{
-	const struct config     *c = j->cfg;
-	const struct scores_rule rule = { c->judges, c->weights };
-	struct rt_group         *groups = rt_alloc((size_t)c->prompts, sizeof *groups);
-	const struct rt_json   **at = rt_alloc((size_t)j->N, sizeof *at);
-	struct rt_verdict       *verdicts = rt_alloc((size_t)j->N, sizeof *verdicts);
-	struct sums              sums = { scores, j->N };
-	int                      r = groups && at && verdicts ? 0 : rt_fail_nomem(err, "rewards");
-
-	for (int64_t i = 0; r == 0 && i < j->N; i++)
-		at[i] = j->rollouts[i].message;
-	for (int64_t p = 0; r == 0 && p < c->prompts; p++)
-		groups[p] = (struct rt_group){ j->rows[j->index[p]], at + p * c->group, c->group };
-	if (r == 0)
-		r = scores_give(&rule, groups, c->prompts, verdicts, j->reward, add_scores, &sums,
-		                err);
-	rt_free(groups);
-	rt_free(at);
-	rt_free(verdicts);
-	return r;
-}
-
-/* Groups that are all wrong or all right teach nothing; the rl plugin leaves NAN out. */
-static bool filtered(struct job *j, int64_t p)
-{
-	const struct config *c = j->cfg;
-	double              *reward = j->reward + p * c->group, mean = 0;
-
-	for (int64_t k = 0; k < c->group; k++)
-		mean += reward[k] / (double)c->group;
-	if (mean > c->low && mean < c->high)
-		return false;
-	for (int64_t k = 0; k < c->group; k++)
-		reward[k] = NAN;
-	return true;
-}
-
-static int reward_all(struct job *j, int64_t at, double *ret_mean, struct rt_error *err)
-{
-	const struct config     *c = j->cfg;
-	const struct scores_rule rule = { c->judges, c->weights };
-	double                   scores[16] = { 0 }, sum = 0, weights = 0;
-	int64_t                  left_out = 0;
-	int                      r = judge_all(j, scores, err);
-
-	if (r < 0)
-		return r;
-	for (int64_t p = 0; p < c->prompts; p++)
-		left_out += filtered(j, p);
-	for (int64_t i = 0; i < c->judges.n; i++) {
-		char tag[120];
-
-		snprintf(tag, sizeof tag, "rewards/%s/mean", c->judges.at[i]->plugin->name);
-		rt_scalar(j->c, tag, at, scores[i] / (double)j->N);
-		sum += scores_weight(&rule, i) * scores[i] / (double)j->N;
-		weights += scores_weight(&rule, i);
-	}
-	*ret_mean = sum / weights;
-	rt_scalar(j->c, "reward", at, *ret_mean);
-	rt_scalar(j->c, "frac_groups_filtered", at, (double)left_out / (double)c->prompts);
-	return 0;
-}
-
-/* ---- log-probabilities ---------------------------------------------------------------------- */
-
-/* Rows of the packed batch belong to answers first.. ; copy between [row] and [N, T]. */
-static void to_table(const struct job *j, int64_t first, int64_t n, const float *rows, float *table)
-{
-	int64_t at = 0;
-
-	for (int64_t i = first; i < first + n; i++) {
-		const struct rollout *o = &j->rollouts[i];
-
-		for (int64_t k = 0; k < o->answer; k++)
-			table[i * j->T + k] = rows[at + o->s.prompt - 1 + k];
-		at += o->s.n;
-	}
-}
-
-static void from_table(const struct job *j, int64_t first, int64_t n, const float *table,
-                       float *rows)
-{
-	int64_t at = 0;
-
-	memset(rows, 0, (size_t)j->packed.batch.rows * sizeof *rows);
-	for (int64_t i = first; i < first + n; i++) {
-		const struct rollout *o = &j->rollouts[i];
-
-		for (int64_t k = 0; k < o->answer; k++)
-			rows[at + o->s.prompt - 1 + k] = table[i * j->T + k];
-		at += o->s.n;
-	}
-}
-
-/* Pack answers [first, first + *ret_n), as many as fit; log-probabilities of one model. */
-static int logps_of(struct job *j, struct rt_model *m, struct rt_pass *x, int64_t first,
-                    struct rt_tape *tape, float *table, int64_t *ret_n, struct rt_error *err)
-{
-	const struct rt_sequence *s[4096];
-	const int64_t             most = j->N - first < 4096 ? j->N - first : 4096;
-	int                       r;
-
-	for (int64_t i = 0; i < most; i++)
-		s[i] = &j->rollouts[first + i].s;
-	r = policy_logps(&j->packed, m, x, s, most, j->cfg->training.rows, tape, ret_n, err);
-	if (r == 0)
-		to_table(j, first, *ret_n, x->logp, table);
-	return r;
-}
-
-static int score_all(struct job *j, struct rt_model *m, struct rt_pass *x, float *table,
-                     struct rt_error *err)
-{
-	int     r = 0;
-	int64_t n = 1;
-
-	for (int64_t i = 0; r == 0 && i < j->N; i += n)
-		r = logps_of(j, m, x, i, NULL, table, &n, err);
-	return r;
-}
-
-/* ---- the update ----------------------------------------------------------------------------- */
-
-static struct rt_rl_batch rl_batch(const struct job *j, int64_t first, int64_t n)
-{
-	const int64_t at = first * j->T;
-	double        tokens = 0;
-
-	for (int64_t i = 0; i < j->N; i++)
-		tokens += (double)j->rollouts[i].answer;
-	return (struct rt_rl_batch){ .N = n,
-		                     .T = j->T,
-		                     .group = j->group + first,
-		                     .reward = j->reward + first,
-		                     .mask = j->mask + at,
-		                     .logp = j->logp + at,
-		                     .logp_old = j->logp_old + at,
-		                     .logp_ref = j->reference ? j->logp_ref + at : NULL,
-		                     .tokens = tokens,
-		                     .completions = (double)j->N,
-		                     .max_tokens = (double)j->cfg->max_answer };
-}
-
-/* The loss adds up; the rest are means over what each part held. */
-static void add_stats(const struct job *j, int64_t n, const struct rt_rl_stats *s,
-                      struct rt_rl_stats *sum)
-{
-	const double share = (double)n / (double)j->N;
-
-	sum->loss += s->loss;
-	sum->kl += share * s->kl;
-	sum->clip_low += share * s->clip_low;
-	sum->clip_high += share * s->clip_high;
-	sum->ratio_mean += share * s->ratio_mean;
-}
-
-/* Gradients of some answers, which are a part of the batch; their losses add up in *ret. */
-static int learn(struct job *j, int64_t first, int64_t *ret_n, struct rt_rl_stats *ret,
-                 struct rt_error *err)
-{
-	const struct rt_component *rl = j->cfg->rl;
-	struct rt_gradients       *g = rt_trainer_gradients(j->t);
-	struct rt_rl_batch         b;
-	struct rt_rl_stats         stats = { 0 };
-	int r = logps_of(j, j->m, &j->pass, first, j->tape, j->logp, ret_n, err);
-
-	if (r < 0)
-		return r;
-	b = rl_batch(j, first, *ret_n);
-	r = rl->plugin->ops.rl->loss(rl->state, &b, j->advantage + first,
-	                             j->gradient + first * j->T, &stats, err);
-	if (r < 0)
-		return rt_within(err, r, "rl-%s", rl->plugin->name);
-	add_stats(j, *ret_n, &stats, ret);
-	from_table(j, first, *ret_n, j->gradient, j->pass.coef);
-	return policy_learn(&j->packed, j->m, &j->pass, j->tape, g, err);
-}
-
-/* How far the engine's log-probabilities are from those that learning sees. */
-static double difference(const struct job *j)
-{
-	double  sum = 0;
-	int64_t n = 0;
-
-	for (int64_t i = 0; i < j->N; i++)
-		for (int64_t k = 0; k < j->rollouts[i].answer; k++, n++)
-			sum += fabs((double)j->rollouts[i].sampled[k] -
-			            (double)j->logp_old[i * j->T + k]);
-	return n ? sum / (double)n : 0;
-}
-
-static int make_table(struct job *j, struct rt_error *err)
-{
-	size_t size;
-
-	j->T = 1;
-	for (int64_t i = 0; i < j->N; i++)
-		j->T = j->rollouts[i].answer > j->T ? j->rollouts[i].answer : j->T;
-	size = (size_t)(j->N * j->T);
-	float **tables[] = { &j->mask, &j->logp, &j->logp_old, &j->logp_ref, &j->gradient };
-
-	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-		rt_free(*tables[i]);
-		*tables[i] = rt_alloc(size, sizeof **tables[i]);
-		if (!*tables[i])
-			return rt_fail_nomem(err, "a batch");
-	}
-	for (int64_t i = 0; i < j->N; i++) {
-		j->group[i] = i / j->cfg->group;
-		for (int64_t k = 0; k < j->rollouts[i].answer; k++)
-			j->mask[i * j->T + k] = 1;
-	}
-	return 0;
-}
-
-static int update(struct job *j, int64_t at, struct rt_error *err)
-{
-	const struct rt_component *rl = j->cfg->rl;
-	struct rt_rl_batch         all;
-	struct rt_rl_stats         stats = { 0 };
-	double                     apart;
-	int64_t                    n = 1;
-	int                        r = make_table(j, err);
-
-	if (r == 0)
-		r = score_all(j, j->m, &j->pass, j->logp_old, err);
-	if (r == 0 && j->reference)
-		r = score_all(j, j->reference, &j->ref_pass, j->logp_ref, err);
-	if (r < 0)
-		return r;
-	memcpy(j->logp, j->logp_old, (size_t)(j->N * j->T) * sizeof *j->logp);
-	apart = difference(j);
-	if (rt_json_set(rt_trainer_notes(j->t), "difference", rt_json_new_real(apart)) < 0)
-		return rt_fail_nomem(err, "notes");
-	all = rl_batch(j, 0, j->N);
-	r = rl->plugin->ops.rl->advantages(rl->state, &all, j->advantage, err);
-	if (r < 0)
-		return rt_within(err, r, "rl-%s", rl->plugin->name);
-	for (int64_t i = 0; r == 0 && i < j->N; i += n)
-		r = learn(j, i, &n, &stats, err);
-	rt_scalar(j->c, "train/loss", at, stats.loss);
-	rt_scalar(j->c, "kl", at, stats.kl);
-	rt_scalar(j->c, "clip_ratio/low_mean", at, stats.clip_low);
-	rt_scalar(j->c, "clip_ratio/high_mean", at, stats.clip_high);
-	rt_scalar(j->c, "sampling/logp_difference", at, apart);
-	return r;
-}
-
 static int note(struct job *j, int64_t at, double reward)
 {
 	struct rt_json *notes = rt_trainer_notes(j->t);
@@ -453,13 +71,13 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 {
 	struct rt_stepped did;
 	double            reward = 0;
-	int               r = roll_out(j, at, err);
+	int               r = rollouts_make(j, at, err);
 
 	if (r == 0)
-		r = reward_all(j, at + 1, &reward, err);
+		r = rollouts_reward(j, at + 1, &reward, err);
 	if (r == 0)
-		r = update(j, at + 1, err);
-	forget(j);
+		r = reinforce_update(j, at + 1, err);
+	rollouts_forget(j);
 	if (r == 0 && note(j, at, reward) < 0)
 		r = rt_fail_nomem(err, "notes");
 	return r < 0 ? r : rt_trainer_step(j->t, &did, err);
@@ -539,7 +157,7 @@ static int prepare(struct job *j, struct rt_error *err)
 
 static void clean(struct job *j)
 {
-	forget(j);
+	rollouts_forget(j);
 	rt_trainer_close(j->t);
 	rt_tape_free(j->tape);
 	rt_order_free(&j->order);

@@ -9,37 +9,18 @@
  * requests, and each is in the journal before it is used: so it does not matter how many are asked
  * at once, or how often a run is killed.  A message that is the same as an example, as one that is
  * excluded or as one that was written before, or near one (see seen.h), is dropped and counted. */
+#include "write.h"
 #include "../judge/words.h"
-#include "seen.h"
-#include "write-ask.h"
 
 #include <retort/hash.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
-#include <retort/random.h>
-#include <retort/row.h>
-#include <retort/rows.h>
-#include <retort/stage.h>
-#include <retort/teacher.h>
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_EXAMPLES = 64 };
-
 static const char *const hows[] = { "ask", "continue", NULL };
-
-struct config {
-	const struct rt_artifact *data;
-	struct rt_inputs          exclude;
-	struct rt_component      *teacher;
-	int                       how;
-	int64_t                   count, each, examples, max_asked, max_tokens, shingle;
-	int64_t                   min_words, max_words, batch;
-	double                    temperature, top_p, near, max_failed;
-	const char               *instruction, *tools, *system;
-};
 
 struct state {
 	const struct config *cfg;
@@ -94,11 +75,6 @@ static const struct rt_stage_output outputs[] = {
 	{ 0 }
 };
 
-/* What a message that was seen is. */
-enum { EXAMPLE, WRITTEN, EXCLUDED };
-
-enum fate { KEPT, SAME, NEAR, OUT, NEARLY_OUT, SHORT, LONG, CUT, FATES };
-
 static const char *const fates[FATES] = {
 	[KEPT] = "kept",
 	[SAME] = "dropped, double",
@@ -109,216 +85,6 @@ static const char *const fates[FATES] = {
 	[LONG] = "dropped, too long",
 	[CUT] = "dropped, cut off",
 };
-
-/* One run. */
-struct job {
-	const struct config *cfg;
-	struct rt_context   *c;
-	struct ask_files     files;
-	struct ask_journal   journal;
-	struct seen          seen;
-	struct rt_text       instruction;
-	struct word         *words; /* scratch */
-	struct rt_json     **rows;  /* examples */
-	int64_t              n_rows, cap_rows, excluded_examples;
-	struct rt_rows_out  *out;
-	int64_t              fates[FATES], asked, failed, empty, input_tokens, output_tokens;
-	/* the requests that go out, and the row that the reply in hand belongs to */
-	struct rt_teacher_request *requests;
-	char (*ids)[24];
-	int64_t               filled;
-	const struct rt_json *of;
-};
-
-/* ---- examples and what is excluded ---------------------------------------------------------- */
-
-typedef int row_fn(struct job *j, struct rt_json *row, struct rt_error *err);
-
-static int each_row(struct job *j, const char *folder, row_fn *fn, struct rt_error *err)
-{
-	char           *path = rt_path_join(folder, "rows.jsonl");
-	struct rt_rows *rows = NULL;
-	struct rt_json *row;
-	int             r = path ? rt_rows_open(&rows, path, 0, err) : rt_fail_nomem(err, "a path");
-
-	while (r >= 0 && (r = rt_rows_next(rows, &row, err)) == 1) {
-		r = rt_cancelled(j->c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : fn(j, row, err);
-		rt_json_free(row);
-	}
-	rt_rows_close(rows);
-	rt_free(path);
-	return r;
-}
-
-/* Every message of a user's in the row. */
-static int exclude(struct job *j, struct rt_json *row, struct rt_error *err)
-{
-	const struct rt_json *messages = rt_json_get(row, "messages");
-	int                   r = 0;
-
-	for (size_t i = 0; r == 0 && i < rt_json_length(messages); i++) {
-		const struct rt_json *m = rt_json_at(messages, i);
-		const char           *role = rt_json_string(rt_json_get(m, "role")),
-			   *text = rt_json_string(rt_json_get(m, "content"));
-
-		if (role && text && strcmp(role, "user") == 0)
-			r = seen_add(&j->seen, text, EXCLUDED, err);
-	}
-	return r;
-}
-
-/* What is excluded is not shown either. */
-static int take_example(struct job *j, struct rt_json *row, struct rt_error *err)
-{
-	size_t        at;
-	const char   *text = write_example(row, &at);
-	enum seen_how how;
-	int           tag, r = text ? seen_look(&j->seen, text, &how, &tag, err) : 0;
-
-	if (r < 0 || !text)
-		return r;
-	if (how == SEEN_SAME && tag == EXCLUDED) {
-		j->excluded_examples++;
-		return 0;
-	}
-	if (j->n_rows == j->cap_rows) {
-		const int64_t    cap = j->cap_rows ? 2 * j->cap_rows : 256;
-		struct rt_json **more = rt_realloc(j->rows, (size_t)cap, sizeof *more);
-
-		if (!more)
-			return rt_fail_nomem(err, "rows");
-		j->rows = more;
-		j->cap_rows = cap;
-	}
-	j->rows[j->n_rows++] = rt_json_ref(row);
-	return seen_add(&j->seen, text, EXAMPLE, err);
-}
-
-static int read_data(struct job *j, struct rt_error *err)
-{
-	int r = 0;
-
-	for (int64_t i = 0; r == 0 && i < j->cfg->exclude.n; i++)
-		r = each_row(j, j->cfg->exclude.at[i]->path, exclude, err);
-	if (r == 0)
-		r = each_row(j, j->cfg->data->path, take_example, err);
-	if (r == 0 && j->excluded_examples)
-		rt_log(j->c, RT_LOG_INFO, "%lld rows are in what is excluded, and no examples",
-		       (long long)j->excluded_examples);
-	if (r == 0 && j->n_rows == 0)
-		r = j->excluded_examples
-		            ? rt_fail(err, RT_E_FORMAT, "all messages of %s are excluded",
-		                      j->cfg->data->name)
-		            : rt_fail(err, RT_E_FORMAT, "%s has no row with a message of a user's",
-		                      j->cfg->data->name);
-	return r;
-}
-
-/* ---- requests ------------------------------------------------------------------------------- */
-
-/* Different rows for request q, drawn as Floyd does (Bentley 1987). */
-static int64_t draw(const struct job *j, int64_t q, const struct rt_json **ret)
-{
-	const int64_t n = j->n_rows, most = j->cfg->examples < n ? j->cfg->examples : n;
-	int64_t       at[MOST_EXAMPLES];
-
-	for (int64_t i = 0; i < most; i++) {
-		const uint64_t last = (uint64_t)(n - most + i);
-		int64_t        x =
-			(int64_t)rt_random_below(rt_seed(j->c), (uint64_t)q, (uint64_t)i, last + 1);
-
-		for (int64_t k = 0; k < i; k++)
-			if (at[k] == x)
-				x = (int64_t)last;
-		at[i] = x;
-		ret[i] = j->rows[x];
-	}
-	return most;
-}
-
-static const struct rt_json *example_of(const struct job *j, int64_t q)
-{
-	return j->rows[rt_random_below(rt_seed(j->c), (uint64_t)q, 0, (uint64_t)j->n_rows)];
-}
-
-static struct rt_json *request_body(const struct job *j, int64_t q)
-{
-	const struct config  *c = j->cfg;
-	struct ask_sampling   s = { 1, c->max_tokens, c->temperature, c->top_p };
-	const struct rt_json *some[MOST_EXAMPLES], *tools = NULL, *example = NULL;
-	struct rt_json       *messages, *o;
-
-	if (c->how == WRITE_ASK) {
-		messages = write_ask(j->instruction.data, some, draw(j, q, some), c->each);
-	} else {
-		s.n = c->each;
-		example = example_of(j, q);
-		tools = ask_tools(&j->files, example);
-		messages = write_front(&j->files, example);
-	}
-	o = messages ? ask_body(messages, tools, example, &s) : NULL;
-	rt_json_free(messages);
-	if (o && c->how == WRITE_CONTINUE &&
-	    rt_json_set(o, "role", rt_json_new_string("user")) < 0) {
-		rt_json_free(o);
-		o = NULL;
-	}
-	return o;
-}
-
-static void id_of(int64_t q, char id[24])
-{
-	snprintf(id, 24, "w%lld", (long long)q);
-}
-
-static int on_reply(void *arg, int64_t index, const struct rt_json *reply, const char *why,
-                    struct rt_error *err)
-{
-	struct job *j = arg;
-
-	if (!reply) {
-		rt_log(j->c, RT_LOG_WARN, "request '%s' has no reply: %s", j->requests[index].id,
-		       why ? why : "unknown");
-		return 0;
-	}
-	return ask_journal_add(&j->journal, j->requests[index].id, reply, err);
-}
-
-static void empty_batch(struct job *j)
-{
-	for (int64_t i = 0; i < j->filled; i++)
-		rt_json_free((struct rt_json *)j->requests[i].body);
-	j->filled = 0;
-}
-
-/* Requests [first, last), but for those that were answered before. */
-static int ask(struct job *j, int64_t first, int64_t last, struct rt_error *err)
-{
-	const struct rt_component *t = j->cfg->teacher;
-	int                        r = 0;
-
-	for (int64_t q = first; r == 0 && q < last; q++) {
-		char           *id = j->ids[j->filled];
-		struct rt_json *body;
-
-		id_of(q, id);
-		if (rt_json_get(j->journal.done, id))
-			continue;
-		body = request_body(j, q);
-		if (body)
-			j->requests[j->filled++] = (struct rt_teacher_request){ id, body };
-		else
-			r = rt_fail_nomem(err, "a request");
-	}
-	if (r == 0 && j->filled > 0) {
-		r = t->plugin->ops.teacher->chat(t->state, j->requests, j->filled, on_reply, j,
-		                                 err);
-		if (r < 0 && r != RT_E_CANCEL)
-			r = rt_within(err, r, "teacher-%s", t->plugin->name);
-	}
-	empty_batch(j);
-	return r;
-}
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
@@ -435,7 +201,7 @@ static int use(struct job *j, int64_t q, struct rt_error *err)
 	int                   r = 0;
 
 	j->asked++;
-	id_of(q, id);
+	write_id_of(q, id);
 	reply = rt_json_get(j->journal.done, id);
 	if (!reply) {
 		j->failed++;
@@ -446,7 +212,7 @@ static int use(struct job *j, int64_t q, struct rt_error *err)
 	j->input_tokens += rt_json_int(rt_json_get(usage, "prompt_tokens"), 0);
 	j->output_tokens += rt_json_int(rt_json_get(usage, "completion_tokens"), 0);
 	if (j->cfg->how == WRITE_CONTINUE) {
-		j->of = example_of(j, q);
+		j->of = write_example_of(j, q);
 		r = write_read_choices(choices, on_message, j, err);
 	} else {
 		first = rt_json_at(choices, 0);
@@ -478,7 +244,7 @@ static int write_all(struct job *j, struct rt_error *err)
 
 		end = end < most ? end : most;
 		r = rt_cancelled(j->c) ? rt_fail(err, RT_E_CANCEL, "cancelled")
-		                       : ask(j, j->asked, end, err);
+		                       : write_requests(j, j->asked, end, err);
 		while (r == 0 && j->asked < end && j->fates[KEPT] < c->count)
 			r = use(j, j->asked, err);
 	}
@@ -550,7 +316,7 @@ static int prepare(struct job *j, struct rt_error *err)
 	if (r == 0)
 		r = seen_open(&j->seen, c->shingle, c->near, err);
 	if (r == 0)
-		r = read_data(j, err);
+		r = write_read_data(j, err);
 	if (r == 0)
 		r = ask_journal_open(&j->journal, rt_work_dir(j->c), err);
 	if (r == 0 && rt_json_length(j->journal.done) > 0)
@@ -562,7 +328,7 @@ static int prepare(struct job *j, struct rt_error *err)
 static void clean(struct job *j)
 {
 	if (j->requests)
-		empty_batch(j);
+		write_empty_batch(j);
 	for (int64_t i = 0; i < j->n_rows; i++)
 		rt_json_free(j->rows[i]);
 	rt_free(j->rows);

@@ -87,8 +87,8 @@ tests_plugins_test_prototype_LDADD    = $(TEST_LIBS) -lm
 check_PROGRAMS += tests/plugins/test-write
 tests_plugins_test_write_SOURCES  = tests/plugins/test-write.c tests/plugins/instance.h tests/runner.h \
 	tests/temp.h plugins/judge/words.c plugins/judge/words.h plugins/stage/ask.c plugins/stage/ask.h \
-	plugins/stage/seen.c plugins/stage/seen.h plugins/stage/write.c plugins/stage/write-ask.c \
-	plugins/stage/write-ask.h
+	plugins/stage/seen.c plugins/stage/seen.h plugins/stage/write.c plugins/stage/write.h \
+	plugins/stage/write-request.c plugins/stage/write-ask.c plugins/stage/write-ask.h
 tests_plugins_test_write_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
 tests_plugins_test_write_LDADD    = $(TEST_LIBS) -lm
 
