@@ -53,8 +53,9 @@ static void *take(size_t n, size_t size, size_t *ret_bytes)
 	if (!fits(n, size, &bytes))
 		return NULL;
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-	p = aligned_alloc(bytes >= HUGE ? HUGE : ALIGN, bytes);
-	if (p && bytes >= HUGE)
+	if (posix_memalign(&p, bytes >= HUGE ? HUGE : ALIGN, bytes) != 0)
+		return NULL;
+	if (bytes >= HUGE)
 		wish_huge(p, bytes);
 	*ret_bytes = bytes;
 	return p;

@@ -12,11 +12,16 @@ static bool always(void)
 }
 
 #if defined(TENSOR_X86)
+#include <cpuid.h>
+
 static bool has_avx2(void)
 {
 	__builtin_cpu_init();
+	unsigned a, b, c = 0, d;
+
+	/* clang 14 does not know "f16c", which came two years before AVX2. */
 	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-	       __builtin_cpu_supports("f16c");
+	       __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
 }
 
 static bool has_avx512(void)

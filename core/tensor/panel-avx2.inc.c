@@ -36,9 +36,9 @@ static inline __m256 halves_avx2(const uint16_t *p)
 	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
-/* Quads [first, last) of a group: the sums in 32 bits of each row. */
+/* Some quads of a group: the sums in 32 bits of each row. */
 static inline __attribute__((always_inline)) void quads_avx2(const int bits, const uint8_t *w,
-                                                             const int first, const int last,
+                                                             const int first, const int count,
                                                              const int8_t *q, int64_t k,
                                                              const int rows, __m256i *dot)
 {
@@ -48,10 +48,10 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 	__m256i       part[4];
 
 	UNROLL
-	for (int s = first; s < last; s++) {
+	for (int t = 0; t < count; t++) {
+		const int     s = first + t;
 		const __m256i u = quad_avx2(w, bits, s), size = _mm256_abs_epi8(u);
-		const bool    begin = (s - first) % fit == 0;
-		const bool    end = s + 1 == last || (s + 1 - first) % fit == 0;
+		const bool    begin = t % fit == 0, end = t + 1 == count || (t + 1) % fit == 0;
 
 		UNROLL
 		for (int r = 0; r < rows; r++) {
@@ -92,7 +92,7 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 			for (int r = 0; r < rows; r++)
 				dot[r] = bits == 8 ? _mm256_setzero_si256()
 				                   : _mm256_set1_epi32(a->less[at + r * step]);
-			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, (h + 1) * quads,
+			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, quads,
 			           a->q + INT8_GROUP * g, a->k, rows, dot);
 			UNROLL
 			for (int r = 0; r < rows; r++) {

@@ -7,8 +7,9 @@ static inline void pack_quads(const struct affine *w, int64_t group, int zero, u
 	for (int j = 0; j < PANEL_ROWS; j++)
 		for (int s = 0; s < 8; s++)
 			memcpy(u[s] + 4 * j, w[j].q + INT8_GROUP * group + 4 * s, 4);
-	for (int i = 0; i < 512; i++)
-		(*u)[i] = (uint8_t)((*u)[i] + zero);
+	for (int s = 0; s < 8; s++)
+		for (int i = 0; i < 64; i++)
+			u[s][i] = (uint8_t)(u[s][i] + zero);
 }
 
 static inline void pack_numbers(int bits, uint8_t u[8][64], uint8_t *dst)

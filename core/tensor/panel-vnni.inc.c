@@ -57,7 +57,8 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 			for (int r = 0; r < rows; r++)
 				dot[r] = _mm512_set1_epi32(less[r * halves * groups]);
 			UNROLL
-			for (int s = h * quads; s < (h + 1) * quads; s++) {
+			for (int t = 0; t < quads; t++) {
+				const int     s = h * quads + t;
 				const __m512i u = quad_vnni(w + 2 * scales, bits, s);
 
 				UNROLL

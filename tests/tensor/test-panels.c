@@ -205,7 +205,7 @@ START_TEST(the_largest_products_do_not_overflow)
 
 		for (int dtype = 0; dtype < RT_DTYPES; dtype++) {
 			const struct rt_dtype_info *info = rt_dtype_info(dtype);
-			unsigned char               blocks[PANEL_ROWS * K];
+			unsigned char               blocks[2 * PANEL_ROWS * K];
 			struct rt_tensor            t = rt_tensor(blocks, (enum rt_dtype)dtype, 2,
 			                                          (int64_t[]){ PANEL_ROWS, K });
 			float                       plain[PANEL_ROWS * K];
