@@ -35,9 +35,10 @@ static const struct rt_param params[] = {
 	               .flags = RT_P_REQUIRED),
 	RT_PARAM_COMPONENT(struct config, pruner, PRUNER, NULL, "Who ranks what is there.",
 	                   .flags = RT_P_REQUIRED),
-	RT_PARAM_REAL(struct config, remove, .2, 0, .95, NULL,
-	              "Share of the units (of a layer, where they stand in layers) that goes; of "
-	              "tokens all go that no row of data has, whatever its place."),
+	RT_PARAM_REAL(
+		struct config, remove, .2, 0, .95, NULL,
+		"Share of the units (of a layer, where they stand in layers) that goes; not for "
+		"tokens, of which all go that no row of data has."),
 	RT_PARAM_INT(struct config, count, 0, 0, 1 << 20, "units",
 	             "How many go, instead of a share; 0: as remove says."),
 	RT_PARAM_INT(struct config, multiple, 32, 1, 4096, "neurons",
