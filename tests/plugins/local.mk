@@ -98,6 +98,12 @@ tests_plugins_test_choices_SOURCES  = tests/plugins/test-choices.c tests/plugins
 	plugins/judge/words.h plugins/rejector/diverse.c
 tests_plugins_test_choices_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_choices_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-top
+tests_plugins_test_top_SOURCES  = tests/plugins/test-top.c tests/runner.h tests/temp.h \
+	plugins/stage/top.c plugins/stage/top.h
+tests_plugins_test_top_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
+tests_plugins_test_top_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json tests/golden/losses/rloo.json
