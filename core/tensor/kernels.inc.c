@@ -184,7 +184,7 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 		}
 		/* What is not finite must show in all that it is multiplied with. */
 		scale[g] = bad ? NAN : top / 127.0f;
-		inverse = top > 0.0f ? 127.0f / top : 0.0f;
+		inverse = top > 1e-30f ? 127.0f / top : 0.0f; /* finite */
 		for (int i = 0; i < INT8_GROUP; i++)
 			q[i] = bad ? 0 : (int8_t)((x[i] * inverse + magic) - magic);
 		for (int h = 0; h < 2; h++) {
