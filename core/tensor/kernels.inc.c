@@ -13,6 +13,7 @@
 #include "tensor/block.h"
 #include "tensor/half.h"
 
+#include <float.h>
 #include <math.h>
 
 #if defined(__clang__)
@@ -175,13 +176,17 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 
 	for (int64_t g = 0; g < n / INT8_GROUP; g++, x += INT8_GROUP, q += INT8_GROUP) {
 		float top = 0.0f, inverse;
+		int   bad = 0;
 
-		for (int i = 0; i < INT8_GROUP; i++)
+		for (int i = 0; i < INT8_GROUP; i++) {
 			top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-		scale[g] = top / 127.0f;
-		inverse = top > 0.0f ? 127.0f / top : 0.0f;
+			bad |= !(fabsf(x[i]) <= FLT_MAX);
+		}
+		/* What is not finite must show in all that it is multiplied with. */
+		scale[g] = bad ? NAN : top / 127.0f;
+		inverse = top > 1e-30f ? 127.0f / top : 0.0f; /* finite */
 		for (int i = 0; i < INT8_GROUP; i++)
-			q[i] = (int8_t)((x[i] * inverse + magic) - magic);
+			q[i] = bad ? 0 : (int8_t)((x[i] * inverse + magic) - magic);
 		for (int h = 0; h < 2; h++) {
 			int sum = 0;
 

@@ -252,6 +252,31 @@ START_TEST(the_largest_products_do_not_overflow)
 	}
 END_TEST
 
+/* An activation that is not a number, or infinite, shows in its row and in no other. */
+START_TEST(what_is_not_finite_shows)
+	{
+		const float *w = random_floats(N * MOST_K, 5);
+		float       *x = random_floats(3 * MOST_K, 6);
+
+		x[MOST_K + 77] = _i == 0 ? NAN : -INFINITY;
+		EACH_ISA(isa)
+		{
+			struct stored         s;
+			struct panels         p;
+			float                 y[3 * N];
+			struct panels_product o = { .w = &p, .c = y, .ldc = N };
+
+			ck_assert(store(RT_Q4_0, w, &s));
+			ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
+			ck_assert_int_eq(panels_multiply(x, s.k, 3, &o, 1, NULL), 0);
+			for (int i = 0; i < 3 * N; i++)
+				ck_assert(isfinite(y[i]) == (i / N != 1));
+			panels_free(&p);
+		}
+		kernels_set(NULL);
+	}
+END_TEST
+
 START_TEST(what_does_not_fit_has_no_panels)
 	{
 		struct panels    p;
@@ -279,5 +304,6 @@ RUNNER("panels", 300, {
 	tcase_add_test(tc, a_row_does_not_depend_on_those_beside_it);
 	tcase_add_test(tc, several_products_share_their_input);
 	tcase_add_test(tc, the_largest_products_do_not_overflow);
+	tcase_add_loop_test(tc, what_is_not_finite_shows, 0, 2);
 	tcase_add_test(tc, what_does_not_fit_has_no_panels);
 })
