@@ -104,6 +104,12 @@ tests_plugins_test_top_SOURCES  = tests/plugins/test-top.c tests/runner.h tests/
 	plugins/stage/top.c plugins/stage/top.h
 tests_plugins_test_top_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
 tests_plugins_test_top_LDADD    = $(TEST_LIBS) -lm
+
+check_PROGRAMS += tests/plugins/test-cut-text
+tests_plugins_test_cut_text_SOURCES  = tests/plugins/test-cut-text.c tests/runner.h tests/temp.h \
+	plugins/stage/cut-text.c plugins/stage/cut-text.h
+tests_plugins_test_cut_text_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
+tests_plugins_test_cut_text_LDADD    = $(TEST_LIBS) -lm
 endif
 EXTRA_DIST += tests/golden/compressed-tensors tests/golden/losses/distill.json tests/golden/losses/dpo.json \
 	tests/golden/losses/grpo.json tests/golden/losses/rloo.json
