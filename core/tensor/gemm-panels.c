@@ -13,8 +13,8 @@ enum {
 	MOST = 4,              /* products at once */
 	ROUND_GRAIN = 1 << 15, /* activations that one piece of work rounds */
 	CACHE = 1 << 18,       /* bytes of panels that a piece multiplies */
-	FEW = 4,               /* rows for which the pieces are smaller: memory is the limit */
-	FEW_CACHE = 1 << 16,
+	FEW = 4,               /* rows for which reading the panels is the limit: then pieces are */
+	STREAM = 1 << 21,      /* long, since each begins with misses, but two for each thread */
 	ROWS = 10 * PANEL_MOST, /* rows of a piece */
 	ALONE = 300000          /* multiplications that are done before another thread wakes up */
 };
@@ -154,10 +154,20 @@ static size_t place(struct job *j, char *at)
 	return used;
 }
 
+/* How many panels a piece takes. */
+static int64_t piece_of(const struct panels *w, int64_t m)
+{
+	const int64_t even = panels_of(w) / (2 * rt_threads()), most = STREAM / w->stride;
+
+	if (m > FEW)
+		return 1 + CACHE / w->stride;
+	return 1 + (even < most ? even : most);
+}
+
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err)
 {
-	const int64_t k = p[0].w->k, cache = m <= FEW ? FEW_CACHE : CACHE;
+	const int64_t k = p[0].w->k;
 	struct job    j = { .p = p,
 		            .n = n,
 		            .kernels = kernels(),
@@ -173,7 +183,7 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		return rt_fail_nomem(err, "a matrix product");
 	place(&j, room);
 	for (int t = 0; t < n; t++) {
-		j.per[t] = 1 + cache / p[t].w->stride;
+		j.per[t] = piece_of(p[t].w, m);
 		j.across[t] = (panels_of(p[t].w) + j.per[t] - 1) / j.per[t];
 		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
 		size += m * k * p[t].w->rows;

@@ -7,7 +7,11 @@
 
 #include <string.h>
 
-enum { STRETCH = 2048, GRAIN = 64 }; /* a multiple of every block; rows of b a piece takes */
+enum {
+	STRETCH = 2048,  /* a multiple of every block */
+	LEAST = 16,      /* rows of b that a piece takes */
+	STREAM = 1 << 21 /* and bytes at most: each piece begins with misses, so it is long */
+};
 
 static const char *element(const struct operand *o, int64_t index)
 {
@@ -69,10 +73,16 @@ static void rows_piece(void *arg, int64_t first, int64_t last)
 
 int gemm_rows(const struct product *p, struct rt_error *err)
 {
+	const struct rt_dtype_info *info = rt_dtype_info(p->b.dtype);
+	const int64_t               most = STREAM * info->block / (p->k * info->bytes + 1);
+	int64_t                     grain = p->n / (2 * rt_threads());
+
 	(void)err;
+	grain = grain > most ? most : grain;
+	grain = grain < LEAST ? LEAST : grain;
 	if (p->serial)
 		rows_piece((void *)p, 0, p->n);
 	else
-		rt_parallel(p->n, GRAIN, rows_piece, (void *)p);
+		rt_parallel(p->n, grain, rows_piece, (void *)p);
 	return 0;
 }

@@ -12,7 +12,7 @@
 
 enum {
 	FEW = 8,             /* rows of a for which packing b does not pay */
-	TINY = 3000000,      /* products that are done before another thread has woken up */
+	TINY = 300000,       /* products that are done before another thread has begun */
 	SMALL = 64 * 64 * 64 /* and those that are too small for BLAS */
 };
 
