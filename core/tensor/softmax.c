@@ -2,6 +2,7 @@
 #include <retort/memory.h>
 #include <retort/parallel.h>
 
+#include "tensor/gemm.h"
 #include "tensor/kernels.h"
 #include "tensor/nn.h"
 
@@ -10,7 +11,7 @@
 
 /* 320 MiB: a product's stretch of rows (512) for the largest vocabularies in use.  Each part of the
  * rows reads the head's weights twice and its gradient once, so few parts are better. */
-enum { MAX_BYTES = 320 << 20, STRETCH = 256 };
+enum { MAX_BYTES = 320 << 20, KEEP = 64 << 20, STRETCH = 256 };
 
 struct job {
 	const float *x;
@@ -197,6 +198,7 @@ int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *
 	const int64_t vocabulary = head->weight->dim[0], rows = hidden.rows;
 	const int64_t budget = head->max_bytes > 0 ? head->max_bytes : MAX_BYTES;
 	int64_t       step = budget / (int64_t)sizeof(float) / (vocabulary + 1), parts;
+	size_t        bytes;
 	float        *logits;
 	int           r = check_labels(head, hidden, label, err);
 
@@ -205,7 +207,9 @@ int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *
 	step = step < 1 ? 1 : step;
 	parts = rows > 0 ? (rows + step - 1) / step : 1;
 	step = (rows + parts - 1) / parts;
-	logits = rt_alloc_aligned((size_t)step, (size_t)vocabulary * sizeof *logits);
+	bytes = (size_t)((step > 0 ? step : 1) * vocabulary) * sizeof *logits;
+	/* Large ones would stay beside the gradients; small ones would be cleared at each call. */
+	logits = bytes > KEEP ? rt_alloc_unset(bytes, 1) : workspace_take(bytes);
 	if (!logits)
 		return rt_fail_nomem(err, "logits");
 	for (int64_t i = 0; i < rows && r == 0; i += step) {
@@ -225,7 +229,7 @@ int nn_logps(const struct nn_head *head, struct nn_heads hidden, const int32_t *
 			r = rt_within(err, r, "rows %lld to %lld", (long long)i,
 			              (long long)(i + part.rows - 1));
 	}
-	rt_free(logits);
+	workspace_give(logits);
 	return r;
 }
 
