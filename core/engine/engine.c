@@ -310,6 +310,7 @@ int rt_generate(struct rt_engine *e, const struct rt_request *requests, int64_t 
 
 	e->tell = token;
 	e->arg = arg;
+	e->computed = 0;
 	/* The weights may be others than those of the last call. */
 	for (int64_t i = 0; i < e->n_slots; i++)
 		e->slots[i].known_n = 0;

@@ -61,6 +61,7 @@ struct rt_engine {
 	int64_t         rows;            /* that there is room for */
 	struct part    *parts;           /* [rows] */
 	int64_t         n_parts, queued; /* and rows of them */
+	int64_t         computed;        /* tokens of this call's prompts, others were copied */
 	rt_token_fn    *tell;
 	void           *arg;
 };

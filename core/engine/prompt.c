@@ -68,6 +68,7 @@ static int compute(struct rt_engine *e, struct rt_error *err)
 		memcpy(s->last, e->hidden + (row - 1) * width, (size_t)width * sizeof *s->last);
 		s->queued = false;
 	}
+	e->computed += e->queued;
 	e->n_parts = e->queued = 0;
 	return r;
 }

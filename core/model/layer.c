@@ -119,24 +119,20 @@ static int product(const struct model *m, const struct model_run *run, struct nn
 int layer_linears(const struct model *m, const struct model_run *run, struct nn_heads x,
                   const struct linear *l, int n, struct rt_error *err)
 {
-	struct panels_product p[3];
-	bool                  packed = run->panels != NULL;
-	int                   r = 0;
+	struct panels_product p[LINEARS];
+	int                   packed = 0, r = 0;
 
-	for (int i = 0; packed && i < n; i++) {
-		const struct panels *w = &run->panels[l[i].weight];
+	for (int i = 0; r == 0 && i < n; i++) {
+		const struct panels *w = run->panels ? &run->panels[l[i].weight] : NULL;
+		const float         *bias = l[i].bias >= 0 ? m->weights.t[l[i].bias].data : NULL;
 
-		p[i] = (struct panels_product){ w,
-			                        l[i].bias >= 0 ? m->weights.t[l[i].bias].data
-			                                       : NULL,
-			                        l[i].y.data, l[i].y.ld, l[i].add };
-		packed = w->data != NULL;
+		if (w && w->data)
+			p[packed++] = (struct panels_product){ w, bias, l[i].y.data, l[i].y.ld,
+				                               l[i].add };
+		else
+			r = product(m, run, x, &l[i], err);
 	}
-	if (packed)
-		return panels_multiply(x.data, x.ld, x.rows, p, n, err);
-	for (int i = 0; r == 0 && i < n; i++)
-		r = product(m, run, x, &l[i], err);
-	return r;
+	return r == 0 && packed ? panels_multiply(x.data, x.ld, x.rows, p, packed, err) : r;
 }
 
 static struct linear part(int64_t layer, int weight, int bias, struct nn_heads y, bool add)

@@ -58,7 +58,9 @@ struct linear {
 	bool            add;
 };
 
-/* Up to three linear layers of one input: by integers where run has panels for all of them. */
+enum { LINEARS = 3 }; /* that share an input */
+
+/* Up to LINEARS linear layers of one input: by integers where run has panels. */
 int layer_linears(const struct model *m, const struct model_run *run, struct nn_heads x,
                   const struct linear *l, int n, struct rt_error *err);
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-	MOST = 4,              /* products at once */
+	MOST = PANELS_TOGETHER,
 	ROUND_GRAIN = 1 << 15, /* activations that one piece of work rounds */
 	CACHE = 1 << 18,       /* bytes of panels that a piece multiplies */
 	FEW = 4,               /* rows for which reading the panels is the limit: then pieces are */

@@ -5,13 +5,15 @@
  * added across a vector.  Small types stay small: memory is the limit of a product with one row.
  *
  * Every block type of GGUF becomes one of a few layouts, element = scale * (u - zero) - min with
- * u >= 0 of 4, 5, 6 or 8 bits.  A group of INT8_GROUP along k is
- *     scales    f16, 16 of them or, where they are for halves of a group, twice 16; then mins
- *     nibbles   256 bytes: byte 64 t + 4 j + c has row j, k = 4 t + c below and k = 16 + 4 t + c
- * above plane     5 bits: 64 bytes, bit s of byte 4 j + c the fifth bit of k = 4 s + c; 6 bits: 128
- * bytes, two bits each in the same way, four s to 64 bytes or bytes  8 bits: 512 bytes, byte 64 s +
- * 4 j + c has k = 4 s + c and behind all groups of a panel stand the scales and mins of each group
- * as f16: scale[16], twice where they are for halves of a group, then min in the same way.
+ * u >= 0 of 4, 5, 6 or 8 bits.  One group of INT8_GROUP along k follows the other, so that a panel
+ * is read from one end to the other.  In a group stand, one behind the other,
+ *
+ *   - scales: 16 as f16, or twice 16 where each half of a group has its own; mins in the same way;
+ *   - nibbles, up to 6 bits: byte 64 t + 4 j + c has row j, k = 4 t + c in its low four bits and
+ *     k = 16 + 4 t + c in its high ones; 256 bytes;
+ *   - the plane of what is above four bits.  5 bits: 64 bytes, bit s of byte 4 j + c belongs to
+ *     k = 4 s + c.  6 bits: 128 bytes, two bits each in the same way, four s to 64 bytes;
+ *   - or bytes, 8 bits: byte 64 s + 4 j + c has k = 4 s + c; 512 bytes.
  *
  * Scales are the type's own where those are f16; the product of two (K types) is rounded, a
  * relative error below 2^-11.  A matrix with a scale that f16 cannot hold is refused. */
@@ -44,8 +46,10 @@ struct panels_product {
 	bool                 add; /* to c, else c is overwritten */
 };
 
-/* c = x w^T (+ bias) (+ c), x [m, k] rounded to 8 bits in groups of INT8_GROUP.  A row of c is
- * the same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
+enum { PANELS_TOGETHER = 4 };
+
+/* n <= PANELS_TOGETHER times c = x w^T (+ bias) (+ c), x [m, k] rounded to 8 bits in groups of
+ * INT8_GROUP.  A row of c is the same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err);
 

@@ -111,7 +111,7 @@ written() {
 	run write.cfg > out
 	sed -n 's/.*"content":"\([^"]*\)"}].*/\1/p' runs/w/said/rows.jsonl > said
 	test -s said && ! grep -c 'END\|Q:\|A:\|^ \| $' said
-	grep -c '^play' said | sed 's/^[1-9][0-9]*$/songs/'
+	grep -c '^play song [0-9]*$' said | sed 's/^[1-9][0-9]*$/songs/'
 }
 check "a model goes on as the user, up to where a user's message ends" 0 "0
 songs" written

@@ -4,6 +4,7 @@
 #include "runner.h"
 
 #include "base/fault.h"
+#include "engine/engine.h"
 
 #include <retort/generate.h>
 #include <retort/memory.h>
@@ -255,6 +256,42 @@ START_TEST(what_prompts_share_has_the_same_bits)
 			ck_assert_mem_eq(few.logp[i], one.logp[0], n * sizeof(float));
 			ck_assert_mem_eq(all.prompt[i], one.prompt[0], 12 * sizeof(float));
 		}
+		rt_model_close(m);
+	}
+END_TEST
+
+static int ignore(void *arg, int64_t i, const struct rt_answer *a, struct rt_error *err)
+{
+	(void)arg, (void)i, (void)a, (void)err;
+	return 0;
+}
+
+/* Four times the same 40 tokens go through the model once; of 50 that begin with 33 of them two
+ * parts of 16 are there already; a prompt whose log-probabilities are wanted is computed. */
+START_TEST(what_prompts_share_is_computed_once)
+	{
+		struct rt_model  *m = open_golden(beside[_i]);
+		struct rt_engine *e;
+		int32_t           prompt[40], other[50];
+		struct rt_request q[6];
+
+		for (int k = 0; k < 50; k++) {
+			other[k] = 3 + (k < 33 ? k : k + 1) % 50;
+			prompt[k % 40] = 3 + k % 40;
+		}
+		for (int i = 0; i < 6; i++)
+			q[i] = (struct rt_request){ .prompt = i == 4 ? other : prompt,
+				                    .n = i == 4 ? 50 : 40,
+				                    .max_tokens = 3,
+				                    .ignore_stops = true,
+				                    .prompt_logps = i == 5 };
+		ck_assert_int_eq(
+			rt_engine_open(&e, m, &(struct rt_engine_options){ .chunk = 16 }, NULL), 0);
+		for (int again = 0; again < 2; again++) { /* the weights may have changed */
+			ck_assert_int_eq(rt_generate(e, q, 6, ignore, NULL, NULL, NULL), 0);
+			ck_assert_int_eq(e->computed, 40 + 50 - 32 + 40);
+		}
+		rt_engine_close(e);
 		rt_model_close(m);
 	}
 END_TEST
@@ -672,6 +709,7 @@ RUNNER("engine", 300, {
 	tcase_add_test(tc, log_probabilities_are_those_that_training_sees);
 	TABLE_TEST(tc, an_answer_does_not_depend_on_the_requests_beside_it, beside);
 	TABLE_TEST(tc, what_prompts_share_has_the_same_bits, beside);
+	TABLE_TEST(tc, what_prompts_share_is_computed_once, beside);
 	tcase_add_test(tc, frequencies_that_follow_the_length_follow_that_of_the_sequence);
 	tcase_add_test(tc, a_prompt_in_parts_has_the_frequencies_of_the_whole);
 	tcase_add_test(tc, a_stop_string_ends_the_answer_in_front_of_it);
