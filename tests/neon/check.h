@@ -83,6 +83,8 @@ static inline void check_run(const char *name, TFun *fn, int n)
 #define ck_assert_float_eq_tol(a, b, t)  ck_assert(fabsf((a) - (b)) <= (t))
 #define ck_assert_double_eq(a, b)        ck_assert((a) == (b))
 #define ck_assert_double_lt(a, b)        ck_assert((a) < (b))
+#define ck_assert_double_gt(a, b)        ck_assert((a) > (b))
+#define ck_assert_float_le(a, b)         ck_assert((a) <= (b))
 #define ck_assert_double_eq_tol(a, b, t) ck_assert(fabs((a) - (b)) <= (t))
 
 #endif
