@@ -203,6 +203,38 @@ START_TEST(each_engine_alone_is_right)
 	}
 END_TEST
 
+/* More rows than are shared at once, more stretches of k than are packed at once, either operand
+ * shared; and threads change no bit. */
+START_TEST(large_products_are_right_however_they_are_cut)
+	{
+		static const int64_t large[][3] = {
+			{ 1030, 1050, 1100 }, { 1050, 1030, 1100 }, { 50, 40, 20000 },
+			{ 40, 50, 20000 },    { 2100, 70, 1600 },   { 70, 2100, 1600 },
+		};
+
+		for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+			const int64_t m = large[i][0], n = large[i][1], k = large[i][2];
+			float *pa = numbers(m * k), *pb = numbers(n * k), *pc = numbers(m * n);
+			float *pd = numbers(m * n);
+			const struct rt_tensor a = rt_slice(rt_matrix(pa, m, k), 0, m - 20, 20);
+			const struct rt_tensor c = rt_slice(rt_matrix(pc, m, n), 0, m - 20, 20);
+			const struct rt_tensor b = rt_transpose(rt_matrix(pb, n, k), 0, 1);
+			struct product         p = {
+					.m = m, .n = n, .k = k, .c = pc, .ldc = n, .alpha = 1.0f
+			};
+
+			p.a = (struct operand){ pa, RT_F32, k, 1 };
+			p.b = (struct operand){ pb, RT_F32, k, 1 };
+			ck_assert_int_eq(gemm_packed(&p, NULL), 0);
+			check(&a, &b, &c, NULL, NULL, 1.0f, 0.0f, "packed");
+			p.c = pd;
+			p.serial = true;
+			ck_assert_int_eq(gemm_packed(&p, NULL), 0);
+			ck_assert_int_eq(memcmp(pc, pd, (size_t)(m * n) * sizeof *pc), 0);
+		}
+	}
+END_TEST
+
 START_TEST(every_storage_type_multiplies_as_its_dequantized_self)
 	{
 		static const int64_t ms[] = { 1, 4, 7, 33 };
@@ -342,6 +374,7 @@ RUNNER("matmul", 300, {
 	tcase_add_test(tc, products_of_bf16_are_those_of_rounded_operands);
 	tcase_add_test(tc, products_of_bf16_stay_within_the_stated_bound);
 	tcase_add_test(tc, each_engine_alone_is_right);
+	tcase_add_test(tc, large_products_are_right_however_they_are_cut);
 	tcase_add_test(tc, every_storage_type_multiplies_as_its_dequantized_self);
 	tcase_add_test(tc, blocks_may_lie_along_the_columns_only_if_that_is_refused);
 	tcase_add_test(tc, batches_repeat_single_matrices);
