@@ -14,9 +14,9 @@ enum { PIECE = 1 << 16 };
 const char *const rt_schedules[] = { "cosine", "linear", "constant", NULL };
 const char *const rt_products[] = { "f32", "bf16", NULL };
 
-unsigned rt_training_matmul(const struct rt_training *o)
+unsigned rt_products_matmul(int products)
 {
-	return o->products == RT_PRODUCTS_BF16 ? RT_MATMUL_BF16 : 0;
+	return products == RT_PRODUCTS_BF16 ? RT_MATMUL_BF16 : 0;
 }
 
 double trainer_now(void)
@@ -106,7 +106,7 @@ int rt_trainer_open(struct rt_trainer **ret, struct rt_model *m, const struct rt
 	t->moment_size = o->small_moments ? sizeof(uint16_t) : sizeof(float);
 	t->state = rt_path_join(rt_work_dir(c), "trainer.state");
 	t->notes = rt_json_new_object();
-	rt_model_multiply(m, rt_training_matmul(o));
+	rt_model_multiply(m, rt_products_matmul(o->products));
 	r = rt_gradients_new(&t->g, m, err);
 	if (r == 0 && (!t->state || !t->notes || make_slots(t) < 0))
 		r = rt_fail_nomem(err, "gradients and moments");

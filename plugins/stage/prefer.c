@@ -306,7 +306,7 @@ static int refer(struct job *j, struct pairs *p, struct rt_error *err)
 	int64_t          n;
 	int              r = 0;
 
-	rt_model_multiply(m, rt_training_matmul(&j->cfg->training));
+	rt_model_multiply(m, rt_products_matmul(j->cfg->training.products));
 	for (int64_t i = 0; r == 0 && i < p->n; i += n) {
 		n = p->n - i < j->b.n ? p->n - i : j->b.n;
 		for (int64_t k = 0; k < n; k++)

@@ -126,7 +126,7 @@ static int open_models(struct job *j, struct rt_error *err)
 	    rt_model_shape(j->reference)->vocabulary != rt_model_shape(j->m)->vocabulary)
 		r = rt_fail(err, RT_E_SHAPE, "the reference model has another vocabulary");
 	if (r == 0 && j->reference)
-		rt_model_multiply(j->reference, rt_training_matmul(&c->training));
+		rt_model_multiply(j->reference, rt_products_matmul(c->training.products));
 	if (r == 0)
 		r = rt_engine_open(&j->engine, j->m, &(struct rt_engine_options){ .sequences = 64 },
 		                   err);

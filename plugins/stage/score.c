@@ -10,6 +10,7 @@
 #include <retort/metrics.h>
 #include <retort/parallel.h>
 #include <retort/stage.h>
+#include <retort/train.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ enum { PART = 64, CHUNK_BYTES = 64 << 20 }; /* sequences; of logits that are the
 struct config {
 	const struct rt_artifact *model, *data;
 	int64_t                   top, max_tokens, rows;
+	int                       products;
 };
 
 struct state {
@@ -35,6 +37,10 @@ static const struct rt_param params[] = {
 	             "Longer rows are left out; 0: what the model was made for."),
 	RT_PARAM_INT(struct config, rows, 4096, 1, 1 << 24, "tokens",
 	             "Tokens that go through the model at once."),
+	RT_PARAM_ENUM(
+		struct config, products, 0, rt_products,
+		"What matrices are rounded to before they are multiplied; bf16 is faster where "
+		"the processor multiplies it."),
 	RT_PARAM_END
 };
 
@@ -279,8 +285,10 @@ static int prepare(struct job *j, struct rt_error *err)
 	int                              r = rt_model_open(&j->m, j->cfg->model->path, 0, err);
 	int64_t                          V;
 
-	if (r == 0)
-		r = rt_sequences_read(&j->data, j->m, j->cfg->data->path, &o, j->c, err);
+	if (r < 0)
+		return r;
+	rt_model_multiply(j->m, rt_products_matmul(j->cfg->products));
+	r = rt_sequences_read(&j->data, j->m, j->cfg->data->path, &o, j->c, err);
 	if (r < 0)
 		return r;
 	V = rt_model_shape(j->m)->vocabulary;

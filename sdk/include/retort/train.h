@@ -104,7 +104,7 @@ enum rt_schedule { RT_SCHEDULE_COSINE, RT_SCHEDULE_LINEAR, RT_SCHEDULE_CONSTANT 
 extern const char *const rt_schedules[]; /* their names, for the parameter */
 
 enum rt_products { RT_PRODUCTS_F32, RT_PRODUCTS_BF16 };
-extern const char *const rt_products[]; /* the same */
+extern const char *const rt_products[3]; /* the same, for RT_PARAM_ENUM() */
 
 /* Parameters of every training stage: a member of its config, and RT_TRAINING_PARAMS() among the
  * rows of its table. */
@@ -163,7 +163,7 @@ struct rt_trainer;
 
 /* What the products are computed with, for rt_model_multiply(): a reference model that scores are
  * compared with should be multiplied as the model that is trained. [any] */
-unsigned rt_training_matmul(const struct rt_training *o);
+unsigned rt_products_matmul(int products);
 
 /* m was opened with RT_MODEL_TRAIN and stays the caller's; until the trainer is closed its passes
  * are multiplied as `products` says (rt_model_multiply()).  A checkpoint in rt_work_dir(c) of a run
