@@ -58,7 +58,7 @@ static int key_inputs(const struct pipeline *p, struct stage *s, struct rt_error
 	return 0;
 }
 
-static int key_stage(const struct pipeline *p, struct stage *s, struct rt_error *err)
+static int key_stage(struct stage *s, struct rt_error *err)
 {
 	struct rt_json *o = rt_json_new_object();
 	struct rt_text  t = RT_TEXT_INIT;
@@ -67,7 +67,7 @@ static int key_stage(const struct pipeline *p, struct stage *s, struct rt_error 
 	if (r == 0)
 		r |= rt_json_set(o, "retort-key", rt_json_new_int(KEY_VERSION));
 	if (r == 0)
-		r |= rt_json_set(o, "seed", rt_json_new_int(p->seed));
+		r |= rt_json_set(o, "seed", rt_json_new_int(s->seed));
 	if (r == 0)
 		r |= rt_json_set(o, "stage", rt_json_ref(s->top->identity));
 	if (r == 0)
@@ -92,7 +92,7 @@ int keys_compute(struct pipeline *p, struct rt_error *err)
 		if (r == 0)
 			r = key_inputs(p, s, err);
 		if (r == 0)
-			r = key_stage(p, s, err);
+			r = key_stage(s, err);
 		if (r < 0)
 			return rt_within(err, r, "stage %s", s->name);
 	}

@@ -151,7 +151,7 @@ static int describe(struct making *m, const char *gate, double seconds, struct r
 
 	r |= rt_json_set(o, "retort", rt_json_new_int(1));
 	r |= rt_json_set(o, "key", rt_json_new_string(m->s->key));
-	r |= rt_json_set(o, "seed", rt_json_new_int(m->p->seed));
+	r |= rt_json_set(o, "seed", rt_json_new_int(m->s->seed));
 	r |= rt_json_set(o, "stage", rt_json_ref(m->s->top->identity));
 	r |= rt_json_set(o, "inputs", inputs_json(m));
 	r |= rt_json_set(o, "files", files_json(m->s));

@@ -16,7 +16,7 @@
 enum { MAX_STAGES = 4000, NAME_LIMIT = 64, FILE_VERSION = 1 };
 
 static const char *const top_keys[] = { "retort", "name", "seed", "stages", "trackers", NULL };
-static const char *const stage_keys[] = { "name", "use", "result", NULL };
+static const char *const stage_keys[] = { "name", "use", "seed", "result", NULL };
 static const char *const tracker_keys[] = { "use", NULL };
 
 /* Names that stand for something else in a run's folder. */
@@ -75,11 +75,20 @@ static void check_top_keys(struct reader *r, const struct setting *root)
 	}
 }
 
+static void read_seed(struct reader *r, const struct setting *group, int64_t *seed)
+{
+	const struct setting *s = settings_get(group, "seed");
+
+	if (s && (s->type != SET_INT || s->i < 0))
+		report_error(r->report, s, "seed must be a whole number from 0 on");
+	else if (s)
+		*seed = s->i;
+}
+
 static void read_head(struct reader *r, const struct setting *root)
 {
-	const struct setting *version = settings_get(root, "retort"),
-			     *seed = settings_get(root, "seed");
-	struct setting whole = { .file = r->p->file };
+	const struct setting *version = settings_get(root, "retort");
+	struct setting        whole = { .file = r->p->file };
 
 	check_top_keys(r, root);
 	if (!version)
@@ -94,10 +103,7 @@ static void read_head(struct reader *r, const struct setting *root)
 	else
 		report_error(r->report, &whole,
 		             "name = \"...\"; is missing: it names the folder of the results");
-	if (seed && (seed->type != SET_INT || seed->i < 0))
-		report_error(r->report, seed, "seed must be a whole number from 0 on");
-	else if (seed)
-		r->p->seed = seed->i;
+	read_seed(r, root, &r->p->seed);
 }
 
 static bool to_bool(struct reader *r, const struct setting *s)
@@ -141,6 +147,8 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 	}
 	s->name = read_name(r, group, "a stage");
 	s->result = to_bool(r, settings_get(group, "result"));
+	s->seed = r->p->seed;
+	read_seed(r, group, &s->seed);
 	if (s->name)
 		check_stage_name(r, s);
 	else

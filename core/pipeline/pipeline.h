@@ -28,6 +28,7 @@ struct stage {
 	struct edge          *inputs;
 	int64_t               n_inputs;
 	int64_t               n_outputs;
+	int64_t               seed; /* the pipeline's, or one of its own */
 	bool                  result, used;
 	char                  key[RT_HASH_HEX]; /* by plan_keys(); "" before */
 };

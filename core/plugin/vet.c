@@ -88,8 +88,8 @@ static int vet_id(const struct rt_plugin *p, const char *id, struct rt_error *er
 /* Words with a meaning of their own in the braces that hold the parameters. */
 static int vet_reserved(const struct rt_plugin *p, struct rt_error *err)
 {
-	static const char *const words[] = { "use", "name", "result" };
-	const size_t             n = p->kind == RT_KIND_STAGE ? 3 : 1;
+	static const char *const words[] = { "use", "name", "seed", "result" };
+	const size_t             n = p->kind == RT_KIND_STAGE ? sizeof words / sizeof *words : 1;
 
 	for (size_t i = 0; i < n; i++)
 		if (param_find(p->params, words[i]))

@@ -48,6 +48,9 @@ check "--set does the same" 0 "status 0: drafts good quality" run --set drafts.n
 check "--set into a component" 0 "status 0: good" run --set good.keep.count=3
 check "how much at once changes no result" 0 "status 0:" run --set drafts.batch=7
 check "another seed recomputes everything" 0 "status 0: pool drafts good quality" run --set seed=4
+check "a stage with a seed of its own is made again, and what stands on it" 0 \
+	"status 0: drafts good quality" run --set drafts.seed=4
+check "the pipeline's own seed, said once more, is none" 0 "status 0:" run --set drafts.seed=3
 check "--only stops there" 0 "status 0: pool drafts" run --set seed=5 --only drafts
 check "stages side by side give the same" 0 "status 0: quality good" sh -c \
 	'"$0" run p.cfg --set seed=5 --jobs 2 2>err >out; echo "status $?:" $(sed -n "s/.* info \([a-z]*\): started$/\1/p" err | sort -r)' "$retort"
