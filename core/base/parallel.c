@@ -15,15 +15,16 @@
 #include <stdlib.h>
 
 /* A product of a small model takes microseconds, as does waking a thread: whoever waits looks
- * again for about that long before it sleeps. */
-enum { MAX_THREADS = 256, LOOKS = 2000 };
+ * again for about that long before it sleeps, and lets others have the processor now and then:
+ * what it waits for may need this very one. */
+enum { MAX_THREADS = 256, LOOKS = 2000, TURN = 100 };
 
 struct job {
 	rt_piece_fn *fn;
 	void        *arg;
 	int64_t      n, grain, pieces;
 	atomic_llong next;    /* the next piece to take */
-	atomic_int   helpers; /* pool threads inside this job; changed under the lock */
+	atomic_int   helpers; /* pool threads inside this job; raised under the lock */
 	struct job  *after;
 };
 
@@ -115,6 +116,15 @@ static inline void pause_briefly(void)
 #endif
 }
 
+/* Between two looks. */
+static inline void pause_at(int look)
+{
+	if (look % TURN == TURN - 1)
+		sched_yield();
+	else
+		pause_briefly();
+}
+
 /* Under the lock, which is let go of meanwhile: until there may be work. */
 static void await_work(void)
 {
@@ -122,9 +132,9 @@ static void await_work(void)
 
 	pthread_mutex_unlock(&pool.lock);
 	for (int i = 0; i < LOOKS && atomic_load(&pool.posted) == seen; i++)
-		pause_briefly();
+		pause_at(i);
 	pthread_mutex_lock(&pool.lock);
-	if (atomic_load(&pool.posted) != seen)
+	if (find_work())
 		return;
 	pool.sleeping++;
 	pthread_cond_wait(&pool.work, &pool.lock);
@@ -145,8 +155,8 @@ static void *helper(void *unused)
 		atomic_fetch_add(&j->helpers, 1);
 		pthread_mutex_unlock(&pool.lock);
 		work_on(j);
-		pthread_mutex_lock(&pool.lock);
 		atomic_fetch_sub(&j->helpers, 1); /* the job may be gone from here on */
+		pthread_mutex_lock(&pool.lock);
 		if (pool.stuck > 0)
 			pthread_cond_broadcast(&pool.idle);
 	}
@@ -175,15 +185,19 @@ static void start_helpers(void)
 
 static void post(struct job *j)
 {
+	bool asleep;
+
 	pthread_mutex_lock(&pool.lock);
 	if (!pool.tried)
 		start_helpers();
 	j->after = pool.jobs;
 	pool.jobs = j;
-	atomic_fetch_add(&pool.posted, 1);
-	if (pool.sleeping > 0)
-		pthread_cond_broadcast(&pool.work);
+	asleep = pool.sleeping > 0;
 	pthread_mutex_unlock(&pool.lock);
+	/* Not before: those who look would only wait for the lock. */
+	atomic_fetch_add(&pool.posted, 1);
+	if (asleep)
+		pthread_cond_broadcast(&pool.work);
 }
 
 /* Nobody comes to the job any more, and those who are there end their pieces. */
@@ -197,8 +211,7 @@ static void leave(struct job *j)
 	*at = j->after;
 	pthread_mutex_unlock(&pool.lock);
 	for (int i = 0; i < LOOKS && atomic_load(&j->helpers) > 0; i++)
-		pause_briefly();
-	/* The helper that left last may still hold the lock, but not the job. */
+		pause_at(i);
 	if (atomic_load(&j->helpers) == 0)
 		return;
 	pthread_mutex_lock(&pool.lock);
