@@ -15,9 +15,10 @@
 #include <stdlib.h>
 
 /* A product of a small model takes microseconds, as does waking a thread: whoever waits looks
- * again for about that long before it sleeps, and lets others have the processor now and then:
- * what it waits for may need this very one. */
-enum { MAX_THREADS = 256, LOOKS = 2000, TURN = 100 };
+ * again for about that long before it sleeps.  Who waits for work lets others have the processor
+ * now and then, after a while: where there is none left for it, whoever will post the work may be
+ * waiting for this very one. */
+enum { MAX_THREADS = 256, LOOKS = 2000, PATIENCE = 1000, TURN = 100 };
 
 struct job {
 	rt_piece_fn *fn;
@@ -116,15 +117,6 @@ static inline void pause_briefly(void)
 #endif
 }
 
-/* Between two looks. */
-static inline void pause_at(int look)
-{
-	if (look % TURN == TURN - 1)
-		sched_yield();
-	else
-		pause_briefly();
-}
-
 /* Under the lock, which is let go of meanwhile: until there may be work. */
 static void await_work(void)
 {
@@ -132,7 +124,10 @@ static void await_work(void)
 
 	pthread_mutex_unlock(&pool.lock);
 	for (int i = 0; i < LOOKS && atomic_load(&pool.posted) == seen; i++)
-		pause_at(i);
+		if (i > PATIENCE && i % TURN == 0)
+			sched_yield();
+		else
+			pause_briefly();
 	pthread_mutex_lock(&pool.lock);
 	if (find_work())
 		return;
@@ -211,7 +206,7 @@ static void leave(struct job *j)
 	*at = j->after;
 	pthread_mutex_unlock(&pool.lock);
 	for (int i = 0; i < LOOKS && atomic_load(&j->helpers) > 0; i++)
-		pause_at(i);
+		pause_briefly();
 	if (atomic_load(&j->helpers) == 0)
 		return;
 	pthread_mutex_lock(&pool.lock);
