@@ -15,15 +15,17 @@
 #include <stdlib.h>
 
 /* A product of a small model takes microseconds, as does waking a thread: whoever waits looks
- * again for about that long before it sleeps. */
-enum { MAX_THREADS = 256, LOOKS = 2000 };
+ * again for about that long before it sleeps.  Who waits for work lets others have the processor
+ * now and then, after a while: where there is none left for it, whoever will post the work may be
+ * waiting for this very one. */
+enum { MAX_THREADS = 256, LOOKS = 2000, PATIENCE = 1000, TURN = 100 };
 
 struct job {
 	rt_piece_fn *fn;
 	void        *arg;
 	int64_t      n, grain, pieces;
 	atomic_llong next;    /* the next piece to take */
-	atomic_int   helpers; /* pool threads inside this job; changed under the lock */
+	atomic_int   helpers; /* pool threads inside this job; raised under the lock */
 	struct job  *after;
 };
 
@@ -122,9 +124,12 @@ static void await_work(void)
 
 	pthread_mutex_unlock(&pool.lock);
 	for (int i = 0; i < LOOKS && atomic_load(&pool.posted) == seen; i++)
-		pause_briefly();
+		if (i > PATIENCE && i % TURN == 0)
+			sched_yield();
+		else
+			pause_briefly();
 	pthread_mutex_lock(&pool.lock);
-	if (atomic_load(&pool.posted) != seen)
+	if (find_work())
 		return;
 	pool.sleeping++;
 	pthread_cond_wait(&pool.work, &pool.lock);
@@ -145,8 +150,8 @@ static void *helper(void *unused)
 		atomic_fetch_add(&j->helpers, 1);
 		pthread_mutex_unlock(&pool.lock);
 		work_on(j);
-		pthread_mutex_lock(&pool.lock);
 		atomic_fetch_sub(&j->helpers, 1); /* the job may be gone from here on */
+		pthread_mutex_lock(&pool.lock);
 		if (pool.stuck > 0)
 			pthread_cond_broadcast(&pool.idle);
 	}
@@ -175,15 +180,19 @@ static void start_helpers(void)
 
 static void post(struct job *j)
 {
+	bool asleep;
+
 	pthread_mutex_lock(&pool.lock);
 	if (!pool.tried)
 		start_helpers();
 	j->after = pool.jobs;
 	pool.jobs = j;
-	atomic_fetch_add(&pool.posted, 1);
-	if (pool.sleeping > 0)
-		pthread_cond_broadcast(&pool.work);
+	asleep = pool.sleeping > 0;
 	pthread_mutex_unlock(&pool.lock);
+	/* Not before: those who look would only wait for the lock. */
+	atomic_fetch_add(&pool.posted, 1);
+	if (asleep)
+		pthread_cond_broadcast(&pool.work);
 }
 
 /* Nobody comes to the job any more, and those who are there end their pieces. */
@@ -198,7 +207,6 @@ static void leave(struct job *j)
 	pthread_mutex_unlock(&pool.lock);
 	for (int i = 0; i < LOOKS && atomic_load(&j->helpers) > 0; i++)
 		pause_briefly();
-	/* The helper that left last may still hold the lock, but not the job. */
 	if (atomic_load(&j->helpers) == 0)
 		return;
 	pthread_mutex_lock(&pool.lock);

@@ -21,6 +21,7 @@ struct slot {
 	int64_t                  n;
 	bool                     waits; /* for its first token */
 	int32_t                  drawn;
+	float                    drawn_logp;
 	int                      code; /* of drawing */
 	struct rt_error          error;
 	struct stream            stream;
@@ -54,7 +55,7 @@ struct rt_engine {
 	int32_t        *token, *position;
 	struct rt_span *spans;
 	float          *hidden;
-	float          *logits, *logps; /* [slots, vocabulary] */
+	float          *logits, *logps; /* [slots, vocabulary]; logps: of those that want all */
 	struct slot   **choosing;       /* the slots of these rows */
 	int32_t        *known;          /* of all slots */
 	float          *last;

@@ -5,6 +5,8 @@
 #include <retort/parallel.h>
 #include <retort/random.h>
 
+#include "tensor/kernels.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -115,6 +117,20 @@ static int tell(struct rt_engine *e, struct slot *s, int32_t id, struct rt_error
 	return e->tell ? e->tell(e->arg, s->index, id, text, n, err) : 0;
 }
 
+/* Are log-probabilities of all tokens needed: for others than the one that is drawn, or because
+ * drawing overwrites the logits? */
+static bool wants_all(const struct rt_request *q)
+{
+	return q->top > 0 || q->sampler || (q->sampling.temperature > 0 && q->sampling.top_k != 1);
+}
+
+static float log_sum_exp(const float *x, int64_t n)
+{
+	const float top = kernels()->max(x, n);
+
+	return top + (float)log(kernels()->sum_exp(x, n, top, NULL));
+}
+
 /* One slot of a pass draws: as many at once as there are threads. */
 static void draw_piece(void *arg, int64_t first, int64_t last)
 {
@@ -123,13 +139,21 @@ static void draw_piece(void *arg, int64_t first, int64_t last)
 
 	for (int64_t i = first; i < last; i++) {
 		struct slot *s = e->choosing[i];
+		float       *logits = e->logits + i * V, *logps = e->logps + i * V;
+		const bool   all = wants_all(s->q);
+		const float  lse = all ? 0 : log_sum_exp(logits, V);
 
-		if (!s->q->sampler)
-			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+		s->code = all ? nn_log_softmax(logits, 1, V, logps, false, &s->error) : 0;
+		if (s->q->sampler) /* a plugin's are called one after another */
+			continue;
+		if (s->code == 0)
+			s->code = draw(s, logits, V, &s->drawn, &s->error);
+		if (s->code == 0)
+			s->drawn_logp = all ? logps[s->drawn] : logits[s->drawn] - lse;
 	}
 }
 
-/* The token that was drawn: the end, or one more. */
+/* The token that was drawn: the end, or one more; logps of all, where they are wanted. */
 static int take(struct rt_engine *e, struct slot *s, const float *logps, struct rt_error *err)
 {
 	const int64_t V = rt_model_shape(e->m)->vocabulary, top = s->q->top;
@@ -141,12 +165,12 @@ static int take(struct rt_engine *e, struct slot *s, const float *logps, struct 
 	if (is_stop(e, s, id)) {
 		s->finish = RT_FINISH_STOP;
 		s->stop = id;
-		s->stop_logp = logps[id];
+		s->stop_logp = s->drawn_logp;
 		return 0;
 	}
 	if (top)
 		best(logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
-	s->logp[s->n] = logps[id];
+	s->logp[s->n] = s->drawn_logp;
 	s->id[s->n++] = id;
 	r = stream_put(&s->stream, id, err);
 	if (r < 0)
@@ -161,17 +185,19 @@ static int take(struct rt_engine *e, struct slot *s, const float *logps, struct 
 int slots_choose(struct rt_engine *e, int64_t n, struct rt_error *err)
 {
 	const int64_t V = rt_model_shape(e->m)->vocabulary;
-	int           r = nn_log_softmax(e->logits, n, V, e->logps, false, err);
+	int           r = 0;
 
-	if (r == 0)
-		rt_parallel(n, 1, draw_piece, e);
+	rt_parallel(n, 1, draw_piece, e);
 	for (int64_t i = 0; r == 0 && i < n; i++) {
 		struct slot *s = e->choosing[i];
 
-		if (s->q->sampler) /* a plugin's are called one after another */
+		if (s->code == 0 && s->q->sampler) {
 			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+			if (s->code == 0)
+				s->drawn_logp = e->logps[i * V + s->drawn];
+		}
 		r = s->code;
-		if (r == 0 && !isfinite(e->logps[i * V + s->drawn]))
+		if (r == 0 && !isfinite(s->drawn_logp))
 			r = rt_fail(&s->error, RT_E_NUMERIC, "the logits are not finite");
 		if (r < 0) {
 			if (err)

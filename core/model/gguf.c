@@ -1,6 +1,8 @@
 /* gguf.c - reading GGUF.  See gguf.h */
 #include "model/gguf.h"
 
+#include "model/damage.h"
+
 #include <retort/memory.h>
 
 #include <string.h>
@@ -31,7 +33,7 @@ static const unsigned char *take(struct cursor *c, uint64_t n, const char *what)
 	if (n > c->size - c->at) {
 		c->code = rt_fail(c->err, RT_E_FORMAT,
 		                  "%s: %s of %llu bytes at %zu leaves the file of "
-		                  "%zu",
+		                  "%zu" CUT_SHORT,
 		                  c->path, what, (unsigned long long)n, c->at, c->size);
 		return NULL;
 	}
@@ -154,7 +156,12 @@ static void place_tensors(struct cursor *c, struct gguf *g, const uint64_t *offs
 			fail(c, RT_E_FORMAT, "its offset is no multiple of the alignment", t->name);
 		else if (start > c->size || offsets[i] > c->size - start ||
 		         bytes > c->size - start - offsets[i])
-			fail(c, RT_E_FORMAT, "its data leaves the file", t->name);
+			c->code = rt_fail(
+				c->err, RT_E_FORMAT,
+				"%s: %.*s: %llu bytes at %llu leave the file of %zu" CUT_SHORT,
+				c->path, t->name.n < 200 ? (int)t->name.n : 200, t->name.data,
+				(unsigned long long)bytes, (unsigned long long)(start + offsets[i]),
+				c->size);
 		else
 			t->tensor.data = (void *)(c->data + start + offsets[i]);
 	}

@@ -4,7 +4,7 @@ core_libcore_la_SOURCES += \
 	core/model/checkpoint-gguf.c \
 	core/model/checkpoint-write.c \
 	core/model/config.c core/model/config.h \
-	core/model/gguf.c core/model/gguf.h \
+	core/model/damage.h core/model/gguf.c core/model/gguf.h \
 	core/model/gguf-write.c \
 	core/model/layer.c core/model/layer.h \
 	core/model/layer-backward.c \

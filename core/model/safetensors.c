@@ -1,6 +1,8 @@
 /* safetensors.c - one file of named tensors.  See retort/safetensors.h */
 #include <retort/safetensors.h>
 
+#include "model/damage.h"
+
 #include <retort/memory.h>
 
 #include <stdlib.h>
@@ -65,8 +67,8 @@ static int read_entry(const char *path, const char *name, const struct rt_json *
 		dim[i] = rt_json_int(rt_json_at(shape, i), -1);
 	if (begin < 0 || end < begin || end > size)
 		return rt_fail(err, RT_E_FORMAT,
-		               "%s: tensor %s lies from %lld to %lld of %lld bytes", path, name,
-		               (long long)begin, (long long)end, (long long)size);
+		               "%s: tensor %s lies from %lld to %lld of %lld bytes" CUT_SHORT, path,
+		               name, (long long)begin, (long long)end, (long long)size);
 	r = rt_tensor_init(ret, dtype, ndim ? (int)ndim : 1, dim, data + begin, err);
 	if (r != 0)
 		return rt_within(err, r, "%s: tensor %s", path, name);
@@ -122,12 +124,13 @@ static int read_header(struct rt_safetensors *s, const char *path, struct rt_err
 	int                  r;
 
 	if (s->map.size < 8)
-		return rt_fail(err, RT_E_FORMAT, "%s: %zu bytes are no safetensors file", path,
-		               s->map.size);
+		return rt_fail(err, RT_E_FORMAT, "%s: %zu bytes are no safetensors file" CUT_SHORT,
+		               path, s->map.size);
 	length = u64(bytes);
 	if (length > MAX_HEADER || length > s->map.size - 8)
-		return rt_fail(err, RT_E_FORMAT, "%s: a header of %llu bytes in a file of %zu",
-		               path, (unsigned long long)length, s->map.size);
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s: a header of %llu bytes in a file of %zu" CUT_SHORT, path,
+		               (unsigned long long)length, s->map.size);
 	r = rt_json_parse((const char *)bytes + 8, (size_t)length, path, 1, &s->header, err);
 	if (r != 0)
 		return r;

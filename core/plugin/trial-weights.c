@@ -76,7 +76,7 @@ static int pruner_once(struct trial *t, struct rt_error *err)
 	if (r == 0 && ops->mask)
 		rt_hash_add(&t->digest, d->weight, WEIGHTS * sizeof *d->weight);
 	if (r == 0 && ops->score)
-		d->stats.units = ops->units(t->state);
+		d->stats.units = ops->units(t->config);
 	if (r == 0 && ops->score)
 		r = ops->score(t->state, &d->stats, d->importance, err);
 	if (r == 0 && ops->score)

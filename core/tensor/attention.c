@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { ALONE = 1 << 16 }; /* multiplications that are done before another thread has begun */
+
 int attention_check(struct attention_job *j, struct rt_error *err)
 {
 	const struct nn_heads q = j->q, k = j->k, v = j->v;
@@ -104,7 +106,10 @@ int attention_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, 
 		                   .alpha = 1.0f,
 		                   .serial = true };
 
-	return m <= 8 ? gemm_rows(&p, NULL) : gemm_packed(&p, NULL);
+	if (m > FEW_ROWS)
+		return gemm_packed(&p, NULL);
+	attention_few(m, n, k, a, lda, b, ldb, c, ldc);
+	return 0;
 }
 
 int attention_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
@@ -121,7 +126,7 @@ int attention_ab(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, c
 		                   .add = true,
 		                   .serial = true };
 
-	if (m > 8)
+	if (m > FEW_ROWS)
 		return gemm_packed(&p, NULL);
 	for (int64_t i = 0; i < m; i++)
 		kernels()->weigh(a + i * lda, k, b, ldb, c + i * ldc, n);
@@ -274,15 +279,18 @@ int nn_attention(const struct nn_attention *o, struct nn_heads q, struct nn_head
                  struct nn_heads v, struct nn_heads out, float *ret_lse, struct rt_error *err)
 {
 	struct attention_job j = { .o = o, .q = q, .k = k, .v = v, .out = out, .lse = ret_lse };
-	int64_t              covered = 0;
+	int64_t              covered = 0, size = 0, pieces;
 	int                  r = attention_check(&j, err);
 
 	if (r != 0)
 		return r;
-	for (int64_t i = 0; i < o->n_spans; i++)
+	for (int64_t i = 0; i < o->n_spans; i++) {
 		covered += o->spans[i].count;
+		size += o->spans[i].count * o->spans[i].context * q.heads * (q.n + v.n);
+	}
 	if (covered != q.rows)
 		attention_zero(out);
-	rt_parallel(attention_pieces(&j, j.queries, false), 1, forward_piece, &j);
+	pieces = attention_pieces(&j, j.queries, false);
+	rt_parallel(pieces, size > ALONE ? 1 : pieces, forward_piece, &j);
 	return j.code ? rt_fail(err, j.code, "attention: %s", rt_code_text(j.code)) : 0;
 }

@@ -10,7 +10,7 @@
 #include "tensor/kernels.h"
 #include "tensor/nn.h"
 
-enum { TILE_ROWS = 64, TILE_KEYS = 128 };
+enum { TILE_ROWS = 64, TILE_KEYS = 128, FEW_ROWS = 8 };
 
 struct attention_job {
 	const struct nn_attention *o;
@@ -41,6 +41,10 @@ void attention_sees(const struct attention_job *j, const struct rt_span *s, int6
 /* Rows of a tile, contiguous: dst[row][n] = factor * x. */
 void attention_gather(const struct attention_job *j, const struct attention_tile *t,
                       struct nn_heads x, float factor, float *dst);
+
+/* c [m, n] = a b^T for m up to FEW_ROWS, row by row; the bits do not depend on m and n. */
+void attention_few(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,
+                   int64_t ldb, float *c, int64_t ldc);
 
 /* c [m, n] = or += a b^T, or a b when `plain`, or a^T b when `turned`; row strides lda, ldb. */
 int attention_abt(int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b,

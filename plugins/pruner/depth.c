@@ -21,9 +21,9 @@ static int score(const void *state, const struct rt_unit_stats *stats, float *im
 	return 0;
 }
 
-static uint32_t units(const void *state)
+static uint32_t units(const void *config)
 {
-	(void)state;
+	(void)config;
 	return RT_UNIT_LAYER;
 }
 

@@ -41,9 +41,9 @@ static int score(const void *state, const struct rt_unit_stats *stats, float *im
 	return 0;
 }
 
-static uint32_t units(const void *state)
+static uint32_t units(const void *config)
 {
-	return ((const struct config *)state)->units == 0 ? RT_UNIT_NEURON : RT_UNIT_HEAD;
+	return ((const struct config *)config)->units == 0 ? RT_UNIT_NEURON : RT_UNIT_HEAD;
 }
 
 static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)

@@ -77,7 +77,8 @@ static const struct rt_stage_output outputs[] = {
 
 /* What trackers hear of a batch; rewards are as the implicit reward of DPO, scale log(pi / ref). */
 struct figures {
-	double loss, chosen, rejected, accuracy;
+	double  loss, chosen, rejected;
+	int64_t right; /* pairs whose chosen answer is the likelier one */
 };
 
 /* Room for the pairs of a batch. */
@@ -221,10 +222,12 @@ static int prefer(struct job *j, int64_t n, struct figures *ret, struct rt_error
 		b->gradient[2 * i] = x[6][i] - (float)share;
 		b->gradient[2 * i + 1] = x[7][i];
 		f.loss -= share * (double)x[0][i];
-		f.chosen += chosen / (double)n;
-		f.rejected += rejected / (double)n;
-		f.accuracy += (chosen > rejected) / (double)n;
+		f.chosen += chosen;
+		f.rejected += rejected;
+		f.right += chosen > rejected;
 	}
+	f.chosen /= (double)n;
+	f.rejected /= (double)n;
 	*ret = f;
 	return 0;
 }
@@ -261,7 +264,7 @@ static int note(struct job *j, int64_t at, const struct figures *f)
 		const char *name;
 		double      value;
 	} all[] = { { "loss", f->loss },
-		    { "accuracy", f->accuracy },
+		    { "accuracy", (double)f->right / (double)j->b.n },
 		    { "margin", f->chosen - f->rejected } };
 	int r = at == 0 ? rt_json_set(notes, "first", rt_json_new_real(f->loss)) : 0;
 
@@ -291,7 +294,7 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 	rt_scalar(j->c, "train/loss", at + 1, f.loss);
 	rt_scalar(j->c, "rewards/chosen", at + 1, f.chosen);
 	rt_scalar(j->c, "rewards/rejected", at + 1, f.rejected);
-	rt_scalar(j->c, "rewards/accuracies", at + 1, f.accuracy);
+	rt_scalar(j->c, "rewards/accuracies", at + 1, (double)f.right / (double)j->b.n);
 	rt_scalar(j->c, "rewards/margins", at + 1, f.chosen - f.rejected);
 	rt_scalar(j->c, "train/epoch", at + 1, (double)((at + 1) * j->b.n) / (double)j->data.n);
 	return rt_trainer_step(j->t, &did, err);
@@ -335,7 +338,7 @@ static int validate(struct job *j, struct figures *ret, struct rt_error *err)
 			r = prefer(j, n, &f, err);
 		if (r == 0) {
 			sum.loss += f.loss * (double)n / (double)p->n;
-			sum.accuracy += f.accuracy * (double)n;
+			sum.right += f.right;
 		}
 	}
 	*ret = sum;
@@ -373,8 +376,7 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 	}
 	if (r == 0 && j->validation.n) {
 		r |= rt_metric(m, "eval_loss", f.loss, j->validation.n);
-		r |= rt_metric_rate(m, "eval_accuracy", (int64_t)(f.accuracy + .5),
-		                    j->validation.n);
+		r |= rt_metric_rate(m, "eval_accuracy", f.right, j->validation.n);
 	}
 	r = r < 0 ? rt_fail_nomem(err, "a report") : rt_metrics_write(m, dir, err);
 	rt_json_free(m);

@@ -35,14 +35,13 @@ static const struct rt_param params[] = {
 	               .flags = RT_P_REQUIRED),
 	RT_PARAM_COMPONENT(struct config, pruner, PRUNER, NULL, "Who ranks what is there.",
 	                   .flags = RT_P_REQUIRED),
-	RT_PARAM_REAL(
-		struct config, remove, .2, 0, .95, NULL,
-		"Share of the units (of a layer, where they stand in layers) that goes; not for "
-		"tokens, of which all go that no row of data has."),
+	RT_PARAM_REAL(struct config, remove, 0, 0, .95, NULL,
+	              "Share of the units (of a layer, where they stand in layers) that goes; 0: a "
+	              "fifth, or as count says.  Not for tokens: all go that no row of data has."),
 	RT_PARAM_INT(struct config, count, 0, 0, 1 << 20, "units",
 	             "How many go, instead of a share; 0: as remove says."),
-	RT_PARAM_INT(struct config, multiple, 32, 1, 4096, "neurons",
-	             "What stays of neurons is a multiple of this."),
+	RT_PARAM_INT(struct config, multiple, 0, 0, 4096, "neurons",
+	             "What stays of neurons is a multiple of this; 0: of 32."),
 	RT_PARAM_INT(struct config, samples, 512, 1, 1 << 20, "rows", "Rows of calibration."),
 	RT_PARAM_INT(struct config, rows, 2048, 1, 1 << 20, "tokens",
 	             "Tokens that go through the model at once."),
@@ -71,11 +70,47 @@ struct job {
 	double                  difference;       /* of logits, then */
 };
 
-static uint32_t units_of(const struct job *j)
+static uint32_t units_of(const struct config *c)
 {
-	const struct rt_component *p = j->cfg->pruner;
+	const struct rt_pruner_ops *ops = c->pruner->plugin->ops.pruner;
 
-	return p->plugin->ops.pruner->units ? p->plugin->ops.pruner->units(p->state) : 0;
+	return ops->units ? ops->units(c->pruner->config) : 0;
+}
+
+/* What is given and does not go with the pruner would be without effect. */
+static int check(const void *config, struct rt_error *err)
+{
+	static const struct {
+		const char *name;
+		bool        takes[3];
+	} units[] = { { "single weights", { true } },
+		      [RT_UNIT_LAYER] = { "layers", { true, true } },
+		      [RT_UNIT_HEAD] = { "heads", { true, true } },
+		      [RT_UNIT_NEURON] = { "neurons", { true, true, true } },
+		      [RT_UNIT_TOKEN] = { "tokens, all that no row of data has", { false } } };
+	static const char *const names[] = { "remove", "count", "multiple" };
+	const struct config     *c = config;
+	const double             given[] = { c->remove, (double)c->count, (double)c->multiple };
+	const uint32_t           u = units_of(c);
+
+	for (int i = 0; u <= RT_UNIT_TOKEN && i < 3; i++)
+		if (given[i] > 0 && !units[u].takes[i])
+			return rt_fail(err, RT_E_USAGE,
+			               "%s = %g is not for pruner-%s, which removes %s: "
+			               "leave it out, or set it to 0",
+			               names[i], given[i], c->pruner->plugin->name, units[u].name);
+	if (c->count && c->remove > 0)
+		return rt_fail(err, RT_E_USAGE,
+		               "count = %lld and remove = %g are both given: leave one of them "
+		               "out, or set it to 0",
+		               (long long)c->count, c->remove);
+	return 0;
+}
+
+/* The share that goes. */
+static double share(const struct config *c)
+{
+	return c->remove > 0 ? c->remove : .2;
 }
 
 /* ---- ranking -------------------------------------------------------------------------------- */
@@ -97,7 +132,7 @@ static int left(const struct job *j, int64_t n, int64_t multiple, int64_t *ret,
                 struct rt_error *err)
 {
 	const struct config *c = j->cfg;
-	const int64_t        go = c->count ? c->count : (int64_t)(c->remove * (double)n + .5);
+	const int64_t        go = c->count ? c->count : (int64_t)(share(c) * (double)n + .5);
 	int64_t              stay = n - go;
 
 	if (stay > multiple)
@@ -291,8 +326,8 @@ static int prune_neurons(struct job *j, struct rt_error *err)
 	const int64_t layers = rt_model_shape(j->m)->layers, n = rt_model_shape(j->m)->feed_forward;
 	int64_t      *keep = rt_arena_alloc(&j->room, (size_t)n, sizeof *keep), stay, at = -1;
 	float        *weight = rt_arena_alloc(&j->room, (size_t)n, sizeof *weight);
-	int           r = keep && weight ? left(j, n, j->cfg->multiple, &stay, err)
-	                                 : rt_fail_nomem(err, "a ranking");
+	const int64_t multiple = j->cfg->multiple ? j->cfg->multiple : 32;
+	int r = keep && weight ? left(j, n, multiple, &stay, err) : rt_fail_nomem(err, "a ranking");
 
 	for (int64_t i = 0; r == 0 && i < rt_model_parameters(j->m); i++) {
 		const struct rt_parameter p = rt_model_parameter(j->m, i);
@@ -446,7 +481,7 @@ static int mask_one(struct job *j, const struct rt_parameter *p, struct rt_error
 	if (r == 0)
 		moments_norm(&j->stats.inputs[p->layer], input_of(p->name), norm);
 	if (r == 0)
-		r = pruner->plugin->ops.pruner->mask(pruner->state, &l, 1 - j->cfg->remove, keep,
+		r = pruner->plugin->ops.pruner->mask(pruner->state, &l, 1 - share(j->cfg), keep,
 		                                     out, err);
 	if (r == 0)
 		memcpy(w, out, (size_t)(rows * cols) * sizeof *w);
@@ -498,7 +533,7 @@ static int report(struct job *j, const struct rt_model *after, const char *dir,
 
 static int prune(struct job *j, struct rt_error *err)
 {
-	switch (units_of(j)) {
+	switch (units_of(j->cfg)) {
 	case RT_UNIT_LAYER: return prune_layers(j, err);
 	case RT_UNIT_NEURON: return prune_neurons(j, err);
 	case RT_UNIT_HEAD: return prune_heads(j, err);
@@ -531,10 +566,7 @@ static int prepare(struct job *j, struct rt_error *err)
 	if (r == 0)
 		r = rt_sequences_read(&j->data, j->m, c->data->path,
 		                      &(struct rt_sequence_options){ 0 }, j->c, err);
-	if (r == 0 && units_of(j) == RT_UNIT_TOKEN && (c->count || c->remove != .2))
-		r = rt_fail(err, RT_E_INVAL,
-		            "count and remove are not for tokens: all go that no row of data has");
-	if (r == 0 && units_of(j) != RT_UNIT_TOKEN)
+	if (r == 0 && units_of(c) != RT_UNIT_TOKEN)
 		r = calibrate(j, err);
 	if (r < 0)
 		return r;
@@ -594,4 +626,4 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(stage_prune, STAGE, .name = "prune", .version = "1.0", .license = "Apache-2.0",
           .summary = "Cut out of a model what calibration shows to matter least.",
           .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);
+          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);

@@ -126,7 +126,8 @@ static bool filtered(struct job *j, int64_t p)
 	double              *reward = j->reward + p * c->group, mean = 0;
 
 	for (int64_t k = 0; k < c->group; k++)
-		mean += reward[k] / (double)c->group;
+		mean += reward[k];
+	mean /= (double)c->group;
 	if (mean > c->low && mean < c->high)
 		return false;
 	for (int64_t k = 0; k < c->group; k++)
@@ -151,7 +152,7 @@ int rollouts_reward(struct job *j, int64_t at, double *ret_mean, struct rt_error
 
 		snprintf(tag, sizeof tag, "rewards/%s/mean", c->judges.at[i]->plugin->name);
 		rt_scalar(j->c, tag, at, scores[i] / (double)j->N);
-		sum += scores_weight(&rule, i) * scores[i] / (double)j->N;
+		sum += scores_weight(&rule, i) * (scores[i] / (double)j->N);
 		weights += scores_weight(&rule, i);
 	}
 	*ret_mean = sum / weights;

@@ -215,13 +215,13 @@ static int measure(struct job *j, int64_t at, struct rt_json *ret, struct rt_err
 		snprintf(tag, sizeof tag, "eval/%s", judges->at[i]->plugin->name);
 		rt_scalar(j->c, tag, at, score[i]);
 		r |= note(of, judges->at[i]->plugin->name, score[i]);
-		sum += score[i] / (double)judges->n;
+		sum += score[i];
 	}
 	rt_scalar(j->c, "eval/loss", at, loss);
 	r |= rt_json_set(ret, "of", of);
 	r |= rt_json_set(ret, "step", rt_json_new_int(at));
 	r |= note(ret, "loss", loss);
-	r |= note(ret, "score", sum);
+	r |= note(ret, "score", judges->n ? sum / (double)judges->n : 0);
 	return r < 0 ? rt_fail_nomem(err, "notes") : 0;
 }
 

@@ -127,7 +127,7 @@ static void add_up(void *arg, int64_t judge, const struct rt_verdict *verdicts)
 	struct sums *sums = arg;
 
 	for (int64_t i = 0; i < sums->n; i++)
-		sums->score[judge] += verdicts[i].score / (double)sums->n;
+		sums->score[judge] += verdicts[i].score;
 }
 
 static int judge(const struct trial *t, double *score, struct rt_error *err)
@@ -143,6 +143,9 @@ static int judge(const struct trial *t, double *score, struct rt_error *err)
 		groups[i] = (struct rt_group){ t->rows[i], &t->answers[i], 1 };
 	if (r == 0)
 		r = scores_give(&rule, groups, t->n, verdicts, means, add_up, &sums, err);
+	/* Divided once: the mean of ones is 1, and not nearly so. */
+	for (int64_t k = 0; k < t->judges->n; k++)
+		score[k] /= (double)t->n;
 	rt_free(groups);
 	rt_free(verdicts);
 	rt_free(means);

@@ -95,6 +95,9 @@ check "a tokenizer goes there and back" 0 'same' sh -c \
 check "a gate on what it costs" 3 'retort: x.gguf: mean KL is X, --max-kl allows 1e-09; nothing was kept' sh -c \
 	'"$0" convert qwen2-tiny x.gguf -t q8_0 --max-kl 0.000000001 2>err; s=$?; sed "s/KL is [0-9.e-]*/KL is X/" err; test ! -e x.gguf && exit $s' "$retort"
 check "nothing half done is left" 1 '' sh -c 'ls | grep part' "$retort"
+check "an interrupted download" 1 'retort: cut.gguf: NAME: BYTES bytes at AT leave the file of 100000; it is cut short or damaged: get it again' \
+	sh -c 'head -c 100000 tiny-qwen2.gguf >cut.gguf; "$0" show cut.gguf 2>err; s=$?
+	sed "s/gguf: [a-z0-9_.]*: [0-9]* bytes at [0-9]* /gguf: NAME: BYTES bytes at AT /" err; exit $s' "$retort"
 check "a folder holds no blocks" 2 'retort: convert: a folder holds f32, f16 or bf16; q8_0 needs a TO that ends in .gguf' \
 	"$retort" convert qwen2-tiny folder -t q8_0
 check "a type that is none" 2 'retort: convert: --type q9: there are f32, f16, bf16, and for GGUF q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0, iq4_nl, iq4_xs, q3_k, q2_k' \

@@ -84,10 +84,6 @@ said() { # STAGES
 	run "$1"
 	sed -n '/warning: /d; s/^retort: //p' err
 }
-check 'how many is not a question' 0 'stage x: count and remove are not for tokens: all go that no row of data has' \
-	said '{ name = "x"; use = "prune"; model = "taught"; data = "songs"; pruner = "vocabulary"; count = 5; result = true; }'
-check 'and no share' 0 'stage x: count and remove are not for tokens: all go that no row of data has' \
-	said '{ name = "x"; use = "prune"; model = "taught"; data = "songs"; pruner = "vocabulary"; remove = 0.5; result = true; }'
 mkdir pieces && cp "$srcdir/tests/golden/tok-llama2-style/tokenizer.json" pieces
 printf '%s' '{% for m in messages %}{{ m.role }}: {% if m.content %}{{ m.content }}{% endif %}
 {% endfor %}{% if add_generation_prompt %}assistant: {% endif %}' >pieces/chat_template.jinja

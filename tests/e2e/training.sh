@@ -19,7 +19,7 @@ cat >p.cfg <<-END
 	  { name = "blank"; use = "model"; family = "llama"; hidden = 32; layers = 2; heads = 4; kv_heads = 2; feed_forward = 64; context = 256; data = "gold"; vocabulary = 320; },
 	  { name = "small"; use = "model"; hidden = 16; layers = 1; heads = 2; feed_forward = 32; context = 256; tokenizer = "text"; },
 	  { name = "taught"; use = "train"; model = "blank"; data = "more"; validation = "gold"; steps = 4; batch = 4; average = 0.9; save = 0; },
-	  { name = "tried"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; judges = ( "exact", "call-match" ); every = 2; patience = 2; validation_rows = 3; max_answer = 8; steps = 6; batch = 4; average = 0.5; save = 0; result = true; },
+	  { name = "tried"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; judges = ( "exact", "call-match", "agree" ); every = 2; patience = 2; validation_rows = 6; max_answer = 8; steps = 6; batch = 4; average = 0.5; save = 0; result = true; },
 	  { name = "early"; use = "train"; model = "blank"; data = "gold"; validation = "gold"; every = 1; patience = 1; steps = 50; batch = 24; rate = 3.0; warmup = 0.0; clip = 0.0; schedule = "constant"; save = 0; result = true; },
 	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; products = "bf16"; save = 0; },
 	  { name = "kept"; use = "score"; model = "taught"; data = "gold"; top = 16; rows = 100; },
@@ -71,6 +71,9 @@ figure() { # STAGE METRIC
 }
 result 'training stops when validation was no better, and keeps the best' \
 	"$(test "$(figure early steps) $(figure early best_step)" = '2.0 1.0' && echo true)" "$(figure early steps) $(figure early best_step)"
+
+# One candidate agrees with itself, in each of six rows: six times a sixth would be less than 1.
+result 'the mean of ones is 1' "$(test "$(figure tried eval_agree)" = 1.0 && echo true)" "$(figure tried eval_agree)"
 
 # Killed in front of change n, resumed and killed again there, then walked to the end.
 step=${STEP:-29} n=3 bad='' kills=0

@@ -611,6 +611,47 @@ START_TEST(logits_that_are_no_numbers_are_errors)
 	}
 END_TEST
 
+/* Wherever in the row it stands: of equals the first, and the first that is not a number. */
+START_TEST(the_best_is_found_in_every_place)
+	{
+		enum { N = 200 };
+		const struct rt_sampling s = { .temperature = 0 };
+
+		for (int at = 0; at < N; at++) {
+			float           x[N + 1] = { [N] = NAN };
+			struct rt_error err = RT_ERROR_INIT;
+			char            want[40];
+
+			x[at] = x[N - 1] = 1;
+			ck_assert_int_eq(draw(&s, x, N, 0), at);
+			x[at] = NAN;
+			snprintf(want, sizeof want, "the logit of token %d is nan", at);
+			ck_assert_int_eq(rt_sample(&s, x, N, 0, &(int32_t){ 0 }, &err),
+			                 RT_E_NUMERIC);
+			ck_assert_str_eq(err.msg, want);
+		}
+	}
+END_TEST
+
+/* Greedy answers want the one log-probability, others all of them: by another way. */
+START_TEST(log_probabilities_do_not_depend_on_what_else_is_wanted)
+	{
+		struct rt_model    *m = open_golden("qwen2-tiny");
+		const int32_t       prompt[3] = { 7, 8, 9 };
+		struct rt_request   q = { .prompt = prompt, .n = 3, .max_tokens = 12 };
+		static struct heard one, all;
+
+		q.ignore_stops = true;
+		generate(m, NULL, &q, 1, &one);
+		q.top = 3;
+		generate(m, NULL, &q, 1, &all);
+		ck_assert_int_eq(one.n[0], 12);
+		ck_assert_mem_eq(one.id[0], all.id[0], sizeof one.id[0]);
+		ck_assert_mem_eq(one.logp[0], all.logp[0], sizeof one.logp[0]);
+		rt_model_close(m);
+	}
+END_TEST
+
 /* ---- errors and memory ------------------------------------------------------------------------
  */
 
@@ -719,6 +760,8 @@ RUNNER("engine", 300, {
 	tcase_add_test(tc, the_largest_are_found_as_sorting_finds_them);
 	tcase_add_test(tc, frequencies_are_the_probabilities);
 	tcase_add_test(tc, logits_that_are_no_numbers_are_errors);
+	tcase_add_test(tc, the_best_is_found_in_every_place);
+	tcase_add_test(tc, log_probabilities_do_not_depend_on_what_else_is_wanted);
 	tcase_add_test(tc, requests_that_cannot_be_answered_are_named);
 	TABLE_TEST(tc, tokens_are_decoded_without_allocating, beside);
 })

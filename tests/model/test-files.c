@@ -67,9 +67,11 @@ static const struct {
 	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,12]}}", 12,
 	  "t.safetensors: tensor a takes 8 bytes, its offsets span 12" },
 	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4,
-	  "t.safetensors: tensor a lies from 0 to 8 of 4 bytes" },
+	  "t.safetensors: tensor a lies from 0 to 8 of 4 bytes"
+	  "; it is cut short or damaged: get it again" },
 	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8,
-	  "t.safetensors: tensor a lies from 8 to 0 of 8 bytes" },
+	  "t.safetensors: tensor a lies from 8 to 0 of 8 bytes"
+	  "; it is cut short or damaged: get it again" },
 	{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8,
 	  "t.safetensors: tensor a: dimension 0 of size -2: below 0, or more bytes than can be "
 	  "counted" },
@@ -106,14 +108,16 @@ START_TEST(lengths_that_lie_are_refused)
 		struct rt_error       err = RT_ERROR_INIT;
 
 		ck_assert_int_lt(rt_safetensors_open(&s, temp_write("t", "\1\0", 2), &err), 0);
-		ck_assert_str_eq(temp_strip(err.msg), "t: 2 bytes are no safetensors file");
+		ck_assert_str_eq(temp_strip(err.msg), "t: 2 bytes are no safetensors file"
+		                                      "; it is cut short or damaged: get it again");
 		ck_assert_int_lt(rt_safetensors_open(
 					 &s,
 					 temp_write("t", "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10),
 					 &err),
 		                 0);
 		ck_assert_str_eq(temp_strip(err.msg),
-		                 "t: a header of 18446744073709551615 bytes in a file of 10");
+		                 "t: a header of 18446744073709551615 bytes in a file of 10"
+		                 "; it is cut short or damaged: get it again");
 		ck_assert_int_lt(
 			rt_safetensors_open(&s, temp_write("t", "\2\0\0\0\0\0\0\0{\"", 10), &err),
 			0);

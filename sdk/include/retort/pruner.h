@@ -8,7 +8,8 @@
 
 #include <retort/plugin.h>
 
-#define RT_PRUNER_ABI 1
+/* 2: units() is asked of a config, before anything is open. */
+#define RT_PRUNER_ABI 2
 
 /* A linear layer y = W x, with what calibration saw at its input. */
 struct rt_linear {
@@ -46,8 +47,9 @@ struct rt_pruner_ops {
 	int (*score)(const void *state, const struct rt_unit_stats *stats, float *importance,
 	             struct rt_error *err);
 
-	/* The units (enum rt_units) that this instance scores; with score, else NULL. [any] */
-	uint32_t (*units)(const void *state);
+	/* The units (enum rt_units) that an instance with this config scores; with score, else
+	 * NULL.  Also asked when a pipeline is checked, and nothing is open. [any] */
+	uint32_t (*units)(const void *config);
 };
 
 #endif
