@@ -66,15 +66,24 @@ static void largest(const float *x, int64_t V, int64_t n, int32_t *ret)
 		}
 }
 
-static double log_sum(const float *x, int64_t n)
+/* log sum exp(x); ret_share, where wanted, gets exp(x) over that sum. */
+static double log_sum(const float *x, int64_t n, float *ret_share)
 {
-	double high = x[0], sum = 0;
+	float  high = x[0];
+	double sum = 0;
 
 	for (int64_t i = 1; i < n; i++)
-		high = fmax(high, x[i]);
-	for (int64_t i = 0; i < n; i++)
-		sum += exp(x[i] - high);
-	return high + log(sum);
+		high = x[i] > high ? x[i] : high;
+	for (int64_t i = 0; i < n; i++) {
+		const double e = exp((double)(x[i] - high));
+
+		sum += e;
+		if (ret_share)
+			ret_share[i] = (float)e;
+	}
+	for (int64_t i = 0; ret_share && i < n; i++)
+		ret_share[i] *= (float)(1 / sum);
+	return (double)high + log(sum);
 }
 
 /* A row's sets: K with log p, and the student's m most likely. */
@@ -93,7 +102,7 @@ static void find_sets(const struct rt_distill_rows *rows, int64_t r, struct sets
 		double all;
 
 		t = rows->teacher + r * rows->V;
-		all = log_sum(t, rows->V);
+		all = log_sum(t, rows->V, NULL);
 		largest(t, rows->V, s->k, s->teacher);
 		for (int64_t i = 0; i < s->k; i++)
 			s->logp[i] = t[s->teacher[i]] - all;
@@ -105,29 +114,28 @@ static void find_sets(const struct rt_distill_rows *rows, int64_t r, struct sets
 	}
 }
 
-/* gradient first marks K with 1, so that M is told apart. */
+/* gradient first has q, with the sign set in K, so that M is told apart. */
 static double one_row(const struct config *c, const float *z, int64_t V, const struct sets *s,
                       double factor, float *gradient)
 {
-	const double all = log_sum(z, V), lambda = c->lambda_tail;
+	const double all = log_sum(z, V, gradient), lambda = c->lambda_tail;
 	double       loss = 0, P = 0, S = 0;
 	int64_t      mistakes = 0;
 
-	memset(gradient, 0, (size_t)V * sizeof *gradient);
 	for (int64_t i = 0; i < s->k; i++) {
 		const double p = exp(s->logp[i]);
 
-		gradient[s->teacher[i]] = 1;
+		gradient[s->teacher[i]] = -gradient[s->teacher[i]];
 		P += p;
 		loss += p > 0 ? p * (s->logp[i] - (z[s->teacher[i]] - all)) : 0;
 	}
 	for (int64_t i = 0; i < s->m; i++)
-		if (!(gradient[s->student[i]] > 0)) {
+		if (!signbit(gradient[s->student[i]])) {
 			s->student[mistakes++] = s->student[i];
 			S += exp(z[s->student[i]] - all);
 		}
 	for (int64_t v = 0; v < V; v++)
-		gradient[v] = (float)(factor * exp(z[v] - all) * (P - lambda * S));
+		gradient[v] = (float)(factor * (P - lambda * S)) * fabsf(gradient[v]);
 	for (int64_t i = 0; i < s->k; i++) {
 		const int32_t v = s->teacher[i];
 

@@ -5,6 +5,7 @@
  * cross-entropy of the answers, each a mean over the answers' tokens.  With on_policy a share of
  * the answers is the student's own, written as it is now (GKD, Agarwal 2024): the teacher says what
  * it would have done there; the cross-entropy does not count on them. */
+#include "apart.h"
 #include "taught.h"
 
 #include <retort/distill.h>
@@ -171,8 +172,7 @@ static int distil(struct job *j, int64_t rows, double scale, bool learn, struct 
 		if (r == 0)
 			r = taught_chunk(&j->teacher, i, n, &d, err);
 		if (r == 0)
-			r = loss->plugin->ops.distill->eval(loss->state, &d, j->dlogits, &part,
-			                                    err);
+			r = apart_rows(loss, &d, j->dlogits, &part, err);
 		if (r == 0 && learn)
 			r = rt_model_logits_backward(j->m, j->counted.hidden + i * width,
 			                             j->dlogits, n, j->counted.dhidden + i * width,
