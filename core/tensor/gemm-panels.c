@@ -19,18 +19,29 @@ enum {
 	ALONE = 300000          /* multiplications that are done before another thread wakes up */
 };
 
+/* Rows rounded to int8 or to int16; no q where no product wants it. */
+struct rounded {
+	void  *q;
+	float *scale;
+};
+
 struct job {
 	const struct panels_product *p;
 	int                          n;
 	const struct kernels        *kernels;
 	const float                 *x;
 	int64_t                      ldx, m, k, groups;
-	int8_t                      *q;
-	float                       *scale, *sum[MOST];
-	int16_t                     *sums;
+	struct rounded               narrow, wide;
+	int16_t                     *sums; /* of the narrow ones */
+	float                       *sum[MOST];
 	int32_t                     *less[MOST];
 	int64_t                      per[MOST], across[MOST]; /* panels of a piece; pieces */
 };
+
+static bool is_wide(const struct job *j, int t)
+{
+	return j->p[t].w->layout->bits == 16;
+}
 
 /* ---- rounding ------------------------------------------------------------------------------- */
 
@@ -40,7 +51,7 @@ static void add_up(const struct job *j, int t, int64_t row)
 	const struct panels *w = j->p[t].w;
 	const int            halves = w->layout->half ? 2 : 1;
 	const int16_t       *from = j->sums + row * 2 * j->groups;
-	const float         *scale = j->scale + row * j->groups;
+	const float         *scale = j->narrow.scale + row * j->groups;
 	int32_t             *less = j->less[t] + row * halves * j->groups;
 	float               *sum = j->sum[t] ? j->sum[t] + row * halves * j->groups : NULL;
 
@@ -59,10 +70,18 @@ static void round_rows(void *arg, int64_t first, int64_t last)
 	const struct job *j = arg;
 
 	for (int64_t i = first; i < last; i++) {
-		j->kernels->int8_row(j->x + i * j->ldx, j->k, j->q + i * j->k,
-		                     j->scale + i * j->groups, j->sums + i * 2 * j->groups);
+		const float  *x = j->x + i * j->ldx;
+		const int64_t at = i * j->groups;
+
+		if (j->wide.q)
+			j->kernels->int16_row(x, j->k, (int16_t *)j->wide.q + i * j->k,
+			                      j->wide.scale + at);
+		if (j->narrow.q)
+			j->kernels->int8_row(x, j->k, (int8_t *)j->narrow.q + i * j->k,
+			                     j->narrow.scale + at, j->sums + 2 * at);
 		for (int t = 0; t < j->n; t++)
-			add_up(j, t, i);
+			if (!is_wide(j, t))
+				add_up(j, t, i);
 	}
 }
 
@@ -88,12 +107,14 @@ static void multiply_rows(const struct job *j, int t, int64_t row, int64_t last_
 	const struct panels_product *p = &j->p[t];
 	const int64_t                part = (p->w->layout->half ? 2 : 1) * j->groups;
 	const int rows = last_row - row < PANEL_MOST ? (int)(last_row - row) : PANEL_MOST;
-	const struct int8_rows a = { .q = j->q + row * j->k,
-		                     .scale = j->scale + row * j->groups,
-		                     .sum = j->sum[t] ? j->sum[t] + row * part : NULL,
-		                     .less = j->less[t] + row * part,
-		                     .k = j->k };
-	float                  sum[PANEL_MOST * PANEL_ROWS];
+	const struct rounded *x = is_wide(j, t) ? &j->wide : &j->narrow;
+	const int64_t         bytes = is_wide(j, t) ? 2 * j->k : j->k;
+	const struct int_rows a = { .q = (const char *)x->q + row * bytes,
+		                    .scale = x->scale + row * j->groups,
+		                    .sum = j->sum[t] ? j->sum[t] + row * part : NULL,
+		                    .less = j->less[t] ? j->less[t] + row * part : NULL,
+		                    .bytes = bytes };
+	float                 sum[PANEL_MOST * PANEL_ROWS];
 
 	for (int64_t i = first; i < last; i++) {
 		j->kernels->panel[p->w->layout->number](p->w->data + i * p->w->stride, j->groups,
@@ -134,23 +155,38 @@ static size_t place(struct job *j, char *at)
 {
 	const size_t n = (size_t)(j->m * j->groups);
 	size_t       used = 0;
+	bool         narrow = false, wide = false;
 
-#define PART(pointer, count)                                                                       \
+	for (int t = 0; t < j->n; t++) {
+		wide |= is_wide(j, t);
+		narrow |= !is_wide(j, t);
+	}
+#define BYTES(pointer, bytes)                                                                      \
 	do {                                                                                       \
 		(pointer) = at ? (void *)(at + used) : NULL;                                       \
-		used += ((count) * sizeof *(pointer) + 63) / 64 * 64;                              \
+		used += ((bytes) + 63) / 64 * 64;                                                  \
 	} while (0)
-	PART(j->q, n * INT8_GROUP);
-	PART(j->scale, n);
-	PART(j->sums, 2 * n);
+#define PART(pointer, count) BYTES(pointer, (count) * sizeof *(pointer))
+	if (narrow) {
+		PART(j->narrow.scale, n);
+		PART(j->sums, 2 * n);
+		BYTES(j->narrow.q, n * INT_GROUP);
+	}
+	if (wide) {
+		PART(j->wide.scale, n);
+		BYTES(j->wide.q, 2 * n * INT_GROUP);
+	}
 	for (int t = 0; t < j->n; t++) {
 		const struct panel_layout *l = j->p[t].w->layout;
 
+		if (is_wide(j, t))
+			continue;
 		PART(j->less[t], n * (l->half ? 2 : 1));
 		if (l->min)
 			PART(j->sum[t], n * (l->half ? 2 : 1));
 	}
 #undef PART
+#undef BYTES
 	return used;
 }
 
@@ -175,7 +211,7 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		            .ldx = ldx,
 		            .m = m,
 		            .k = k,
-		            .groups = k / INT8_GROUP };
+		            .groups = k / INT_GROUP };
 	char         *room = workspace_take(place(&j, NULL));
 	int64_t       pieces = 0, size = 0;
 

@@ -1,18 +1,22 @@
-/* panel-avx2.inc.c - panels times int8 rows by AVX2.  See panel.h for what stands where.
+/* panel-avx2.inc.c - panels times rows of integers by AVX2.  See panel.h for what stands where.
  *
  * vpmaddubsw adds two products u * q in 16 bits: with u of b bits at most 2 (2^b - 1) 127.  Small
  * types add several of them before they go on to 32 bits.  8 bits would overflow at once: there
- * |u - 128| is multiplied by q with its sign, so the zero is taken off already.
+ * |u - 128| is multiplied by q with its sign, so the zero is taken off already.  Of 16 bits
+ * vpmaddwd adds two products in 32.
  *
  * Half a panel at a time: eight rows of weights, up to four of activations. */
 #define PANEL_OF(name) panel_avx2_##name
+#define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-/* u of one quad of a group, in rows 8 side to 8 side + 7. */
+/* u of one quad of a group, in rows 8 side to 8 side + 7; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w, const int bits,
                                                                const int s)
 {
 	__m256i x, plane;
 
+	if (bits == 16)
+		return _mm256_loadu_si256((const __m256i *)(w + 64 * s));
 	if (bits == 8)
 		return _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(w + 64 * s)),
 		                        _mm256_set1_epi8(-128));
@@ -31,15 +35,20 @@ static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w,
 	return x;
 }
 
-static inline __m256 halves_avx2(const uint16_t *p)
+/* Scales or mins. */
+static inline __m256 halves_avx2(const int bits, const uint16_t *p)
 {
-	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+	const __m128i x = _mm_loadu_si128((const __m128i *)p);
+
+	if (bits == 16) /* bf16 */
+		return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+	return _mm256_cvtph_ps(x);
 }
 
 /* Some quads of a group: the sums in 32 bits of each row. */
 static inline __attribute__((always_inline)) void quads_avx2(const int bits, const uint8_t *w,
                                                              const int first, const int count,
-                                                             const int8_t *q, int64_t k,
+                                                             const char *q, int64_t bytes,
                                                              const int rows, __m256i *dot)
 {
 	/* Quads whose sums fit 16 bits. */
@@ -58,8 +67,12 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 			__m256i two;
 			int32_t four;
 
-			memcpy(&four, q + r * k + 4 * s, sizeof four);
+			memcpy(&four, q + r * bytes + 4 * s, sizeof four);
 			two = _mm256_set1_epi32(four);
+			if (bits == 16) {
+				dot[r] = _mm256_add_epi32(dot[r], _mm256_madd_epi16(u, two));
+				continue;
+			}
 			two = bits == 8 ? _mm256_maddubs_epi16(size, _mm256_sign_epi8(two, u))
 			                : _mm256_maddubs_epi16(u, two);
 			part[r] = begin ? two : _mm256_add_epi16(part[r], two);
@@ -71,10 +84,11 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 
 static inline __attribute__((always_inline)) void
 rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, const int side,
-          int64_t groups, const struct int8_rows *a, const int rows, float *ret)
+          int64_t groups, const struct int_rows *a, const int rows, float *ret)
 {
-	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
-	__m256    sum[4];
+	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
+		  scales = PANEL_ROWS * (halves << min);
+	__m256 sum[4];
 
 	UNROLL
 	for (int r = 0; r < rows; r++)
@@ -85,15 +99,15 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int64_t at = halves * g + h, step = halves * groups;
-			const __m256  d = halves_avx2(scale + h * PANEL_ROWS);
+			const __m256  d = halves_avx2(bits, scale + h * PANEL_ROWS);
 			__m256i       dot[4];
 
 			UNROLL
 			for (int r = 0; r < rows; r++)
-				dot[r] = bits == 8 ? _mm256_setzero_si256()
+				dot[r] = bits >= 8 ? _mm256_setzero_si256()
 				                   : _mm256_set1_epi32(a->less[at + r * step]);
 			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, quads,
-			           a->q + INT8_GROUP * g, a->k, rows, dot);
+			           a->q + 4 * halves * quads * g, a->bytes, rows, dot);
 			UNROLL
 			for (int r = 0; r < rows; r++) {
 				const __m256 x = _mm256_set1_ps(a->scale[r * groups + g]);
@@ -104,7 +118,7 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 			UNROLL
 			for (int r = 0; min && r < rows; r++)
 				sum[r] = _mm256_fnmadd_ps(
-					halves_avx2(scale + (halves + h) * PANEL_ROWS),
+					halves_avx2(bits, scale + (halves + h) * PANEL_ROWS),
 					_mm256_set1_ps(a->sum[at + r * step]), sum[r]);
 		}
 	}
@@ -114,10 +128,10 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,  \
 	                              int rows, float *ret)                                        \
 	{                                                                                          \
-		struct int8_rows b = *a;                                                           \
+		struct int_rows b = *a;                                                            \
                                                                                                    \
 		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
 			n = rows >= 4 ? 4 : 1;                                                     \
@@ -128,8 +142,8 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 				else                                                               \
 					rows_avx2(bits, min, half, w, side, groups, &b, 1,         \
 					          ret + side);                                     \
-			int8_rows_skip(&b, n, groups, half);                                       \
+			int_rows_skip(&b, n, groups, half);                                        \
 		}                                                                                  \
 	}
 
-PANEL_LAYOUTS_ALL(PANEL_FN)
+PANELS_HERE(PANEL_FN)

@@ -1,6 +1,7 @@
-/* panel.inc.c - panels times int8 rows in portable C; included by the tables that have nothing
- * better.  See panel.h for what stands where. */
+/* panel.inc.c - panels times rows of integers in portable C; included by the tables that have
+ * nothing better.  See panel.h for what stands where. */
 #define PANEL_OF(name) panel_##name
+#define PANELS_HERE(X) PANEL_LAYOUTS_NARROW(X)
 
 /* u of one quad of a group: four numbers of each row. */
 static inline void panel_quad(const uint8_t *w, int bits, int s, uint8_t *u)
@@ -31,7 +32,7 @@ static inline void panel_row(const uint8_t (*u)[64], const int8_t *q, int quads,
 }
 
 static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, int64_t groups,
-                             const struct int8_rows *a, int rows, float *ret)
+                             const struct int_rows *a, int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
 
@@ -50,8 +51,9 @@ static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, in
 				float        *to = ret + r * PANEL_ROWS;
 
 				panel_row((const uint8_t(*)[64])(u + h * quads),
-				          a->q + r * a->k + INT8_GROUP * g + 4 * h * quads, quads,
-				          a->less[at], sum);
+				          (const int8_t *)a->q + r * a->bytes + INT_GROUP * g +
+				                  4 * h * quads,
+				          quads, a->less[at], sum);
 				for (int j = 0; j < PANEL_ROWS; j++)
 					to[j] += (float)sum[j] * (f16_to_f32(scale[j]) * d);
 				for (int j = 0; min && j < PANEL_ROWS; j++)
@@ -62,10 +64,10 @@ static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, in
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a,      \
+	static void panel_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,       \
 	                         int rows, float *ret)                                             \
 	{                                                                                          \
 		panel_any(bits, min, half, w, groups, a, rows, ret);                               \
 	}
 
-PANEL_LAYOUTS_ALL(PANEL_FN)
+PANELS_HERE(PANEL_FN)
