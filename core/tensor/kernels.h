@@ -39,25 +39,15 @@ typedef void load_fn(const void *src, int64_t n, float *dst);
  * 32 * 2^13 * (2^13 - 1) = 2^31 - 2^18, in any order. */
 enum { INT_GROUP = 32, WIDE_MOST = 8191 };
 
-/* Rows of activations, `bytes` apart: q, scale[k / 32]; and unless weights have 16 bits, for each
- * group, or half of one where the layout of the weights has its scales so, less = -zero * sum of q
- * and, with mins, sum = scale * sum of q. */
+/* A block of rows of activations, side by side as panels are: q holds four bytes along k (four or
+ * two numbers) of each row, then the next four; scale[group][row]; and unless weights have 16 bits,
+ * for each group, or half of one where the layout of the weights has its scales so, less[part][row]
+ * = -zero * sum of q and, with mins, sum[part][row] = scale * sum of q. */
 struct int_rows {
 	const char    *q;
 	const float   *scale, *sum;
 	const int32_t *less;
-	int64_t        bytes;
 };
-
-static inline void int_rows_skip(struct int_rows *a, int rows, int64_t groups, bool half)
-{
-	const int64_t parts = rows * groups * (half ? 2 : 1);
-
-	a->q += rows * a->bytes;
-	a->scale += rows * groups;
-	a->less = a->less ? a->less + parts : NULL;
-	a->sum = a->sum ? a->sum + parts : NULL;
-}
 
 /* How a type's weights stand in panels (panel.h).  X(name, bits, has a min, scales for halves) */
 #define PANEL_LAYOUTS_NARROW(X)                                                                    \
@@ -102,8 +92,8 @@ typedef bool panel_pack_fn(const struct panel_layout *l, int zero, const struct 
  * of 16 bits.  false when one is not finite. */
 typedef bool panel_pack_wide_fn(const float *w, int64_t groups, uint8_t *dst);
 
-/* PANEL_ROWS rows of weights over `groups` groups times `rows` <= PANEL_MOST rows:
- * ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
+/* PANEL_ROWS rows of weights over `groups` groups times a block of as many rows as panel_block()
+ * says: ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
 typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int_rows *a, int rows,
                       float *ret);
 
@@ -140,7 +130,12 @@ struct kernels {
 	void (*int16_row)(const float *x, int64_t n, int16_t *q, float *scale);
 	/* A panel of weights in a layout times rows of integers; see panel.h.  NULL for 16 bits
 	 * where no instruction multiplies pairs of them: floats are as fast there. */
-	panel_fn           *panel[PANEL_LAYOUTS];
+	panel_fn *panel[PANEL_LAYOUTS];
+	/* How many of `rows` >= 1 rows make the next block: a divisor of PANEL_MOST where there
+	 * are as many as that. */
+	int (*panel_block)(int64_t rows);
+	/* dst[i][row] = src[row * ld + i], i < n, a multiple of 8. */
+	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
 	panel_pack_fn      *panel_pack;
 	panel_pack_wide_fn *panel_pack_wide;
 

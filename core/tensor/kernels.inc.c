@@ -180,6 +180,19 @@ static void pack_across(const float *src, int64_t ld, int count, int width, int6
 	}
 }
 
+static void interleave(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst)
+{
+	int r = 0;
+
+	for (; r + 4 <= rows; r += 4)
+		for (int64_t i = 0; i < n; i += 4) /* as vectors, which keep all bits */
+			turn((const float *)src + r * ld + i, ld, rows,
+			     (float *)dst + i * rows + r);
+	for (; r < rows; r++)
+		for (int64_t i = 0; i < n; i++)
+			dst[i * rows + r] = src[r * ld + i];
+}
+
 static void bf16_round(float *x, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
@@ -206,8 +219,9 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 	for (int64_t g = 0; g < n / INT_GROUP; g++, x += INT_GROUP, q += INT_GROUP) {
 		const float inverse = round_group(x, 127.0f, &scale[g]);
 
-		for (int i = 0; i < INT_GROUP; i++)
-			q[i] = inverse == 0.0f ? 0 : (int8_t)((x[i] * inverse + MAGIC) - MAGIC);
+		memset(q, 0, INT_GROUP * sizeof *q);
+		for (int i = 0; inverse > 0.0f && i < INT_GROUP; i++)
+			q[i] = (int8_t)((x[i] * inverse + MAGIC) - MAGIC);
 		for (int h = 0; h < 2; h++) {
 			int sum = 0;
 
@@ -223,8 +237,9 @@ static void int16_row(const float *x, int64_t n, int16_t *q, float *scale)
 	for (int64_t g = 0; g < n / INT_GROUP; g++, x += INT_GROUP, q += INT_GROUP) {
 		const float inverse = round_group(x, (float)WIDE_MOST, &scale[g]);
 
-		for (int i = 0; i < INT_GROUP; i++)
-			q[i] = inverse == 0.0f ? 0 : (int16_t)((x[i] * inverse + MAGIC) - MAGIC);
+		memset(q, 0, INT_GROUP * sizeof *q);
+		for (int i = 0; inverse > 0.0f && i < INT_GROUP; i++)
+			q[i] = (int16_t)((x[i] * inverse + MAGIC) - MAGIC);
 	}
 }
 
@@ -251,6 +266,8 @@ const struct kernels KERNELS = {
 	.int8_row = int8_row,
 	.int16_row = int16_row,
 	.panel = { PANELS_HERE(PANEL_ENTRY) },
+	.panel_block = panel_block,
+	.interleave = interleave,
 	.panel_pack = panel_pack,
 	.panel_pack_wide = panel_pack_wide,
 	.max = max_of,

@@ -53,7 +53,8 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
 		  scales = PANEL_ROWS * (halves << min);
-	__m512 sum[PANEL_MOST];
+	const char *q = a->q;
+	__m512      sum[PANEL_MOST];
 
 	UNROLL
 	for (int r = 0; r < rows; r++)
@@ -63,32 +64,29 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 
 		UNROLL
 		for (int h = 0; h < halves; h++) {
-			const int32_t *less = bits == 16 ? NULL : a->less + halves * g + h;
-			const __m512   d = halves_vnni(bits, scale + h * PANEL_ROWS);
-			__m512i        dot[PANEL_MOST];
+			const int64_t at = (halves * g + h) * rows;
+			const __m512  d = halves_vnni(bits, scale + h * PANEL_ROWS);
+			__m512i       dot[PANEL_MOST];
 
 			UNROLL
 			for (int r = 0; r < rows; r++)
 				dot[r] = bits == 16 ? _mm512_setzero_si512()
-				                    : _mm512_set1_epi32(less[r * halves * groups]);
+				                    : _mm512_set1_epi32(a->less[at + r]);
 			UNROLL
 			for (int t = 0; t < quads; t++) {
-				const int     s = h * quads + t;
-				const __m512i u = quad_vnni(w + 2 * scales, bits, s);
+				const __m512i u = quad_vnni(w + 2 * scales, bits, h * quads + t);
 
 				UNROLL
-				for (int r = 0; r < rows; r++) {
+				for (int r = 0; r < rows; r++, q += 4) {
 					int32_t four;
 
-					memcpy(&four,
-					       a->q + r * a->bytes + 4 * (halves * quads * g + s),
-					       sizeof four);
+					memcpy(&four, q, sizeof four);
 					dot[r] = add_vnni(bits, dot[r], u, _mm512_set1_epi32(four));
 				}
 			}
 			UNROLL
 			for (int r = 0; r < rows; r++) {
-				const __m512 x = _mm512_set1_ps(a->scale[r * groups + g]);
+				const __m512 x = _mm512_set1_ps(a->scale[g * rows + r]);
 
 				sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r]),
 				                         _mm512_mul_ps(d, x), sum[r]);
@@ -97,8 +95,7 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 			for (int r = 0; min && r < rows; r++)
 				sum[r] = _mm512_fnmadd_ps(
 					halves_vnni(bits, scale + (halves + h) * PANEL_ROWS),
-					_mm512_set1_ps(a->sum[(r * groups + g) * halves + h]),
-					sum[r]);
+					_mm512_set1_ps(a->sum[at + r]), sum[r]);
 		}
 	}
 	UNROLL
@@ -106,22 +103,21 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 		_mm512_storeu_ps(ret + r * PANEL_ROWS, sum[r]);
 }
 
+static int panel_block(int64_t rows)
+{
+	return rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+}
+
 #define PANEL_FN(name, bits, min, half)                                                            \
 	static void panel_vnni_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,  \
 	                              int rows, float *ret)                                        \
 	{                                                                                          \
-		struct int_rows b = *a;                                                            \
-                                                                                                   \
-		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
-			n = rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;   \
-			switch (n) {                                                               \
-			case 1: rows_vnni(bits, min, half, w, groups, &b, 1, ret); break;          \
-			case 2: rows_vnni(bits, min, half, w, groups, &b, 2, ret); break;          \
-			case 4: rows_vnni(bits, min, half, w, groups, &b, 4, ret); break;          \
-			case 8: rows_vnni(bits, min, half, w, groups, &b, 8, ret); break;          \
-			default: rows_vnni(bits, min, half, w, groups, &b, 12, ret); break;        \
-			}                                                                          \
-			int_rows_skip(&b, n, groups, half);                                        \
+		switch (rows) {                                                                    \
+		case 1: rows_vnni(bits, min, half, w, groups, a, 1, ret); break;                   \
+		case 2: rows_vnni(bits, min, half, w, groups, a, 2, ret); break;                   \
+		case 4: rows_vnni(bits, min, half, w, groups, a, 4, ret); break;                   \
+		case 8: rows_vnni(bits, min, half, w, groups, a, 8, ret); break;                   \
+		default: rows_vnni(bits, min, half, w, groups, a, 12, ret); break;                 \
 		}                                                                                  \
 	}
 
