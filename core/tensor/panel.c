@@ -54,7 +54,8 @@ static void pack_panel(struct packing *k, int64_t panel)
 		float         plain[PANEL_ROWS][AFFINE];
 	} w;
 
-	memset(&w, 0, sizeof w); /* rows that are not there */
+	if (rows < PANEL_ROWS) /* those that are not there */
+		memset(&w, 0, sizeof w);
 	for (int64_t c = 0; c < to->k; c += AFFINE, from += k->bytes) {
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 		bool          fit;
