@@ -69,7 +69,7 @@ struct model_run {
 	void           *watch_arg;
 	unsigned        matmul_flags;
 	const struct panels *panels;     /* of each parameter, for inference; or NULL */
-	bool                 round_bf16; /* activations, where weights are bf16 */
+	bool                 round_bf16; /* activations, where weights are bf16 without panels */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a

@@ -170,25 +170,34 @@ static int64_t panels_of(const struct panels *w)
 	return (w->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 }
 
+/* Rows [row, stop) times panels [first, last). */
+static void multiply_rows(const struct job *j, int t, int64_t row, int64_t stop, int64_t first,
+                          int64_t last)
+{
+	for (int rows; row < stop; row += rows) {
+		rows = j->kernels->panel_block(j->m - row);
+		multiply_block(j, t, row, rows, first, last);
+	}
+}
+
 static void multiply(void *arg, int64_t first, int64_t last)
 {
 	const struct job *j = arg;
 
 	for (int64_t piece = first; piece < last; piece++) {
-		const int64_t down = (j->m + ROWS - 1) / ROWS;
-		int64_t       at = piece / down, row = piece % down * ROWS, end, i;
+		const int64_t down = (j->m + ROWS - 1) / ROWS, row = piece % down * ROWS;
+		const int64_t stop = row + ROWS < j->m ? row + ROWS : j->m;
+		int64_t       at = piece / down, end, step;
 		int           t = 0;
 
 		for (; at >= j->across[t]; t++)
 			at -= j->across[t];
-		i = at * j->per[t];
-		end = i + j->per[t] < panels_of(j->p[t].w) ? i + j->per[t] : panels_of(j->p[t].w);
-		for (const int64_t stop = row + ROWS < j->m ? row + ROWS : j->m; row < stop;) {
-			const int rows = j->kernels->panel_block(j->m - row);
-
-			multiply_block(j, t, row, rows, i, end);
-			row += rows;
-		}
+		at *= j->per[t];
+		end = at + j->per[t] < panels_of(j->p[t].w) ? at + j->per[t] : panels_of(j->p[t].w);
+		/* A long piece is read once: all rows go on with it. */
+		step = j->m > FEW ? end - at : 1;
+		for (; at < end; at += step)
+			multiply_rows(j, t, row, stop, at, at + step);
 	}
 }
 
