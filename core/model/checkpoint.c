@@ -163,6 +163,13 @@ int model_open(struct model *ret, const char *path, struct rt_error *err)
 	return r;
 }
 
+void checkpoint_release(const struct checkpoint *c, const struct rt_tensor *t)
+{
+	rt_file_release(&c->gguf.map, t->data, rt_bytes(t));
+	for (int64_t i = 0; i < c->files.n; i++)
+		rt_file_release(&c->files.files[i].map, t->data, rt_bytes(t));
+}
+
 static void let_go(struct checkpoint *c)
 {
 	if (!c)

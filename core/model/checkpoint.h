@@ -24,6 +24,9 @@ int checkpoint_adopt(struct model *m, int64_t index, const char *name, const str
 int checkpoint_complete(struct model *m, enum weights_style style, const char *path,
                         struct rt_error *err);
 
+/* A tensor will not be read soon, in this process: its pages may leave memory. */
+void checkpoint_release(const struct checkpoint *c, const struct rt_tensor *t);
+
 /* The two kinds of source. */
 int checkpoint_open_folder(struct model *m, const char *path, struct rt_error *err);
 int checkpoint_open_gguf(struct model *m, const char *path, struct rt_error *err);

@@ -69,7 +69,7 @@ struct model_run {
 	void           *watch_arg;
 	unsigned        matmul_flags;
 	const struct panels *panels;     /* of each parameter, for inference; or NULL */
-	bool                 round_bf16; /* activations, where weights are bf16 */
+	bool                 round_bf16; /* activations, where weights are bf16 without panels */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a
@@ -87,8 +87,9 @@ int model_layer(const struct model *m, int64_t layer, const struct rt_batch *b,
 int model_logits(const struct model *m, const float *hidden, int64_t rows,
                  const struct model_run *run, float *logits, struct rt_error *err);
 
-/* The matrices of block types in panels (tensor/panel.h): products with them are those of
- * integers.  One for each parameter, without data for all others.  RT_E_NOMEM. [worker] */
+/* The matrices in panels, where there are some for their type (tensor/panel.h): products with them
+ * are those of integers.  One for each parameter, without data for all others.  RT_E_NOMEM.
+ * [worker] */
 int  model_pack(const struct model *m, struct panels **ret, struct rt_error *err);
 void model_pack_free(const struct model *m, struct panels *p);
 

@@ -2,7 +2,6 @@
 #include "model/checkpoint.h"
 #include "model/model.h"
 
-#include <retort/file.h>
 #include <retort/memory.h>
 
 int model_pack(const struct model *m, struct panels **ret, struct rt_error *err)
@@ -20,7 +19,7 @@ int model_pack(const struct model *m, struct panels **ret, struct rt_error *err)
 		r = panels_pack(&p[i], t, err);
 		/* The file's pages would be memory that is never read again. */
 		if (p[i].data && m->checkpoint)
-			rt_file_release(&m->checkpoint->gguf.map, t->data, rt_bytes(t));
+			checkpoint_release(m->checkpoint, t);
 	}
 	if (r < 0 && p)
 		model_pack_free(m, p);

@@ -32,30 +32,25 @@ struct affine {
 typedef void unpack_fn(const void *blocks, int64_t n, struct affine *ret);
 typedef void load_fn(const void *src, int64_t n, float *dst);
 
-/* Activations rounded to int8 in groups of 32, as the integer kernels want them. */
-enum { INT8_GROUP = 32 };
+/* Activations rounded to integers in groups of 32, as the integer kernels want them: to int8_t, at
+ * most 127, for weights of up to 8 bits, to int16_t, at most WIDE_MOST, for those of 16.
+ *
+ * Weights of 16 bits are at most WIDE_MOST + 1 = 2^13, so that the sum of a group stays below
+ * 32 * 2^13 * (2^13 - 1) = 2^31 - 2^18, in any order. */
+enum { INT_GROUP = 32, WIDE_MOST = 8191 };
 
-/* Rows of activations, k apart: q[k]; scale[k / 32]; for each group, or half of one where the
- * layout of the weights has its scales so, less = -zero * sum of q and sum = scale * sum of q. */
-struct int8_rows {
-	const int8_t  *q;
+/* A block of rows of activations, side by side as panels are: q holds four bytes along k (four or
+ * two numbers) of each row, then the next four; scale[group][row]; and unless weights have 16 bits,
+ * for each group, or half of one where the layout of the weights has its scales so, less[part][row]
+ * = -zero * sum of q and, with mins, sum[part][row] = scale * sum of q. */
+struct int_rows {
+	const char    *q;
 	const float   *scale, *sum;
 	const int32_t *less;
-	int64_t        k;
 };
 
-static inline void int8_rows_skip(struct int8_rows *a, int rows, int64_t groups, bool half)
-{
-	const int64_t parts = rows * groups * (half ? 2 : 1);
-
-	a->q += rows * a->k;
-	a->scale += rows * groups;
-	a->less += parts;
-	a->sum = a->sum ? a->sum + parts : NULL;
-}
-
 /* How a type's weights stand in panels (panel.h).  X(name, bits, has a min, scales for halves) */
-#define PANEL_LAYOUTS_ALL(X)                                                                       \
+#define PANEL_LAYOUTS_NARROW(X)                                                                    \
 	X(b4, 4, 0, 0)                                                                             \
 	X(b4_min, 4, 1, 0)                                                                         \
 	X(b4_half, 4, 0, 1)                                                                        \
@@ -64,6 +59,8 @@ static inline void int8_rows_skip(struct int8_rows *a, int rows, int64_t groups,
 	X(b5_min, 5, 1, 0)                                                                         \
 	X(b6_half, 6, 0, 1)                                                                        \
 	X(b8, 8, 0, 0)
+
+#define PANEL_LAYOUTS_ALL(X)                PANEL_LAYOUTS_NARROW(X) X(b16, 16, 0, 0)
 
 #define PANEL_NUMBER(name, bits, min, half) PANEL_##name,
 enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_LAYOUTS };
@@ -83,7 +80,7 @@ static inline int64_t panel_scales(const struct panel_layout *l)
 
 static inline int64_t panel_group(const struct panel_layout *l)
 {
-	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT8_GROUP * l->bits / 8;
+	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT_GROUP * l->bits / 8;
 }
 
 /* PANEL_ROWS unpacked rows, `groups` of each, into a panel.  false when a scale is not kept by f16.
@@ -91,9 +88,13 @@ static inline int64_t panel_group(const struct panel_layout *l)
 typedef bool panel_pack_fn(const struct panel_layout *l, int zero, const struct affine *w,
                            int64_t groups, uint8_t *dst);
 
-/* PANEL_ROWS rows of weights over `groups` groups times `rows` <= PANEL_MOST rows:
- * ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
-typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int8_rows *a, int rows,
+/* The same of PANEL_ROWS rows of f16 or bf16 that were loaded as floats, AFFINE apart: into panels
+ * of 16 bits.  false when one is not finite. */
+typedef bool panel_pack_wide_fn(const float *w, int64_t groups, uint8_t *dst);
+
+/* PANEL_ROWS rows of weights over `groups` groups times a block of as many rows as panel_block()
+ * says: ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
+typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int_rows *a, int rows,
                       float *ret);
 
 /* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
@@ -125,9 +126,18 @@ struct kernels {
 
 	/* One row of activations to int8: q[n], scale and sum of q per group of 32/16. */
 	void (*int8_row)(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums);
-	/* A panel of weights in a layout times int8 rows; see panel.h */
-	panel_fn      *panel[PANEL_LAYOUTS];
-	panel_pack_fn *panel_pack;
+	/* The same to int16, which needs no sums. */
+	void (*int16_row)(const float *x, int64_t n, int16_t *q, float *scale);
+	/* A panel of weights in a layout times rows of integers; see panel.h.  NULL for 16 bits
+	 * where no instruction multiplies pairs of them: floats are as fast there. */
+	panel_fn *panel[PANEL_LAYOUTS];
+	/* How many of `rows` >= 1 rows make the next block: a divisor of PANEL_MOST where there
+	 * are as many as that. */
+	int (*panel_block)(int64_t rows);
+	/* dst[i][row] = src[row * ld + i], i < n, a multiple of 8. */
+	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
+	panel_pack_fn      *panel_pack;
+	panel_pack_wide_fn *panel_pack_wide;
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

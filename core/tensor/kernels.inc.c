@@ -24,6 +24,10 @@
 
 enum { LANES = VBYTES / 4, NR = NV * LANES, TREE = 16 };
 
+/* Adding it and taking it away rounds to an integer
+ * below 2^22: 1.5 * 2^23. */
+#define MAGIC 12582912.0f
+
 typedef float vec __attribute__((vector_size(VBYTES)));
 typedef float vec_loose __attribute__((vector_size(VBYTES), aligned(4), may_alias));
 typedef float vec8 __attribute__((vector_size(32)));
@@ -63,6 +67,20 @@ static inline float vsum(vec v)
 	const vec4 c = b + __builtin_shufflevector(b, b, 2, 3, 0, 1);
 
 	return c[0] + c[1];
+}
+
+/* Size of the largest of a group, as the bits of a float: these are in the order of the numbers,
+ * what is not finite above all others. */
+static inline uint32_t largest_bits(const float *x)
+{
+	uint32_t top = 0;
+
+	for (int i = 0; i < INT_GROUP; i++) {
+		const uint32_t size = half_to_bits(x[i]) & 0x7fffffffu;
+
+		top = size > top ? size : top;
+	}
+	return top;
 }
 
 #include "tensor/dots.inc.c"
@@ -162,31 +180,48 @@ static void pack_across(const float *src, int64_t ld, int count, int width, int6
 	}
 }
 
+static void interleave(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst)
+{
+	int r = 0;
+
+	for (; r + 4 <= rows; r += 4)
+		for (int64_t i = 0; i < n; i += 4) /* as vectors, which keep all bits */
+			turn((const float *)src + r * ld + i, ld, rows,
+			     (float *)dst + i * rows + r);
+	for (; r < rows; r++)
+		for (int64_t i = 0; i < n; i++)
+			dst[i * rows + r] = src[r * ld + i];
+}
+
 static void bf16_round(float *x, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
 		x[i] = bf16_to_f32(f32_to_bf16(x[i]));
 }
 
-/* ---- 8-bit products --------------------------------------------------------------------- */
+/* ---- integer products ------------------------------------------------------------------- */
+
+/* How a group is rounded to integers of at most `most`: what x is multiplied by, 0 where all become
+ * 0; the scale. */
+static inline float round_group(const float *x, float most, float *scale)
+{
+	const uint32_t bits = largest_bits(x);
+	const float    top = half_from_bits(bits);
+	const bool     finite = bits < 0x7f800000u;
+
+	/* What is not finite must show in all that it is multiplied with. */
+	*scale = finite ? top / most : NAN;
+	return finite && top > 1e-30f ? most / top : 0.0f; /* finite */
+}
 
 static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums)
 {
-	const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+	for (int64_t g = 0; g < n / INT_GROUP; g++, x += INT_GROUP, q += INT_GROUP) {
+		const float inverse = round_group(x, 127.0f, &scale[g]);
 
-	for (int64_t g = 0; g < n / INT8_GROUP; g++, x += INT8_GROUP, q += INT8_GROUP) {
-		float top = 0.0f, inverse;
-		int   bad = 0;
-
-		for (int i = 0; i < INT8_GROUP; i++) {
-			top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-			bad |= !(fabsf(x[i]) <= FLT_MAX);
-		}
-		/* What is not finite must show in all that it is multiplied with. */
-		scale[g] = bad ? NAN : top / 127.0f;
-		inverse = top > 1e-30f ? 127.0f / top : 0.0f; /* finite */
-		for (int i = 0; i < INT8_GROUP; i++)
-			q[i] = bad ? 0 : (int8_t)((x[i] * inverse + magic) - magic);
+		memset(q, 0, INT_GROUP * sizeof *q);
+		for (int i = 0; inverse > 0.0f && i < INT_GROUP; i++)
+			q[i] = (int8_t)((x[i] * inverse + MAGIC) - MAGIC);
 		for (int h = 0; h < 2; h++) {
 			int sum = 0;
 
@@ -194,6 +229,17 @@ static void int8_row(const float *x, int64_t n, int8_t *q, float *scale, int16_t
 				sum += q[16 * h + i];
 			sums[2 * g + h] = (int16_t)sum;
 		}
+	}
+}
+
+static void int16_row(const float *x, int64_t n, int16_t *q, float *scale)
+{
+	for (int64_t g = 0; g < n / INT_GROUP; g++, x += INT_GROUP, q += INT_GROUP) {
+		const float inverse = round_group(x, (float)WIDE_MOST, &scale[g]);
+
+		memset(q, 0, INT_GROUP * sizeof *q);
+		for (int i = 0; inverse > 0.0f && i < INT_GROUP; i++)
+			q[i] = (int16_t)((x[i] * inverse + MAGIC) - MAGIC);
 	}
 }
 
@@ -218,8 +264,12 @@ const struct kernels KERNELS = {
 	},
 	.weigh = weigh,
 	.int8_row = int8_row,
-	.panel = { PANEL_LAYOUTS_ALL(PANEL_ENTRY) },
+	.int16_row = int16_row,
+	.panel = { PANELS_HERE(PANEL_ENTRY) },
+	.panel_block = panel_block,
+	.interleave = interleave,
 	.panel_pack = panel_pack,
+	.panel_pack_wide = panel_pack_wide,
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,

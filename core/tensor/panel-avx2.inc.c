@@ -1,18 +1,23 @@
-/* panel-avx2.inc.c - panels times int8 rows by AVX2.  See panel.h for what stands where.
+/* panel-avx2.inc.c - panels times rows of integers by AVX2.  See panel.h for what stands where.
  *
  * vpmaddubsw adds two products u * q in 16 bits: with u of b bits at most 2 (2^b - 1) 127.  Small
  * types add several of them before they go on to 32 bits.  8 bits would overflow at once: there
- * |u - 128| is multiplied by q with its sign, so the zero is taken off already.
+ * |u - 128| is multiplied by q with its sign, so the zero is taken off already.  Of 16 bits
+ * vpmaddwd adds two products in 32.
  *
- * Half a panel at a time: eight rows of weights, up to four of activations. */
+ * Up to four rows of activations; half a panel, eight rows of weights, at a time where the sums in
+ * 16 bits take registers, too. */
 #define PANEL_OF(name) panel_avx2_##name
+#define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-/* u of one quad of a group, in rows 8 side to 8 side + 7. */
+/* u of one quad of a group, in rows 8 side to 8 side + 7; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w, const int bits,
                                                                const int s)
 {
 	__m256i x, plane;
 
+	if (bits == 16)
+		return _mm256_loadu_si256((const __m256i *)(w + 64 * s));
 	if (bits == 8)
 		return _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(w + 64 * s)),
 		                        _mm256_set1_epi8(-128));
@@ -31,15 +36,29 @@ static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w,
 	return x;
 }
 
-static inline __m256 halves_avx2(const uint16_t *p)
+/* Scales or mins. */
+static inline __m256 halves_avx2(const int bits, const uint16_t *p)
 {
-	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+	const __m128i x = _mm_loadu_si128((const __m128i *)p);
+
+	if (bits == 16) /* bf16 */
+		return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
+	return _mm256_cvtph_ps(x);
 }
 
-/* Some quads of a group: the sums in 32 bits of each row. */
+/* a + b, here: left alone, gcc makes a tree of a chain of sums, which no set of registers holds. */
+static inline __m256i plus_avx2(__m256i a, __m256i b)
+{
+	a = _mm256_add_epi32(a, b);
+	__asm__("" : "+x"(a));
+	return a;
+}
+
+/* Some quads of a group: the sums in 32 bits of each row, for eight rows of weights or, with two
+ * sides, sixteen. */
 static inline __attribute__((always_inline)) void quads_avx2(const int bits, const uint8_t *w,
                                                              const int first, const int count,
-                                                             const int8_t *q, int64_t k,
+                                                             const int sides, const char *q,
                                                              const int rows, __m256i *dot)
 {
 	/* Quads whose sums fit 16 bits. */
@@ -49,87 +68,100 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 
 	UNROLL
 	for (int t = 0; t < count; t++) {
-		const int     s = first + t;
-		const __m256i u = quad_avx2(w, bits, s), size = _mm256_abs_epi8(u);
-		const bool    begin = t % fit == 0, end = t + 1 == count || (t + 1) % fit == 0;
+		const bool begin = t % fit == 0, end = t + 1 == count || (t + 1) % fit == 0;
 
 		UNROLL
-		for (int r = 0; r < rows; r++) {
-			__m256i two;
-			int32_t four;
+		for (int i = 0; i < rows * sides; i++) {
+			const int     r = i / sides;
+			const __m256i u = quad_avx2(w + 32 * (i % sides), bits, first + t);
+			__m256i       two;
+			int32_t       four;
 
-			memcpy(&four, q + r * k + 4 * s, sizeof four);
+			memcpy(&four, q + 4 * (t * rows + r), sizeof four);
 			two = _mm256_set1_epi32(four);
-			two = bits == 8 ? _mm256_maddubs_epi16(size, _mm256_sign_epi8(two, u))
+			if (bits == 16) {
+				dot[i] = plus_avx2(dot[i], _mm256_madd_epi16(u, two));
+				continue;
+			}
+			two = bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(u),
+			                                       _mm256_sign_epi8(two, u))
 			                : _mm256_maddubs_epi16(u, two);
 			part[r] = begin ? two : _mm256_add_epi16(part[r], two);
 			if (end)
-				dot[r] = _mm256_add_epi32(dot[r], _mm256_madd_epi16(part[r], ones));
+				dot[i] = plus_avx2(dot[i], _mm256_madd_epi16(part[r], ones));
 		}
 	}
 }
 
+/* Rows 8 side to 8 side + 7 of the panel, or with two sides all.  Float sums leave the registers to
+ * those of integers for most of a group. */
 static inline __attribute__((always_inline)) void
 rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, const int side,
-          int64_t groups, const struct int8_rows *a, const int rows, float *ret)
+          const int sides, int64_t groups, const struct int_rows *a, const int rows, float *ret)
 {
-	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
-	__m256    sum[4];
+	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
+		  scales = PANEL_ROWS * (halves << min);
+	__m256 sum[8];
 
 	UNROLL
-	for (int r = 0; r < rows; r++)
-		sum[r] = _mm256_setzero_ps();
+	for (int i = 0; i < rows * sides; i++)
+		sum[i] = _mm256_setzero_ps();
 	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
 		const uint16_t *scale = (const uint16_t *)w + side;
 
 		UNROLL
 		for (int h = 0; h < halves; h++) {
-			const int64_t at = halves * g + h, step = halves * groups;
-			const __m256  d = halves_avx2(scale + h * PANEL_ROWS);
-			__m256i       dot[4];
+			const int64_t at = (halves * g + h) * rows;
+			__m256i       dot[8];
 
 			UNROLL
-			for (int r = 0; r < rows; r++)
-				dot[r] = bits == 8 ? _mm256_setzero_si256()
-				                   : _mm256_set1_epi32(a->less[at + r * step]);
-			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, quads,
-			           a->q + INT8_GROUP * g, a->k, rows, dot);
+			for (int i = 0; i < rows * sides; i++)
+				dot[i] = bits >= 8 ? _mm256_setzero_si256()
+				                   : _mm256_set1_epi32(a->less[at + i / sides]);
+			quads_avx2(bits, w + 2 * scales + 4 * side, h * quads, quads, sides,
+			           a->q + 4 * quads * at, rows, dot);
 			UNROLL
-			for (int r = 0; r < rows; r++) {
-				const __m256 x = _mm256_set1_ps(a->scale[r * groups + g]);
+			for (int i = 0; i < rows * sides; i++) {
+				const __m256 d =
+					halves_avx2(bits, scale + h * PANEL_ROWS + 8 * (i % sides));
+				const __m256 x = _mm256_set1_ps(a->scale[g * rows + i / sides]);
 
-				sum[r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[r]),
-				                         _mm256_mul_ps(d, x), sum[r]);
+				sum[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dot[i]),
+				                         _mm256_mul_ps(d, x), sum[i]);
 			}
+			const int mins = min ? rows * sides : 0;
+
 			UNROLL
-			for (int r = 0; min && r < rows; r++)
-				sum[r] = _mm256_fnmadd_ps(
-					halves_avx2(scale + (halves + h) * PANEL_ROWS),
-					_mm256_set1_ps(a->sum[at + r * step]), sum[r]);
+			for (int i = 0; i < mins; i++)
+				sum[i] = _mm256_fnmadd_ps(
+					halves_avx2(bits, scale + (halves + h) * PANEL_ROWS +
+				                                  8 * (i % sides)),
+					_mm256_set1_ps(a->sum[at + i / sides]), sum[i]);
 		}
 	}
 	UNROLL
-	for (int r = 0; r < rows; r++)
-		_mm256_storeu_ps(ret + r * PANEL_ROWS, sum[r]);
+	for (int i = 0; i < rows * sides; i++)
+		_mm256_storeu_ps(ret + i / sides * PANEL_ROWS + 8 * (i % sides), sum[i]);
+}
+
+static int panel_block(int64_t rows)
+{
+	return rows >= 4 ? 4 : 1;
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,  \
 	                              int rows, float *ret)                                        \
 	{                                                                                          \
-		struct int8_rows b = *a;                                                           \
+		const int sides = bits >= 8 ? 2 : 1;                                               \
                                                                                                    \
-		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
-			n = rows >= 4 ? 4 : 1;                                                     \
-			for (int side = 0; side < 16; side += 8)                                   \
-				if (n == 4)                                                        \
-					rows_avx2(bits, min, half, w, side, groups, &b, 4,         \
-					          ret + side);                                     \
-				else                                                               \
-					rows_avx2(bits, min, half, w, side, groups, &b, 1,         \
-					          ret + side);                                     \
-			int8_rows_skip(&b, n, groups, half);                                       \
-		}                                                                                  \
+		for (int side = 0; side < 16; side += 8 * sides)                                   \
+			if (rows == 4)                                                             \
+				rows_avx2(bits, min, half, w, side, sides, groups, a, 4,           \
+				          ret + side);                                             \
+			else                                                                       \
+				rows_avx2(bits, min, half, w, side, sides, groups, a, 1,           \
+				          ret + side);                                             \
 	}
 
-PANEL_LAYOUTS_ALL(PANEL_FN)
+PANELS_HERE(PANEL_FN)

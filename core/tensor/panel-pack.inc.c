@@ -6,7 +6,7 @@ static inline void pack_quads(const struct affine *w, int64_t group, int zero, u
 {
 	for (int j = 0; j < PANEL_ROWS; j++)
 		for (int s = 0; s < 8; s++)
-			memcpy(u[s] + 4 * j, w[j].q + INT8_GROUP * group + 4 * s, 4);
+			memcpy(u[s] + 4 * j, w[j].q + INT_GROUP * group + 4 * s, 4);
 	for (int s = 0; s < 8; s++)
 		for (int i = 0; i < 64; i++)
 			u[s][i] = (uint8_t)(u[s][i] + zero);
@@ -71,4 +71,39 @@ static bool panel_pack(const struct panel_layout *l, int zero, const struct affi
 		pack_numbers(l->bits, u, (uint8_t *)scale);
 	}
 	return fit;
+}
+
+/* A group of a row to integers of at most 2^13: the scale is a power of two, so that a bf16 number
+ * down to 1/32 of the largest, and one of f16 down to 1/4, is kept as it is.  Returns the scale as
+ * bf16, 0 for what is not finite. */
+static inline uint16_t pack_wide_group(const float *x, int16_t *q)
+{
+	uint32_t exponent = largest_bits(x) >> 23;
+
+	if (exponent == 255)
+		return 0;
+	exponent = exponent < 13 ? 13 : exponent; /* the scale and its inverse are normal numbers */
+	for (int i = 0; i < INT_GROUP; i++)
+		q[i] = (int16_t)((x[i] * half_from_bits((266 - exponent) << 23) + MAGIC) - MAGIC);
+	return (uint16_t)((exponent - 12) << 7);
+}
+
+static bool panel_pack_wide(const float *w, int64_t groups, uint8_t *dst)
+{
+	int bad = 0;
+
+	for (int64_t g = 0; g < groups; g++, w += INT_GROUP) {
+		uint16_t *scale = (uint16_t *)dst;
+		int16_t   q[PANEL_ROWS][INT_GROUP];
+
+		for (int j = 0; j < PANEL_ROWS; j++) {
+			scale[j] = pack_wide_group(w + j * AFFINE, q[j]);
+			bad |= !scale[j];
+		}
+		dst += PANEL_ROWS * sizeof *scale;
+		for (int s = 0; s < INT_GROUP / 2; s++, dst += 4 * PANEL_ROWS)
+			for (int j = 0; j < PANEL_ROWS; j++)
+				memcpy(dst + 4 * j, &q[j][2 * s], 4);
+	}
+	return !bad;
 }

@@ -1,17 +1,18 @@
-/* panel-vnni.inc.c - panels times int8 rows by VNNI: one instruction adds four products in each of
- * sixteen rows.  See panel.h for what stands where.
+/* panel-vnni.inc.c - panels times rows of integers by VNNI: one instruction adds four products in
+ * each of sixteen rows.  See panel.h for what stands where.
  *
  * Integer sums of up to PANEL_MOST rows stay in registers over a group, float sums over all. */
 #define PANEL_OF(name) panel_vnni_##name
+#define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-/* u of one quad of a group. */
+/* u of one quad of a group; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w, const int bits,
                                                                const int s)
 {
 	const __m512i low = _mm512_set1_epi8(15);
 	__m512i       x, plane;
 
-	if (bits == 8)
+	if (bits >= 8)
 		return _mm512_loadu_si512(w + 64 * s);
 	x = _mm512_loadu_si512(w + 64 * (s % 4));
 	x = _mm512_and_si512(s < 4 ? x : _mm512_srli_epi16(x, 4), low);
@@ -29,17 +30,31 @@ static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w,
 	return x;
 }
 
-static inline __m512 halves_vnni(const uint16_t *p)
+/* Scales or mins. */
+static inline __m512 halves_vnni(const int bits, const uint16_t *p)
 {
-	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+	const __m256i x = _mm256_loadu_si256((const __m256i *)p);
+
+	if (bits == 16) /* bf16 */
+		return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+	return _mm512_cvtph_ps(x);
+}
+
+/* dot + the products of a quad, or pair, of each row with `four` bytes of activations. */
+static inline __attribute__((always_inline)) __m512i add_vnni(const int bits, __m512i dot,
+                                                              __m512i u, __m512i four)
+{
+	return bits == 16 ? _mm512_dpwssd_epi32(dot, u, four) : _mm512_dpbusd_epi32(dot, u, four);
 }
 
 static inline __attribute__((always_inline)) void
 rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int64_t groups,
-          const struct int8_rows *a, const int rows, float *ret)
+          const struct int_rows *a, const int rows, float *ret)
 {
-	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
-	__m512    sum[PANEL_MOST];
+	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
+		  scales = PANEL_ROWS * (halves << min);
+	const char *q = a->q;
+	__m512      sum[PANEL_MOST];
 
 	UNROLL
 	for (int r = 0; r < rows; r++)
@@ -49,31 +64,29 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 
 		UNROLL
 		for (int h = 0; h < halves; h++) {
-			const int32_t *less = a->less + halves * g + h;
-			const __m512   d = halves_vnni(scale + h * PANEL_ROWS);
-			__m512i        dot[PANEL_MOST];
+			const int64_t at = (halves * g + h) * rows;
+			const __m512  d = halves_vnni(bits, scale + h * PANEL_ROWS);
+			__m512i       dot[PANEL_MOST];
 
 			UNROLL
 			for (int r = 0; r < rows; r++)
-				dot[r] = _mm512_set1_epi32(less[r * halves * groups]);
+				dot[r] = bits == 16 ? _mm512_setzero_si512()
+				                    : _mm512_set1_epi32(a->less[at + r]);
 			UNROLL
 			for (int t = 0; t < quads; t++) {
-				const int     s = h * quads + t;
-				const __m512i u = quad_vnni(w + 2 * scales, bits, s);
+				const __m512i u = quad_vnni(w + 2 * scales, bits, h * quads + t);
 
 				UNROLL
-				for (int r = 0; r < rows; r++) {
+				for (int r = 0; r < rows; r++, q += 4) {
 					int32_t four;
 
-					memcpy(&four, a->q + r * a->k + INT8_GROUP * g + 4 * s,
-					       sizeof four);
-					dot[r] = _mm512_dpbusd_epi32(dot[r], u,
-					                             _mm512_set1_epi32(four));
+					memcpy(&four, q, sizeof four);
+					dot[r] = add_vnni(bits, dot[r], u, _mm512_set1_epi32(four));
 				}
 			}
 			UNROLL
 			for (int r = 0; r < rows; r++) {
-				const __m512 x = _mm512_set1_ps(a->scale[r * groups + g]);
+				const __m512 x = _mm512_set1_ps(a->scale[g * rows + r]);
 
 				sum[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot[r]),
 				                         _mm512_mul_ps(d, x), sum[r]);
@@ -81,9 +94,8 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 			UNROLL
 			for (int r = 0; min && r < rows; r++)
 				sum[r] = _mm512_fnmadd_ps(
-					halves_vnni(scale + (halves + h) * PANEL_ROWS),
-					_mm512_set1_ps(a->sum[(r * groups + g) * halves + h]),
-					sum[r]);
+					halves_vnni(bits, scale + (halves + h) * PANEL_ROWS),
+					_mm512_set1_ps(a->sum[at + r]), sum[r]);
 		}
 	}
 	UNROLL
@@ -91,23 +103,22 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 		_mm512_storeu_ps(ret + r * PANEL_ROWS, sum[r]);
 }
 
+static int panel_block(int64_t rows)
+{
+	return rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+}
+
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_vnni_##name(const uint8_t *w, int64_t groups, const struct int8_rows *a, \
+	static void panel_vnni_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,  \
 	                              int rows, float *ret)                                        \
 	{                                                                                          \
-		struct int8_rows b = *a;                                                           \
-                                                                                                   \
-		for (int n; rows > 0; rows -= n, ret += n * PANEL_ROWS) {                          \
-			n = rows >= 12 ? 12 : rows >= 8 ? 8 : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;   \
-			switch (n) {                                                               \
-			case 1: rows_vnni(bits, min, half, w, groups, &b, 1, ret); break;          \
-			case 2: rows_vnni(bits, min, half, w, groups, &b, 2, ret); break;          \
-			case 4: rows_vnni(bits, min, half, w, groups, &b, 4, ret); break;          \
-			case 8: rows_vnni(bits, min, half, w, groups, &b, 8, ret); break;          \
-			default: rows_vnni(bits, min, half, w, groups, &b, 12, ret); break;        \
-			}                                                                          \
-			int8_rows_skip(&b, n, groups, half);                                       \
+		switch (rows) {                                                                    \
+		case 1: rows_vnni(bits, min, half, w, groups, a, 1, ret); break;                   \
+		case 2: rows_vnni(bits, min, half, w, groups, a, 2, ret); break;                   \
+		case 4: rows_vnni(bits, min, half, w, groups, a, 4, ret); break;                   \
+		case 8: rows_vnni(bits, min, half, w, groups, a, 8, ret); break;                   \
+		default: rows_vnni(bits, min, half, w, groups, a, 12, ret); break;                 \
 		}                                                                                  \
 	}
 
-PANEL_LAYOUTS_ALL(PANEL_FN)
+PANELS_HERE(PANEL_FN)

@@ -20,7 +20,9 @@
 	X(RT_Q5_K, b5_min, 0)                                                                      \
 	X(RT_Q6_K, b6_half, 32)                                                                    \
 	X(RT_IQ4_NL, b8, 128)                                                                      \
-	X(RT_IQ4_XS, b8, 128)
+	X(RT_IQ4_XS, b8, 128)                                                                      \
+	X(RT_F16, b16, 0)                                                                          \
+	X(RT_BF16, b16, 0)
 
 #define LAYOUT(name, bits, min, half)                                                              \
 	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half };
@@ -47,17 +49,30 @@ static void pack_panel(struct packing *k, int64_t panel)
 	const int            rows = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
 	const char          *from = rt_at(k->w, panel * PANEL_ROWS * k->w->stride[0]);
 	uint8_t             *dst = to->data + panel * to->stride;
-	struct affine        w[PANEL_ROWS];
+	union {
+		struct affine blocks[PANEL_ROWS];
+		float         plain[PANEL_ROWS][AFFINE];
+	} w;
 
-	memset(w, 0, sizeof w); /* rows that are not there */
+	if (rows < PANEL_ROWS) /* those that are not there */
+		memset(&w, 0, sizeof w);
 	for (int64_t c = 0; c < to->k; c += AFFINE, from += k->bytes) {
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
+		bool          fit;
 
-		for (int j = 0; j < rows; j++)
-			k->kernels->unpack[k->w->dtype](from + j * k->row, n, &w[j]);
-		if (!k->kernels->panel_pack(to->layout, to->zero, w, n / INT8_GROUP, dst))
+		if (to->layout->bits == 16) {
+			for (int j = 0; j < rows; j++)
+				k->kernels->load[k->w->dtype](from + j * k->row, n, w.plain[j]);
+			fit = k->kernels->panel_pack_wide(w.plain[0], n / INT_GROUP, dst);
+		} else {
+			for (int j = 0; j < rows; j++)
+				k->kernels->unpack[k->w->dtype](from + j * k->row, n, &w.blocks[j]);
+			fit = k->kernels->panel_pack(to->layout, to->zero, w.blocks, n / INT_GROUP,
+			                             dst);
+		}
+		if (!fit)
 			atomic_store(&k->unfit, true);
-		dst += n / INT8_GROUP * panel_group(to->layout);
+		dst += n / INT_GROUP * panel_group(to->layout);
 	}
 }
 
@@ -74,14 +89,14 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	int64_t                     panels;
 
 	*ret = (struct panels){ 0 };
-	if (!info || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT8_GROUP ||
-	    !types[w->dtype].layout)
+	if (!info || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP ||
+	    !types[w->dtype].layout || !k.kernels->panel[types[w->dtype].layout->number])
 		return 0;
 	ret->layout = types[w->dtype].layout;
 	ret->zero = types[w->dtype].zero;
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];
-	ret->stride = ret->k / INT8_GROUP * panel_group(ret->layout);
+	ret->stride = ret->k / INT_GROUP * panel_group(ret->layout);
 	panels = (ret->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 	ret->data = rt_alloc_unset((size_t)panels, (size_t)ret->stride);
 	if (!ret->data)

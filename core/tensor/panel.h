@@ -1,22 +1,31 @@
-/* panel.h - weights of block types in the order in which integer products read them.
+/* panel.h - weights in the order in which integer products read them.
  *
  * A panel is PANEL_ROWS rows of a matrix side by side: 64 bytes hold four neighbours along k of
- * each row, so one vector instruction goes four numbers on in sixteen rows, and nothing is ever
- * added across a vector.  Small types stay small: memory is the limit of a product with one row.
+ * each row (two, of 16 bits), so one vector instruction goes that far in sixteen rows, and nothing
+ * is ever added across a vector.  Small types stay small: memory is the limit of a product with one
+ * row.
  *
  * Every block type of GGUF becomes one of a few layouts, element = scale * (u - zero) - min with
- * u >= 0 of 4, 5, 6 or 8 bits.  One group of INT8_GROUP along k follows the other, so that a panel
- * is read from one end to the other.  In a group stand, one behind the other,
+ * u >= 0 of 4, 5, 6 or 8 bits; f16 and bf16 become scale * q, q of 16 bits with a sign.  One group
+ * of INT_GROUP along k follows the other, so that a panel is read from one end to the other.  In a
+ * group stand, one behind the other,
  *
  *   - scales: 16 as f16, or twice 16 where each half of a group has its own; mins in the same way;
+ *     of 16 bits as bf16;
  *   - nibbles, up to 6 bits: byte 64 t + 4 j + c has row j, k = 4 t + c in its low four bits and
  *     k = 16 + 4 t + c in its high ones; 256 bytes;
  *   - the plane of what is above four bits.  5 bits: 64 bytes, bit s of byte 4 j + c belongs to
  *     k = 4 s + c.  6 bits: 128 bytes, two bits each in the same way, four s to 64 bytes;
- *   - or bytes, 8 bits: byte 64 s + 4 j + c has k = 4 s + c; 512 bytes.
+ *   - or bytes, 8 bits: byte 64 s + 4 j + c has k = 4 s + c; 512 bytes;
+ *   - or 16 bits: two bytes from 64 s + 4 j + 2 c have k = 2 s + c; 1024 bytes.
  *
  * Scales are the type's own where those are f16; the product of two (K types) is rounded, a
- * relative error below 2^-11.  A matrix with a scale that f16 cannot hold is refused. */
+ * relative error below 2^-11.  A matrix with a scale that f16 cannot hold is refused.
+ *
+ * Of f16 and bf16 the scale is 2^(e - 12) where the largest of the group begins with 2^e (e at
+ * least -114), and |q| <= 2^13: what is lost is at most 2^-13 of the largest, and nothing of a
+ * number whose last digit is not below the scale, as bf16 down to 2^(e - 5) and f16 down to 2^(e -
+ * 2).  A matrix with a number that is not finite is refused. */
 #ifndef TENSOR_PANEL_H
 #define TENSOR_PANEL_H
 
@@ -32,8 +41,9 @@ struct panels {
 	uint8_t                   *data;
 };
 
-/* Copy w [rows, k] of a block type, rows dense.  *ret has no data when the type has no layout, k
- * is not in whole groups, or a scale does not fit: not an error.  RT_E_NOMEM.  Uses all threads. */
+/* Copy w [rows, k], rows dense.  *ret has no data when the type has no layout, or the kernels in
+ * use no product for it, when k is not in whole groups, or a scale does not fit: not an error.
+ * RT_E_NOMEM.  Uses all threads. */
 int  panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err);
 void panels_free(struct panels *p);
 
@@ -48,8 +58,9 @@ struct panels_product {
 
 enum { PANELS_TOGETHER = 4 };
 
-/* n <= PANELS_TOGETHER times c = x w^T (+ bias) (+ c), x [m, k] rounded to 8 bits in groups of
- * INT8_GROUP.  A row of c is the same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
+/* n <= PANELS_TOGETHER times c = x w^T (+ bias) (+ c), x [m, k] rounded in groups of INT_GROUP: to
+ * 8 bits, at most 1/254 of the largest of its group off; for weights of 16 bits to 14, at most
+ * 1/16382.  A row of c is the same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err);
 

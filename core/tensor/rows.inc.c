@@ -8,9 +8,8 @@
  * stays NaN. */
 static inline float exp_of(float x)
 {
-	const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
 	const float y = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-	const float shifted = y * 1.44269504f + magic, n = shifted - magic;
+	const float shifted = y * 1.44269504f + MAGIC, n = shifted - MAGIC;
 	const float r = (y - n * 0.693359375f) - n * -2.12194440e-4f;
 	float       p = 1.0f / 720.0f;
 	float       power;

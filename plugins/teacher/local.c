@@ -42,7 +42,7 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, min_p, 0, 0, 1, NULL,
 	              "Tokens below this share of the most likely one are not drawn."),
 	RT_PARAM_BOOL(struct config, exact, false,
-	              "Whether activations stay in 32 bits also where 8 are faster."),
+	              "Whether activations stay in 32 bits also where 8 or 16 are faster."),
 	RT_PARAM_COMPONENT(struct config, sampler, SAMPLER, NULL,
 	                   "Draws tokens instead of temperature, top_p, top_k and min_p."),
 	RT_PARAM_END

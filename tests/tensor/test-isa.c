@@ -100,15 +100,17 @@ START_TEST(products_agree_within_the_stated_bound)
 END_TEST
 
 /* Every table rounds activations to the same numbers. */
-START_TEST(eight_bit_rows_have_the_same_bits)
+START_TEST(rounded_rows_have_the_same_bits)
 	{
 		enum { N = 800 };
-		float  *x = random_floats(N, 1), scale[2][N / 32];
+		float  *x = random_floats(N, 1), scale[2][N / 32], wide_scale[2][N / 32];
 		int8_t  q[2][N];
-		int16_t sums[2][N / 16];
+		int16_t wide[2][N], sums[2][N / 16];
 
 		memset(x + 64, 0, 32 * sizeof *x);
+		x[100] = NAN;
 		kernels_generic.int8_row(x, N, q[0], scale[0], sums[0]);
+		kernels_generic.int16_row(x, N, wide[0], wide_scale[0]);
 		for (const struct isa *isa = isa_all; isa->kernels; isa++) {
 			if (!isa->usable())
 				continue;
@@ -116,6 +118,9 @@ START_TEST(eight_bit_rows_have_the_same_bits)
 			ck_assert_mem_eq(q[0], q[1], sizeof q[0]);
 			ck_assert_mem_eq(scale[0], scale[1], sizeof scale[0]);
 			ck_assert_mem_eq(sums[0], sums[1], sizeof sums[0]);
+			isa->kernels->int16_row(x, N, wide[1], wide_scale[1]);
+			ck_assert_mem_eq(wide[0], wide[1], sizeof wide[0]);
+			ck_assert_mem_eq(wide_scale[0], wide_scale[1], sizeof wide_scale[0]);
 		}
 	}
 END_TEST
@@ -226,7 +231,7 @@ END_TEST
 RUNNER("isa", 120, {
 	tcase_add_test(tc, functions_without_fused_products_agree_to_the_last_bit);
 	tcase_add_test(tc, products_agree_within_the_stated_bound);
-	tcase_add_test(tc, eight_bit_rows_have_the_same_bits);
+	tcase_add_test(tc, rounded_rows_have_the_same_bits);
 	tcase_add_test(tc, any_number_of_threads_gives_the_same_bits);
 	tcase_add_test(tc, a_wish_is_met_or_refused_with_a_sentence);
 })

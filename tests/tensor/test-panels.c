@@ -1,5 +1,5 @@
-/* test-panels.c - products of weights in panels against sums in double, for every block type and
- * instruction set. */
+/* test-panels.c - products of weights in panels against sums in double, for every type that has
+ * panels and every instruction set. */
 #include <retort/tensor.h>
 
 #include "numeric.h"
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 37, MOST_K = 800, MOST_M = 27 };
+enum { N = 37, MOST_K = 1312, MOST_M = 27 };
 
 static const struct isa *next_usable(const struct isa *i)
 {
@@ -30,37 +30,81 @@ struct stored {
 	int64_t          k;
 };
 
+static bool is_wide(int dtype)
+{
+	return dtype == RT_F16 || dtype == RT_BF16;
+}
+
+/* Do the kernels in use have panels for it? */
+static bool multiplied(int dtype)
+{
+	return !is_wide(dtype) || kernels()->panel[PANEL_b16];
+}
+
+/* Weights of 16 bits as panels hold them: in a group whose largest begins with 2^e, whole multiples
+ * of 2^(e - 12), so that at most half of that is lost, 2^-13 of the largest; of bf16, which has 8
+ * digits, nothing down to 2^(e - 5). */
+static void round_weights(int dtype, float *w, int64_t n)
+{
+	for (int64_t g = 0; g < n; g += 32) {
+		float top = 0.0f;
+
+		for (int64_t i = g; i < g + 32; i++)
+			top = fmaxf(top, fabsf(w[i]));
+		if (top == 0.0f)
+			continue;
+		const int unit = (int)fmax(ilogb(top), -114) - 12;
+
+		for (int64_t i = g; i < g + 32; i++) {
+			const float was = w[i];
+
+			w[i] = (float)ldexp(nearbyint(ldexp(was, -unit)), unit);
+			ck_assert(fabs((double)was - w[i]) <= ldexp(1.0, unit - 1));
+			if (dtype == RT_BF16 && fabs((double)was) >= ldexp(1.0, unit + 7))
+				ck_assert(w[i] == was);
+		}
+	}
+}
+
 static bool store(int dtype, const float *w, struct stored *ret)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(dtype);
 	void                       *blocks = random_floats(N * MOST_K, 1);
 
-	if (!info || info->block == 1)
+	if (!info || (info->block == 1 && !is_wide(dtype)))
 		return false;
-	ret->k = info->block == 256 ? 768 : MOST_K; /* a stretch of 256 cut short, too */
+	ret->k = info->block == 256 ? 1280 : MOST_K; /* stretches cut short, too */
 	ret->plain = random_floats(N * ret->k, 1);
 	ck_assert_int_eq(rt_quantize(dtype, w, N, ret->k, NULL, blocks, NULL), 0);
 	ck_assert_int_eq(rt_dequantize(dtype, blocks, N * ret->k, ret->plain, NULL), 0);
+	if (is_wide(dtype))
+		round_weights(dtype, ret->plain, N * ret->k);
 	ret->t = rt_tensor(blocks, (enum rt_dtype)dtype, 2, (int64_t[]){ N, ret->k });
 	return true;
 }
 
-/* What a row of x is after rounding: at most half a step, 1/254 of the largest in its group, off.
- */
-static void rounded(const float *x, int64_t k, float *ret)
+/* What a row of x is after rounding: at most half a step, 1/254 or 1/16382 of the largest in its
+ * group, off. */
+static void rounded(int dtype, const float *x, int64_t k, float *ret)
 {
-	int8_t  q[MOST_K];
-	float   scale[MOST_K / 32];
-	int16_t sums[MOST_K / 16];
+	int8_t      q8[MOST_K];
+	int16_t     q[MOST_K], sums[MOST_K / 16];
+	float       scale[MOST_K / 32];
+	const float steps = is_wide(dtype) ? 16382.0f : 254.0f;
 
-	kernels()->int8_row(x, k, q, scale, sums);
+	if (is_wide(dtype))
+		kernels()->int16_row(x, k, q, scale);
+	else
+		kernels()->int8_row(x, k, q8, scale, sums);
 	for (int64_t i = 0; i < k; i++) {
+		if (!is_wide(dtype))
+			q[i] = q8[i];
 		float top = 0.0f;
 
 		for (int64_t g = i / 32 * 32; g < i / 32 * 32 + 32; g++)
 			top = fmaxf(top, fabsf(x[g]));
 		ret[i] = scale[i / 32] * q[i];
-		ck_assert_float_le(fabsf(ret[i] - x[i]), top / 254.0f * 1.0001f);
+		ck_assert_float_le(fabsf(ret[i] - x[i]), top / steps * 1.0001f + top * 0x1p-23f);
 	}
 }
 
@@ -72,7 +116,7 @@ static void check_row(int dtype, const struct stored *w, const float *x, const f
 	const double step = rt_dtype_info(dtype)->block == 256 ? ldexp(1.0, -11) : 0.0;
 	float        r[MOST_K];
 
-	rounded(x, w->k, r);
+	rounded(dtype, x, w->k, r);
 	for (int j = 0; j < N; j++) {
 		double sum = before[j], size = fabs(before[j]), most = 0.0;
 
@@ -89,7 +133,7 @@ static void check_row(int dtype, const struct stored *w, const float *x, const f
 	}
 }
 
-START_TEST(every_block_type_multiplies_as_its_dequantized_self)
+START_TEST(every_type_multiplies_as_its_dequantized_self)
 	{
 		const float *w = random_floats(N * MOST_K, 3),
 			    *x = random_floats(MOST_M * MOST_K, 4);
@@ -109,14 +153,16 @@ START_TEST(every_block_type_multiplies_as_its_dequantized_self)
 				struct panels_product o = { .w = &p, .c = y, .ldc = N };
 
 				ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
-				ck_assert_ptr_nonnull(p.data);
+				ck_assert(!p.data == !multiplied(dtype));
+				if (!p.data)
+					continue;
 				ck_assert_int_eq(panels_multiply(x, s.k, MOST_M, &o, 1, NULL), 0);
 				for (int i = 0; i < MOST_M; i++)
 					check_row(dtype, &s, x + i * s.k, y + i * N, zero);
 				panels_free(&p);
 			}
 		}
-		ck_assert_int_eq(types, 12);
+		ck_assert_int_eq(types, 14);
 		kernels_set(NULL);
 	}
 END_TEST
@@ -139,6 +185,8 @@ START_TEST(a_row_does_not_depend_on_those_beside_it)
 				float                 all[MOST_M * N], some[MOST_M * N];
 				struct panels_product o = { .w = &p, .c = all, .ldc = N };
 
+				if (!p.data || !multiplied(dtype))
+					continue;
 				ck_assert_int_eq(panels_multiply(x, s.k, MOST_M, &o, 1, NULL), 0);
 				o.c = some;
 				for (int m = 1; m < MOST_M; m++) {
@@ -161,37 +209,42 @@ END_TEST
  * input and results that lie apart. */
 START_TEST(several_products_share_their_input)
 	{
-		static const int types[] = { RT_Q4_0, RT_Q4_K, RT_Q6_K };
+		enum { PARTS = PANELS_TOGETHER };
+		static const int types[PARTS] = { RT_Q4_0, RT_Q4_K, RT_Q6_K, RT_BF16 };
 		const float     *w = random_floats(N * MOST_K, 7), *bias = random_floats(N, 8);
-		float           *x = random_floats(5 * 900, 9), *y = random_floats(5 * 3 * 50, 10);
-		double          *before = doubles(y, 5 * 3 * 50);
-		struct stored    s[3];
-		struct panels    p[3];
-		struct panels_product o[3];
+		float        *x = random_floats(5 * 900, 9), *y = random_floats(5 * PARTS * 50, 10);
+		double       *before = doubles(y, 5 * PARTS * 50);
+		const int     parts = multiplied(RT_BF16) ? PARTS : PARTS - 1;
+		struct stored s[PARTS];
+		struct panels p[PARTS];
+		struct panels_product o[PARTS];
 
-		for (int t = 0; t < 3; t++) {
+		for (int t = 0; t < parts; t++) {
 			ck_assert(store(types[t], w, &s[t]));
 			s[t].t.dim[1] = s[t].t.stride[0] = s[t].k = 768;
 			ck_assert_int_eq(rt_quantize(types[t], w, N, 768, NULL, s[t].t.data, NULL),
 			                 0);
 			ck_assert_int_eq(
 				rt_dequantize(types[t], s[t].t.data, N * 768, s[t].plain, NULL), 0);
+			if (is_wide(types[t]))
+				round_weights(types[t], s[t].plain, N * 768);
 			ck_assert_int_eq(panels_pack(&p[t], &s[t].t, NULL), 0);
 			o[t] = (struct panels_product){ &p[t], t == 1 ? bias : NULL, y + t * 50,
-				                        150, t != 0 };
+				                        PARTS * 50, t != 0 };
 		}
-		ck_assert_int_eq(panels_multiply(x, 900, 5, o, 3, NULL), 0);
-		for (int t = 0; t < 3; t++) {
+		ck_assert_int_eq(panels_multiply(x, 900, 5, o, parts, NULL), 0);
+		for (int t = 0; t < parts; t++) {
 			for (int r = 0; r < 5; r++) {
-				double from[N];
+				const double *was = before + r * PARTS * 50 + t * 50;
+				const float  *got = y + r * PARTS * 50 + t * 50;
+				double        from[N];
 
 				for (int j = 0; j < N; j++)
-					from[j] = (t != 0 ? before[r * 150 + t * 50 + j] : 0.0) +
-					          (t == 1 ? bias[j] : 0.0);
-				check_row(types[t], &s[t], x + r * 900, y + r * 150 + t * 50, from);
+					from[j] =
+						(t != 0 ? was[j] : 0.0) + (t == 1 ? bias[j] : 0.0);
+				check_row(types[t], &s[t], x + r * 900, got, from);
 				for (int j = N; j < 50; j++) /* beside the result */
-					ck_assert(y[r * 150 + t * 50 + j] ==
-					          (float)before[r * 150 + t * 50 + j]);
+					ck_assert(got[j] == (float)was[j]);
 			}
 			panels_free(&p[t]);
 		}
@@ -258,15 +311,18 @@ START_TEST(what_is_not_finite_shows)
 		const float *w = random_floats(N * MOST_K, 5);
 		float       *x = random_floats(3 * MOST_K, 6);
 
-		x[MOST_K + 77] = _i == 0 ? NAN : -INFINITY;
+		x[MOST_K + 77] = _i / 2 == 0 ? NAN : -INFINITY;
 		EACH_ISA(isa)
 		{
+			const int             dtype = _i % 2 ? RT_BF16 : RT_Q4_0;
 			struct stored         s;
 			struct panels         p;
 			float                 y[3 * N];
 			struct panels_product o = { .w = &p, .c = y, .ldc = N };
 
-			ck_assert(store(RT_Q4_0, w, &s));
+			if (!multiplied(dtype))
+				continue;
+			ck_assert(store(dtype, w, &s));
 			ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
 			ck_assert_int_eq(panels_multiply(x, s.k, 3, &o, 1, NULL), 0);
 			for (int i = 0; i < 3 * N; i++)
@@ -299,11 +355,204 @@ START_TEST(what_does_not_fit_has_no_panels)
 	}
 END_TEST
 
+/* ---- 16 bits -------------------------------------------------------------------------------- */
+
+/* A matrix of bf16 [PANEL_ROWS, 32], every row of one number in even places and one in odd ones. */
+static struct rt_tensor two_numbers(uint16_t even, uint16_t odd)
+{
+	uint16_t *w = (uint16_t *)random_floats(PANEL_ROWS * 16, 1);
+
+	for (int i = 0; i < PANEL_ROWS * 32; i++)
+		w[i] = i % 2 ? odd : even;
+	return rt_tensor(w, RT_BF16, 2, (int64_t[]){ PANEL_ROWS, 32 });
+}
+
+/* y = x w^T by panels; false where the kernels in use have none. */
+static bool one_row(const struct rt_tensor *w, const float *x, float *y)
+{
+	struct panels         p;
+	struct panels_product o = { .w = &p, .c = y, .ldc = w->dim[0] };
+
+	ck_assert_int_eq(panels_pack(&p, w, NULL), 0);
+	ck_assert(!p.data == !multiplied(w->dtype));
+	if (p.data)
+		ck_assert_int_eq(panels_multiply(x, w->dim[1], 1, &o, 1, NULL), 0);
+	panels_free(&p);
+	return multiplied(w->dtype);
+}
+
+/* A group is a sum of integers, exactly; so its product is that of its scales, and rounded twice as
+ * any f32.  The largest of both sides come to 32 * 8160 * 8191, close to 2^31. */
+START_TEST(a_group_is_summed_exactly)
+	{
+		static const uint16_t numbers[] = { 0x3fff, 0xbfff, 0x3f80,
+			                            0x0000 };         /* +-1.99 1 0 */
+		static const int      q[] = { 8160, -8160, 4096, 0 }; /* of a scale of 2^-12 */
+
+		for (int i = 0; i < 16; i++) {
+			const int              even = i / 4, odd = i % 4;
+			const struct rt_tensor w = two_numbers(numbers[even], numbers[odd]);
+			float                  x[32], y[PANEL_ROWS];
+
+			for (int j = 0; j < 32; j++)
+				x[j] = j % 2 ? 3.0f : j % 4 ? -3.0f : 1.0f;
+			EACH_ISA(isa)
+			{
+				int16_t r[32];
+				float   scale;
+				int64_t sum = 0;
+
+				if (!one_row(&w, x, y))
+					continue;
+				kernels()->int16_row(x, 32, r, &scale);
+				for (int j = 0; j < 32; j++)
+					sum += (int64_t)r[j] * (j % 2 ? q[odd] : q[even]);
+				for (int j = 0; j < PANEL_ROWS; j++)
+					ck_assert_msg(y[j] == (float)sum * ldexpf(scale, -12),
+					              "%s: %.9g, want %lld times %.9g",
+					              kernels()->isa, (double)y[j], (long long)sum,
+					              ldexp(scale, -12));
+			}
+		}
+		kernels_set(NULL);
+	}
+END_TEST
+
+START_TEST(the_largest_sum_of_16_bits_does_not_overflow)
+	{
+		for (int sign = 0; sign < 2; sign++) {
+			const uint16_t         top = sign ? 0xbfff : 0x3fff;
+			const struct rt_tensor w = two_numbers(top, top);
+			float                  x[32], y[PANEL_ROWS];
+
+			for (int j = 0; j < 32; j++)
+				x[j] = 1.0f;
+			EACH_ISA(isa)
+			{
+				if (!one_row(&w, x, y))
+					continue;
+				for (int j = 0; j < PANEL_ROWS; j++)
+					ck_assert(fabs((double)y[j] * (sign ? -1.0 : 1.0) -
+					               32 * 1.9921875) <= 64 * 0x1p-23);
+			}
+		}
+		kernels_set(NULL);
+	}
+END_TEST
+
+/* Numbers of bf16 at the ends of its range, with activations at the other end; none, one alone. */
+START_TEST(scales_reach_as_far_as_bf16_does)
+	{
+		static const struct {
+			uint16_t even, odd;
+			float    x;
+			double   slack; /* of what counts as nothing */
+		} cases[] = {
+			{ 0x7f7f, 0xff00, 1e-20f, 0.0 },             /* 3.4e38, -1.7e38 */
+			{ 0x0080, 0x8100, 1e20f, 0.0 },              /* 1.2e-38, -2.4e-38 */
+			{ 0x0001, 0x0040, 1e20f, 32e20 * 0x1p-126 }, /* subnormal: half a unit */
+			{ 0x0000, 0x8000, 1e30f, 0.0 },
+			{ 0x3f80, 0x0000, 1.0f, 0.0 },
+			{ 0x3f80, 0x0000, 0.0f, 0.0 },
+			{ 0x3f80, 0x3f80, 1e-38f, 32e-30 },
+		};
+
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+			const struct rt_tensor w = two_numbers(cases[i].even, cases[i].odd);
+			float                  x[32], y[PANEL_ROWS], plain[32];
+			double                 sum = 0.0, size = 0.0;
+
+			ck_assert_int_eq(rt_dequantize(RT_BF16, w.data, 32, plain, NULL), 0);
+			for (int j = 0; j < 32; j++) {
+				x[j] = cases[i].x;
+				sum += (double)x[j] * plain[j];
+				size += fabs((double)x[j] * plain[j]);
+			}
+			EACH_ISA(isa)
+			{
+				if (!one_row(&w, x, y))
+					continue;
+				for (int j = 0; j < PANEL_ROWS; j++)
+					ck_assert_msg(fabs(y[j] - sum) <=
+					                      size * 0x1p-22 + cases[i].slack,
+					              "%s, %zu: %.9g, want %.9g", kernels()->isa, i,
+					              (double)y[j], sum);
+			}
+		}
+		kernels_set(NULL);
+	}
+END_TEST
+
+START_TEST(weights_that_are_not_finite_have_no_panels)
+	{
+		static const struct {
+			int      dtype;
+			uint16_t bits;
+		} cases[] = { { RT_BF16, 0x7f80 }, { RT_BF16, 0xff80 }, { RT_BF16, 0x7fc0 },
+			      { RT_BF16, 0xff81 }, { RT_F16, 0x7c00 },  { RT_F16, 0xfc00 },
+			      { RT_F16, 0x7e00 },  { RT_F16, 0xfc01 } };
+
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+			EACH_ISA(isa)
+			{
+				struct rt_tensor w = two_numbers(0, 0);
+				struct panels    p;
+
+				w.dtype = (enum rt_dtype)cases[i].dtype;
+				((uint16_t *)w.data)[PANEL_ROWS * 32 - 7] = cases[i].bits;
+				ck_assert_int_eq(panels_pack(&p, &w, NULL), 0);
+				ck_assert_ptr_null(p.data);
+			}
+		kernels_set(NULL);
+	}
+END_TEST
+
+/* Both sides rounded to 2^-13 and 2^-14 of the largest in their groups: far closer to the plain
+ * product than bf16 activations, 2^-9 of each, would be. */
+START_TEST(sixteen_bits_are_close_to_the_plain_product)
+	{
+		const float     *w = random_floats(N * MOST_K, 11), *x = random_floats(MOST_K, 12);
+		static const int types[] = { RT_F16, RT_BF16 };
+
+		for (int t = 0; t < 2; t++)
+			EACH_ISA(isa)
+			{
+				struct stored s;
+				float         y[N];
+
+				ck_assert(store(types[t], w, &s));
+				ck_assert_int_eq(rt_dequantize(types[t], s.t.data, N * MOST_K,
+				                               s.plain, NULL),
+				                 0);
+				if (!one_row(&s.t, x, y))
+					continue;
+				for (int j = 0; j < N; j++) {
+					double sum = 0.0, most = 0.0;
+
+					for (int64_t i = 0; i < MOST_K; i++) {
+						sum += (double)x[i] * s.plain[j * MOST_K + i];
+						/* both at most 1 */
+						most += fabs((double)x[i]) * 0x1p-13 +
+						        fabs((double)s.plain[j * MOST_K + i]) *
+						                0x1p-14;
+					}
+					ck_assert(fabs(sum - y[j]) <= most * 1.001);
+				}
+			}
+		kernels_set(NULL);
+	}
+END_TEST
+
 RUNNER("panels", 300, {
-	tcase_add_test(tc, every_block_type_multiplies_as_its_dequantized_self);
+	tcase_add_test(tc, every_type_multiplies_as_its_dequantized_self);
 	tcase_add_test(tc, a_row_does_not_depend_on_those_beside_it);
 	tcase_add_test(tc, several_products_share_their_input);
 	tcase_add_test(tc, the_largest_products_do_not_overflow);
-	tcase_add_loop_test(tc, what_is_not_finite_shows, 0, 2);
+	tcase_add_loop_test(tc, what_is_not_finite_shows, 0, 4);
 	tcase_add_test(tc, what_does_not_fit_has_no_panels);
+	tcase_add_test(tc, a_group_is_summed_exactly);
+	tcase_add_test(tc, the_largest_sum_of_16_bits_does_not_overflow);
+	tcase_add_test(tc, scales_reach_as_far_as_bf16_does);
+	tcase_add_test(tc, weights_that_are_not_finite_have_no_panels);
+	tcase_add_test(tc, sixteen_bits_are_close_to_the_plain_product);
 })

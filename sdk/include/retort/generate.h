@@ -22,14 +22,18 @@ struct rt_engine_options {
 	                    * of the longest request take, or what fits in `memory` */
 	int64_t memory;    /* bytes of the cache at most; 0: a quarter of the machine's */
 	int64_t chunk;     /* prompt tokens in one pass; 0: 512 */
-	bool    exact;     /* activations stay f32; else they are rounded to 8 bits in groups of 32
-	                    * where weights are of a block type (integers are multiplied), and those
-	                    * of a prompt to bf16 where weights are bf16 */
+	bool    exact; /* products are those of f32 activations and the weights as they are; else
+	                * integers are multiplied: activations are rounded in groups of 32, to 8
+	                * bits (1/254 of the largest in the group) where weights are of a block
+	                * type; to 14 (1/16382) where they are f16 or bf16, and weights likewise
+	                * (2^-13 of the largest, most of bf16 not at all).  Processors without an
+	                * instruction for the latter multiply f16 and bf16 as floats, prompts of
+	                * bf16 rounded to bf16 */
 };
 
-/* The model must outlive the engine; options NULL: all defaults.  Unless exact, weights of block
- * types are brought into the order in which integer products read them: a copy, in whose place the
- * pages of the file leave memory.  [worker] */
+/* The model must outlive the engine; options NULL: all defaults.  Unless exact, weights are brought
+ * into the order in which integer products read them: a copy, in whose place the pages of the file
+ * leave memory.  [worker] */
 int  rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
                     const struct rt_engine_options *options, struct rt_error *err);
 void rt_engine_close(struct rt_engine *e); /* NULL is fine */
