@@ -52,28 +52,67 @@ static void sink(const float *x, int32_t *heap, int64_t n, int64_t at)
 	}
 }
 
-/* The n largest of x[0, V) in any order: V log n steps. */
+/* Logits go into bins by how far they are below the highest; the last is for all that are far. */
+enum { BINS = 1024, DEPTH = 32 };
+
+static int bin_of(float x, float high)
+{
+	const float depth = high - x;
+
+	return depth < DEPTH ? (int)(depth * (BINS / DEPTH)) : BINS;
+}
+
+static float highest(const float *x, int64_t n)
+{
+	float high = x[0];
+
+	for (int64_t i = 1; i < n; i++)
+		high = x[i] > high ? x[i] : high;
+	return high;
+}
+
+/* The n largest of x[0, V) in any order.  Which bins are in as a whole is counted first, so that
+ * only those of one bin are compared with each other. */
 static void largest(const float *x, int64_t V, int64_t n, int32_t *ret)
 {
-	for (int64_t i = 0; i < n; i++)
-		ret[i] = (int32_t)i;
-	for (int64_t i = n / 2; i-- > 0;)
-		sink(x, ret, n, i);
-	for (int64_t v = n; v < V && n > 0; v++)
-		if (below(x, ret[0], (int32_t)v)) {
-			ret[0] = (int32_t)v;
-			sink(x, ret, n, 0);
+	const float high = highest(x, V);
+	int64_t     count[BINS + 1] = { 0 }, in, at = 0, whole = 0;
+	int32_t    *heap;
+	int         last = 0;
+
+	if (n < 1)
+		return;
+	for (int64_t v = 0; v < V; v++)
+		count[bin_of(x[v], high)]++;
+	while (whole + count[last] < n)
+		whole += count[last++];
+	heap = ret + whole;
+	in = 0;
+	n -= whole;
+	for (int64_t v = 0; v < V; v++) {
+		const int bin = bin_of(x[v], high);
+
+		if (bin < last)
+			ret[at++] = (int32_t)v;
+		if (bin != last)
+			continue;
+		if (in < n) {
+			heap[in++] = (int32_t)v;
+			for (int64_t i = in == n ? n / 2 : 0; i-- > 0;)
+				sink(x, heap, n, i);
+		} else if (below(x, heap[0], (int32_t)v)) {
+			heap[0] = (int32_t)v;
+			sink(x, heap, n, 0);
 		}
+	}
 }
 
 /* log sum exp(x); ret_share, where wanted, gets exp(x) over that sum. */
 static double log_sum(const float *x, int64_t n, float *ret_share)
 {
-	float  high = x[0];
-	double sum = 0;
+	const float high = highest(x, n);
+	double      sum = 0;
 
-	for (int64_t i = 1; i < n; i++)
-		high = x[i] > high ? x[i] : high;
 	for (int64_t i = 0; i < n; i++) {
 		const double e = exp((double)(x[i] - high));
 

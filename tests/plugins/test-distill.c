@@ -252,6 +252,60 @@ START_TEST(constrained_distillation_has_its_value_and_gradient)
 	}
 END_TEST
 
+/* How many of x are in front of x[v]: of equals, the earlier one. */
+static int rank(const float *x, int n, int v)
+{
+	int before = 0;
+
+	for (int i = 0; i < n; i++)
+		before += x[i] > x[v] || (x[i] >= x[v] && i < v);
+	return before;
+}
+
+static double share(const float *x, int n, int v)
+{
+	double sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += exp((double)x[i] - (double)x[v]);
+	return 1 / sum;
+}
+
+/* The gradient by the formula, with every token ranked against all others: logits that are equal by
+ * the dozen, far below the rest, and any number of them looked at. */
+START_TEST(of_many_tokens_the_most_likely_ones_are_mistakes)
+	{
+		enum { V = 300, K = 5 };
+		static const int64_t   some[] = { 0, 1, 37, 100, 250, 299, 300 };
+		const struct ckd       c = { K, some[_i], 10 };
+		float                  s[V], t[V], g[V];
+		double                 loss = 0, top = 0, missed = 0;
+		struct rt_distill_rows rows = {
+			.R = 1, .V = V, .student = s, .teacher = t, .scale = 1
+		};
+
+		for (int i = 0; i < V; i++) {
+			s[i] = i % 3 ? (float)((i * 37) % 23) / 4 : -20 - (float)((i * 11) % 40);
+			t[i] = (float)((i * 53) % 31) / 5;
+		}
+		ck_assert_int_eq(
+			retort_plugin_distill_ckd.ops.distill->eval(&c, &rows, g, &loss, NULL), 0);
+		for (int i = 0; i < V; i++) {
+			top += rank(t, V, i) < K ? share(t, V, i) : 0;
+			missed += rank(t, V, i) >= K && rank(s, V, i) < c.m ? share(s, V, i) : 0;
+		}
+		for (int i = 0; i < V; i++) {
+			const bool   in = rank(t, V, i) < K;
+			const double q = share(s, V, i), p = in ? share(t, V, i) : 0;
+			const double m = !in && rank(s, V, i) < c.m;
+
+			/* f32 exponentials and results, amplified by lambda */
+			ck_assert_double_eq_tol(
+				(double)g[i], q * top - p + c.lambda_tail * q * (m - missed), 1e-6);
+		}
+	}
+END_TEST
+
 START_TEST(a_jensen_divergence_of_one_side_is_refused)
 	{
 		struct config   c = { 2, 0, 1, .1, 1, true };
@@ -270,5 +324,6 @@ RUNNER("distill", 60, {
 	TABLE_TEST(tc, every_divergence_has_its_value_and_gradient, small);
 	TABLE_TEST(tc, extreme_logits_and_ruled_out_tokens_give_numbers, small);
 	tcase_add_loop_test(tc, constrained_distillation_has_its_value_and_gradient, 0, 2);
+	tcase_add_loop_test(tc, of_many_tokens_the_most_likely_ones_are_mistakes, 0, 7);
 	tcase_add_test(tc, a_jensen_divergence_of_one_side_is_refused);
 })
