@@ -1,6 +1,6 @@
-"""rounding.py - what rounding activations to 8 bits costs, here and in llama.cpp.
+"""rounding.py - what rounding activations costs, here and in llama.cpp.
 
-Both multiply the weights of one quantized file by rounded activations.  Against the same weights and
+Both multiply the weights of one file by rounded activations.  Against the same weights and
 activations in f32, the mean divergence (Kullback-Leibler, in nats) over text must not be larger here."""
 import json
 import os
@@ -10,7 +10,7 @@ import numpy
 
 from models import llama_logits, llama_program
 
-TYPES, LENGTH, CHUNKS = ("q8_0", "q4_0", "q5_0", "q4_1", "q4_k", "q6_k"), 256, 16
+TYPES, LENGTH, CHUNKS = ("q8_0", "q4_0", "q5_0", "q4_1", "q4_k", "q6_k", "f16", "bf16"), 256, 16
 NOISE = 1.3  # of one type's mean over 4096 places: a few places make most of it
 
 
@@ -49,7 +49,7 @@ def run(t, folder, source, llama):
                                 (log_softmax(llama_logits(program, path, ids)), theirs)):
                 to.append((numpy.exp(want) * (want - rounded)).sum(-1).mean())
         a, b = numpy.mean(ours), numpy.mean(theirs)
-        t.check(f"{dtype}: 8-bit activations diverge by {a:.2e} nats, llama.cpp's by {b:.2e}",
+        t.check(f"{dtype}: rounded activations diverge by {a:.2e} nats, llama.cpp's by {b:.2e}",
                 a <= NOISE * b, f"bound {NOISE} of llama.cpp's")
         all_ours, all_theirs = all_ours + a / len(TYPES), all_theirs + b / len(TYPES)
     t.check(f"all types: {all_ours:.2e} nats, llama.cpp {all_theirs:.2e}", all_ours <= all_theirs,
