@@ -208,8 +208,8 @@ END_TEST
 START_TEST(large_products_are_right_however_they_are_cut)
 	{
 		static const int64_t large[][3] = {
-			{ 1030, 1050, 1100 }, { 1050, 1030, 1100 }, { 50, 40, 20000 },
-			{ 40, 50, 20000 },    { 2100, 70, 1600 },   { 70, 2100, 1600 },
+			{ 1030, 1050, 70 }, { 1050, 1030, 70 }, { 50, 40, 20000 },
+			{ 40, 50, 20000 },  { 2100, 70, 600 },  { 70, 2100, 600 },
 		};
 
 		for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
