@@ -24,8 +24,7 @@
 
 enum { LANES = VBYTES / 4, NR = NV * LANES, TREE = 16 };
 
-/* Adding it and taking it away rounds to an integer
- * below 2^22: 1.5 * 2^23. */
+/* 1.5 * 2^23: adding it and taking it away rounds what is below 2^22 to an integer. */
 #define MAGIC 12582912.0f
 
 typedef float vec __attribute__((vector_size(VBYTES)));

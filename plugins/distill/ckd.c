@@ -114,7 +114,7 @@ static double log_sum(const float *x, int64_t n, float *ret_share)
 	double      sum = 0;
 
 	for (int64_t i = 0; i < n; i++) {
-		const double e = exp((double)(x[i] - high));
+		const double e = exp((double)x[i] - (double)high);
 
 		sum += e;
 		if (ret_share)

@@ -8,9 +8,8 @@
 enum { ROWS = 16 }; /* of a piece */
 
 struct piece {
-	double          loss;
-	int             code;
-	struct rt_error error;
+	double loss;
+	int    code;
 };
 
 struct job {
@@ -20,22 +19,39 @@ struct job {
 	struct piece                 *pieces;
 };
 
-static void eval_piece(void *arg, int64_t first, int64_t last)
+static int eval_rows(const struct job *j, int64_t first, int64_t n, double *ret_loss,
+                     struct rt_error *err)
 {
-	const struct job      *j = arg;
 	struct rt_distill_rows d = *j->rows;
-	struct piece          *p = &j->pieces[first / ROWS];
 
-	d.R = last - first;
+	d.R = n;
 	d.student += first * d.V;
 	d.teacher = d.teacher ? d.teacher + first * d.V : NULL;
 	d.top_id = d.top_id ? d.top_id + first * d.K : NULL;
 	d.top_logprob = d.top_logprob ? d.top_logprob + first * d.K : NULL;
 	d.weight = d.weight ? d.weight + first : NULL;
-	p->code = j->loss->plugin->ops.distill->eval(j->loss->state, &d, j->gradient + first * d.V,
-	                                             &p->loss, &p->error);
-	if (p->code < 0)
-		rt_within(&p->error, p->code, "rows from %lld on", (long long)first);
+	return j->loss->plugin->ops.distill->eval(j->loss->state, &d, j->gradient + first * d.V,
+	                                          ret_loss, err);
+}
+
+static void eval_piece(void *arg, int64_t first, int64_t last)
+{
+	const struct job *j = arg;
+	struct piece     *p = &j->pieces[first / ROWS];
+
+	p->code = eval_rows(j, first, last - first, &p->loss, NULL);
+}
+
+/* What was wrong with a piece that failed, said by trying it again. */
+static int explain(const struct job *j, int64_t piece, struct rt_error *err)
+{
+	const int64_t first = piece * ROWS, left = j->rows->R - first;
+	const int     code = j->pieces[piece].code;
+	double        ignored;
+
+	rt_fail(err, code, "%s", rt_code_text(code));
+	eval_rows(j, first, left < ROWS ? left : ROWS, &ignored, err);
+	return rt_within(err, code, "rows from %lld on", (long long)first);
 }
 
 int apart_rows(const struct rt_component *loss, const struct rt_distill_rows *d, float *gradient,
@@ -51,9 +67,7 @@ int apart_rows(const struct rt_component *loss, const struct rt_distill_rows *d,
 	rt_parallel(d->R, ROWS, eval_piece, &j);
 	for (int64_t i = 0; r == 0 && i < n; i++) {
 		sum += j.pieces[i].loss;
-		r = j.pieces[i].code;
-		if (r < 0 && err)
-			*err = j.pieces[i].error;
+		r = j.pieces[i].code < 0 ? explain(&j, i, err) : 0;
 	}
 	rt_free(j.pieces);
 	if (r == 0)

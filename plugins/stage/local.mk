@@ -56,8 +56,8 @@ stage_augment_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_augment_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-distill.la
-stage_distill_la_SOURCES  = plugins/stage/apart.c plugins/stage/apart.h plugins/stage/distill.c plugins/stage/taught.c plugins/stage/taught.h \
-	plugins/stage/top.c plugins/stage/top.h
+stage_distill_la_SOURCES  = plugins/stage/distill.c plugins/stage/apart.c plugins/stage/apart.h \
+	plugins/stage/taught.c plugins/stage/taught.h plugins/stage/top.c plugins/stage/top.h
 stage_distill_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_distill_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_distill_la_LIBADD   = libretort.la -lm

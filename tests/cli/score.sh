@@ -62,6 +62,13 @@ rounded() {
 	awk -v a="$(value kept train_loss)" -v b="$(value other train_loss)" 'BEGIN { d = a - b; print (a > 0 && b > 0 && d != 0 && d * d < 1e-4 * a * a) }'
 }
 check 'products of bf16 change the scores a little' 0 '1' rounded
+# However many threads take the losses.
+one_thread() {
+	run "{ name = \"kept\"; use = \"distill\"; model = \"blank\"; data = \"all\"; loss = \"ckd\"; steps = 3; batch = 40; result = true; }" || cat err
+	RETORT_THREADS=1 "$retort" run p.cfg --runs alone >out 2>err || cat err
+	cmp runs/p/kept/model.safetensors alone/p/kept/model.safetensors && value kept steps
+}
+check 'one thread distils to the same bytes' 0 '3.0' one_thread
 again() {
 	run '{ name = "other"; use = "distill"; model = "blank"; data = "some"; loss = "kl"; steps = 1; result = true; }'
 	grep -c 'some: done already' err
