@@ -5,10 +5,14 @@
  * |u - 128| is multiplied by q with its sign, so the zero is taken off already.  Of 16 bits
  * vpmaddwd adds two products in 32.
  *
- * Up to four rows of activations; half a panel, eight rows of weights, at a time where the sums in
- * 16 bits take registers, too. */
+ * Up to four rows of activations; of these half a panel, eight rows of weights, at a time where the
+ * sums in 16 bits take registers, too.  With one row, memory is the limit: what comes AHEAD bytes
+ * later is asked for, as the loads of a group are too few to keep it busy (but those of 16 bits).
+ */
 #define PANEL_OF(name) panel_avx2_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
+
+enum { AHEAD = 2048 };
 
 /* u of one quad of a group, in rows 8 side to 8 side + 7; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w, const int bits,
@@ -64,7 +68,7 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 	/* Quads whose sums fit 16 bits. */
 	const int     fit = bits == 4 ? 8 : bits == 5 ? 4 : bits == 6 ? 2 : 1;
 	const __m256i ones = _mm256_set1_epi16(1);
-	__m256i       part[4];
+	__m256i       part[8];
 
 	UNROLL
 	for (int t = 0; t < count; t++) {
@@ -86,9 +90,9 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
 			two = bits == 8 ? _mm256_maddubs_epi16(_mm256_abs_epi8(u),
 			                                       _mm256_sign_epi8(two, u))
 			                : _mm256_maddubs_epi16(u, two);
-			part[r] = begin ? two : _mm256_add_epi16(part[r], two);
+			part[i] = begin ? two : _mm256_add_epi16(part[i], two);
 			if (end)
-				dot[i] = plus_avx2(dot[i], _mm256_madd_epi16(part[r], ones));
+				dot[i] = plus_avx2(dot[i], _mm256_madd_epi16(part[i], ones));
 		}
 	}
 }
@@ -100,7 +104,8 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
           const int sides, int64_t groups, const struct int_rows *a, const int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
-		  scales = PANEL_ROWS * (halves << min);
+		  scales = PANEL_ROWS * (halves << min),
+		  ahead = rows == 1 && bits < 16 ? 64 * bits + 2 * scales : 0;
 	__m256 sum[8];
 
 	UNROLL
@@ -109,6 +114,9 @@ rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, con
 	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
 		const uint16_t *scale = (const uint16_t *)w + side;
 
+		UNROLL
+		for (int line = 0; line < ahead; line += 64)
+			_mm_prefetch((const char *)w + AHEAD + line, _MM_HINT_T0);
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int64_t at = (halves * g + h) * rows;
@@ -155,12 +163,11 @@ static int panel_block(int64_t rows)
 	{                                                                                          \
 		const int sides = bits >= 8 ? 2 : 1;                                               \
                                                                                                    \
-		for (int side = 0; side < 16; side += 8 * sides)                                   \
-			if (rows == 4)                                                             \
+		if (rows == 1)                                                                     \
+			rows_avx2(bits, min, half, w, 0, 2, groups, a, 1, ret);                    \
+		else                                                                               \
+			for (int side = 0; side < 16; side += 8 * sides)                           \
 				rows_avx2(bits, min, half, w, side, sides, groups, a, 4,           \
-				          ret + side);                                             \
-			else                                                                       \
-				rows_avx2(bits, min, half, w, side, sides, groups, a, 1,           \
 				          ret + side);                                             \
 	}
 
