@@ -16,8 +16,7 @@ enum {
 	CACHE = 1 << 18,       /* bytes of panels that a piece multiplies */
 	FEW = 4,               /* rows for which reading the panels is the limit: then pieces are */
 	STREAM = 1 << 21,      /* long, since each begins with misses, but two for each thread */
-	ROWS = 10 * PANEL_MOST, /* rows of a piece */
-	ALONE = 300000          /* multiplications that are done before another thread wakes up */
+	ROWS = 10 * PANEL_MOST /* rows of a piece */
 };
 
 /* Blocks of rows rounded to int8 or to int16, as struct int_rows has them, one behind the other; no
@@ -274,7 +273,7 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
 		size += m * k * p[t].w->rows;
 	}
-	if (size <= ALONE) {
+	if (size <= j.kernels->panel_alone) {
 		round_rows(&j, 0, blocks);
 		multiply(&j, 0, pieces);
 	} else {

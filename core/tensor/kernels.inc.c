@@ -266,6 +266,7 @@ const struct kernels KERNELS = {
 	.int16_row = int16_row,
 	.panel = { PANELS_HERE(PANEL_ENTRY) },
 	.panel_block = panel_block,
+	.panel_alone = PANEL_ALONE,
 	.interleave = interleave,
 	.panel_pack = panel_pack,
 	.panel_pack_wide = panel_pack_wide,

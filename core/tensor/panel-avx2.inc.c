@@ -12,7 +12,7 @@
 #define PANEL_OF(name) panel_avx2_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-enum { AHEAD = 2048 };
+enum { AHEAD = 2048, PANEL_ALONE = 50000 };
 
 /* u of one quad of a group, in rows 8 side to 8 side + 7; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w, const int bits,

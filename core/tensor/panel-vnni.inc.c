@@ -5,6 +5,8 @@
 #define PANEL_OF(name) panel_vnni_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
+enum { PANEL_ALONE = 300000 };
+
 /* u of one quad of a group; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w, const int bits,
                                                                const int s)

@@ -3,6 +3,8 @@
 #define PANEL_OF(name) panel_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_NARROW(X)
 
+enum { PANEL_ALONE = 30000 };
+
 /* u of one quad of a group: four numbers of each row. */
 static inline void panel_quad(const uint8_t *w, int bits, int s, uint8_t *u)
 {

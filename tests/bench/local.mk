@@ -8,4 +8,5 @@ bench-peers:
 	$(abs_srcdir)/tests/bench/peers "$${RETORT_PEERS:?names a folder}"
 .PHONY: bench bench-peers
 EXTRA_DIST += tests/bench/compare tests/bench/peer.py tests/bench/peers tests/bench/programs.py tests/bench/report.py \
-	tests/bench/table.py tests/bench/notes.md tests/bench/RESULTS.md
+	tests/bench/table.py tests/bench/notes-avx2.md tests/bench/notes-avx512-bf16.md \
+	tests/bench/RESULTS.md tests/bench/RESULTS-avx2.md

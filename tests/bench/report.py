@@ -133,14 +133,15 @@ def markdown(m, rows, growing, results, quick):
     parts = [HEAD, machine(m), ""]
     if quick:
         parts += ["This was a --quick run: the figures mean nothing.", ""]
-    parts += ["## Beside peers", "", *comparison(rows, results), "", best_prefill(rows, results), "",
-              "## Time grows as the arithmetic does", "",
-              "retort alone: where the share of the limit stays, it does.", "", *growth(growing, results), ""]
+    parts += ["## Beside peers", "", *comparison(rows, results), "", best_prefill(rows, results), ""]
+    if any(row.name in results for row in growing):
+        parts += ["## Time grows as the arithmetic does", "",
+                  "retort alone: where the share of the limit stays, it does.", "", *growth(growing, results), ""]
     if skipped:
         parts += ["## Not measured", "", *skipped, ""]
     if earlier:
         parts += ["## Measured at another revision", "", *earlier, ""]
-    written = pathlib.Path(__file__).with_name("notes.md")  # by hand: why rows miss their goals
+    written = pathlib.Path(__file__).with_name(f"notes-{m['isa']}.md")  # by hand: why rows miss their goals
     if written.exists():
         parts += [written.read_text()]
     return "\n".join(parts)
