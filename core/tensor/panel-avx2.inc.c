@@ -7,8 +7,8 @@
  *
  * Up to four rows of activations; of these half a panel, eight rows of weights, at a time where the
  * sums in 16 bits take registers, too.  With one row, memory is the limit: what comes AHEAD bytes
- * later is asked for, as the loads of a group are too few to keep it busy (but those of 16 bits).
- */
+ * later is asked for, as the loads of a group are too few to keep it busy.  Those of 16 bits are
+ * not: they were slower with it. */
 #define PANEL_OF(name) panel_avx2_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
