@@ -2,13 +2,14 @@
 #include "model/layer.h"
 
 #include <math.h>
+#include <string.h>
 
 struct pass {
-	const struct model   *m;
-	int64_t               layer, rows;
-	unsigned              matmul_flags;
-	const struct weights *gradients;
-	struct rt_error      *err;
+	const struct model     *m;
+	const struct model_run *run;
+	int64_t                 layer, rows;
+	const struct weights   *gradients;
+	struct rt_error        *err;
 };
 
 static struct rt_tensor matrix(struct nn_heads x)
@@ -32,7 +33,7 @@ static int linear(const struct pass *p, int part, int bias, struct nn_heads x, s
 
 	if (db->data)
 		nn_bias_backward(dy, db->data);
-	o.flags = p->matmul_flags;
+	o.flags = p->run->matmul_flags;
 	o.beta = 1.0f;
 	if (dw->data)
 		r = rt_matmul(&turned, &tx, dw, &o, p->err);
@@ -60,6 +61,19 @@ static struct nn_heads normed_again(const struct pass *p, int part, struct nn_he
 	return y;
 }
 
+/* The gradient of what a part of the layer added, from that of the sum: what forward left out has
+ * none.  In the memory of dnormed. */
+static struct nn_heads added(const struct pass *p, int which, struct nn_heads dx, struct scratch *s)
+{
+	const struct nn_heads d = layer_rows(s->dnormed, p->rows, dx.n);
+
+	if (!layer_drops(p->run))
+		return dx;
+	memcpy(d.data, dx.data, (size_t)(d.rows * d.n) * sizeof *d.data);
+	nn_dropout(p->run->dropout, layer_site(p->layer, which), d);
+	return d;
+}
+
 /* dx: gradient of mid + mlp(norm(mid)), then of mid. */
 static int mlp(const struct pass *p, const struct layer *l, struct scratch *s, struct nn_heads dx)
 {
@@ -75,7 +89,7 @@ static int mlp(const struct pass *p, const struct layer *l, struct scratch *s, s
 	int                   r;
 
 	nn_swiglu(gate, up, act);
-	r = linear(p, L_DOWN, L_DOWN_BIAS, act, dx, dgate, 0.0f);
+	r = linear(p, L_DOWN, L_DOWN_BIAS, act, added(p, SITE_MLP, dx, s), dgate, 0.0f);
 	if (r != 0)
 		return r;
 	nn_swiglu_backward(gate, up, dgate, dgate, dup);
@@ -124,7 +138,7 @@ static int attention(const struct pass *p, const struct rt_batch *b, float *x,
 	struct nn_heads            normed;
 	int                        r;
 
-	r = linear(p, L_O, L_O_BIAS, out, dx, dout, 0.0f);
+	r = linear(p, L_O, L_O_BIAS, out, added(p, SITE_ATTENTION, dx, s), dout, 0.0f);
 	if (r == 0)
 		r = nn_attention_backward(&o, layer_q(c, l->qkv, rows), layer_k(c, l->qkv, rows),
 		                          layer_v(c, l->qkv, rows), out, l->lse, dout, dq, dk, dv,
@@ -147,7 +161,7 @@ int layer_backward(const struct model *m, int64_t layer, const struct rt_batch *
                    const struct model_run *run, float *x, const struct layer *l, struct scratch *s,
                    float *dx, const struct weights *gradients, struct rt_error *err)
 {
-	const struct pass     p = { m, layer, b->rows, run->matmul_flags, gradients, err };
+	const struct pass     p = { m, run, layer, b->rows, gradients, err };
 	const struct nn_heads d = layer_rows(dx, b->rows, m->config.hidden);
 	const int             r = mlp(&p, l, s, d);
 

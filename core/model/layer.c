@@ -243,6 +243,24 @@ static int attend(const struct model *m, int64_t layer, const struct rt_batch *b
 	return nn_attention(&o, q, k, v, out, l->lse, err);
 }
 
+/* y = x + what the linear layer `l` makes of `in`, of which some may be left out. */
+static int join(const struct model *m, const struct model_run *run, uint64_t site,
+                struct nn_heads in, struct linear l, const float *x, struct rt_error *err)
+{
+	const int64_t n = l.y.rows * l.y.n;
+	int           r;
+
+	l.add = !layer_drops(run);
+	if (l.add)
+		memcpy(l.y.data, x, (size_t)n * sizeof *x);
+	r = layer_linears(m, run, in, &l, 1, err);
+	if (r == 0 && !l.add) {
+		nn_dropout(run->dropout, site, l.y);
+		nn_add(l.y.data, x, n);
+	}
+	return r;
+}
+
 int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b,
                   const struct model_run *run, float *x, struct layer *l, struct scratch *s,
                   float *next, struct rt_error *err)
@@ -256,13 +274,10 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 	const struct nn_heads      up = layer_rows(l->up, rows, c->feed_forward);
 	const struct nn_heads      act = layer_rows(s->act, rows, c->feed_forward);
 	const struct nn_heads      out = layer_rows(l->attention, rows, c->heads * c->head_dim);
-	const struct linear        o = part(layer, L_O, L_O_BIAS, mid, true);
 	const struct linear        two[] = { part(layer, L_GATE, L_GATE_BIAS, gate, false),
 		                             part(layer, L_UP, L_UP_BIAS, up, false) };
-	const struct linear        down =
-		part(layer, L_DOWN, L_DOWN_BIAS, layer_rows(next, rows, c->hidden), true);
-	const size_t bytes = (size_t)(rows * c->hidden) * sizeof *x;
-	int          r;
+	const struct nn_heads      end = layer_rows(next, rows, c->hidden);
+	int                        r;
 
 	look(run, layer, LAYER_PARTS, hx);
 	nn_rmsnorm(hx, vector(m, layer, L_ATTN_NORM), c->norm_eps, normed, l->scale);
@@ -273,8 +288,8 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 	if (r != 0)
 		return r;
 	look(run, layer, L_O, out);
-	memcpy(l->mid, x, bytes);
-	r = layer_linears(m, run, out, &o, 1, err);
+	r = join(m, run, layer_site(layer, SITE_ATTENTION), out,
+	         part(layer, L_O, L_O_BIAS, mid, true), x, err);
 	if (r != 0)
 		return r;
 	nn_rmsnorm(mid, vector(m, layer, L_MLP_NORM), c->norm_eps, normed, l->mid_scale);
@@ -284,6 +299,6 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 		return r;
 	nn_swiglu(gate, up, act);
 	look(run, layer, L_DOWN, act);
-	memcpy(next, l->mid, bytes);
-	return layer_linears(m, run, act, &down, 1, err);
+	return join(m, run, layer_site(layer, SITE_MLP), act,
+	            part(layer, L_DOWN, L_DOWN_BIAS, end, true), l->mid, err);
 }

@@ -7,6 +7,20 @@
 
 #include "model/model.h"
 
+/* Where elements are left out (nn_dropout()): of the embedding, and of what attention and MLP of a
+ * layer add to its input. */
+enum { SITE_EMBED, SITE_LAYERS, SITE_ATTENTION = 0, SITE_MLP, LAYER_SITES };
+
+static inline uint64_t layer_site(int64_t layer, int which)
+{
+	return (uint64_t)(SITE_LAYERS + layer * LAYER_SITES + which);
+}
+
+static inline bool layer_drops(const struct model_run *run)
+{
+	return run->dropout && run->dropout->rate > 0;
+}
+
 /* Everything f32; [rows, ...] each. */
 struct layer {
 	float *scale;          /* of the first norm: 1 / rms */

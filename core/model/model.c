@@ -112,6 +112,8 @@ static int run_layers(const struct model *m, const struct rt_batch *b, const str
 	int                        r;
 
 	r = nn_embedding(&m->weights.t[W_EMBED], b->token, layer_rows(x, b->rows, c->hidden), err);
+	if (r == 0 && layer_drops(run))
+		nn_dropout(run->dropout, SITE_EMBED, layer_rows(x, b->rows, c->hidden));
 	rope_tables(c, b, &reel->scratch);
 	for (int64_t i = 0; r == 0 && i < c->layers; i++) {
 		float       *next = all_x ? x + reel->rows_size : x;
@@ -204,7 +206,8 @@ int model_backward(const struct model *m, const struct rt_batch *b, struct model
                    float *dhidden, const struct weights *gradients, struct rt_error *err)
 {
 	const struct model_config *c = &m->config;
-	const struct model_run     again = { .matmul_flags = tape->matmul_flags };
+	const struct model_run     again = { .matmul_flags = tape->matmul_flags,
+		                             .dropout = &tape->dropout };
 	const struct nn_heads      d = layer_rows(dhidden, b->rows, c->hidden);
 	struct reel                reel;
 	const bool                 keep = !tape->recompute;
@@ -231,6 +234,8 @@ int model_backward(const struct model *m, const struct rt_batch *b, struct model
 			r = layer_backward(m, i, b, &again, x, &l, &reel.scratch, dhidden,
 			                   gradients, err);
 	}
+	if (r == 0 && layer_drops(&again))
+		nn_dropout(again.dropout, SITE_EMBED, d);
 	if (r == 0 && gradients->t[W_EMBED].data)
 		nn_embedding_backward(b->token, d, gradients->t[W_EMBED].data);
 	return r;

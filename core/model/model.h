@@ -45,12 +45,13 @@ void model_cache_copy(const struct model_cache *c, const struct model *m, int64_
 
 /* What forward leaves for backward.  Zeroed at first; grows as needed, and is reused. */
 struct model_tape {
-	bool recompute;        /* keep the input of each layer only, and compute the rest again:
-	                          less memory, a third more time */
-	unsigned matmul_flags; /* of the forward pass, and so of the backward pass */
-	int64_t  rows;
-	float   *data;
-	int64_t  size; /* floats */
+	bool recompute;            /* keep the input of each layer only, and compute the rest again:
+	                              less memory, a third more time */
+	struct nn_dropout dropout; /* of passes with this tape */
+	unsigned          matmul_flags; /* of the forward pass, and so of the backward pass */
+	int64_t           rows;
+	float            *data;
+	int64_t           size; /* floats */
 };
 
 void model_tape_fini(struct model_tape *t);
@@ -68,8 +69,9 @@ struct model_run {
 	model_watch_fn *watch; /* or NULL */
 	void           *watch_arg;
 	unsigned        matmul_flags;
-	const struct panels *panels;     /* of each parameter, for inference; or NULL */
-	bool                 round_bf16; /* activations, where weights are bf16 without panels */
+	const struct nn_dropout *dropout; /* or NULL; the tape's, where there is one */
+	const struct panels     *panels;  /* of each parameter, for inference; or NULL */
+	bool round_bf16;                  /* activations, where weights are bf16 without panels */
 };
 
 /* hidden[rows, config.hidden] gets the output of the final norm.  RT_E_RANGE for a token or a

@@ -36,10 +36,16 @@ void rt_tape_free(struct rt_tape *t)
 	rt_free(t);
 }
 
+void rt_tape_dropout(struct rt_tape *t, double rate, uint64_t seed, uint64_t stream)
+{
+	t->tape.dropout = (struct nn_dropout){ rate, seed, stream };
+}
+
 int rt_model_forward(const struct rt_model *m, const struct rt_batch *b, struct rt_tape *tape,
                      float *hidden, struct rt_error *err)
 {
 	const struct model_run run = { .tape = tape ? &tape->tape : NULL,
+		                       .dropout = tape ? &tape->tape.dropout : NULL,
 		                       .matmul_flags = m->matmul_flags };
 
 	return model_forward(&m->m, b, &run, hidden, err);

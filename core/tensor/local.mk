@@ -26,7 +26,7 @@ EXTRA_DIST += \
 noinst_LTLIBRARIES += core/tensor/libgeneric.la
 core_tensor_libgeneric_la_SOURCES = core/tensor/kernels-generic.c core/tensor/attention.c \
 	core/tensor/attention-backward.c core/tensor/attention-few.c \
-	core/tensor/elementwise.c core/tensor/embedding.c \
+	core/tensor/dropout.c core/tensor/elementwise.c core/tensor/embedding.c \
 	core/tensor/fit-affine.c core/tensor/fit-symmetric.c core/tensor/gemm.c \
 	core/tensor/norm.c core/tensor/softmax.c
 core_tensor_libgeneric_la_CFLAGS  = $(AM_CFLAGS) $(KERNEL_CFLAGS)

@@ -38,6 +38,15 @@ void nn_swiglu(struct nn_heads gate, struct nn_heads up, struct nn_heads y);
 void nn_swiglu_backward(struct nn_heads gate, struct nn_heads up, struct nn_heads dy,
                         struct nn_heads dgate, struct nn_heads dup);
 
+/* Dropout (Srivastava et al. 2014), inverted: each element of x becomes 0 with probability `rate`
+ * and is divided by 1 - rate otherwise, so that its mean stays.  Which ones is a function of seed,
+ * stream, site and the element's place alone: the same call on a gradient is the backward pass. */
+struct nn_dropout {
+	double   rate; /* in [0, 1); 0: nothing is done */
+	uint64_t seed, stream;
+};
+void nn_dropout(const struct nn_dropout *o, uint64_t site, struct nn_heads x);
+
 /* ---- norm and positions ----------------------------------------------------------------- */
 
 /* y = x / sqrt(mean(x^2) + eps) * weight over each head of n (Zhang and Sennrich 2019).  y may

@@ -24,7 +24,7 @@ static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
 
 struct config {
 	const struct rt_artifact *model, *data, *validation;
-	double                    epochs, prompt_weight;
+	double                    epochs, prompt_weight, dropout;
 	struct rt_components      judges;
 	int64_t                   steps, max_tokens, every, patience, validation_rows, max_answer;
 	int                       dtype;
@@ -48,6 +48,10 @@ static const struct rt_param params[] = {
 	             "Longer rows are left out; 0: what the model was made for."),
 	RT_PARAM_REAL(struct config, prompt_weight, 0, 0, 1, NULL,
 	              "What a token that the assistant did not write counts in the loss."),
+	RT_PARAM_REAL(
+		struct config, dropout, 0, 0, .9, NULL,
+		"Share of the elements that are left out by chance, of the embedding and of "
+		"what attention and MLP add: a small model of few rows learns less by heart."),
 	RT_PARAM_COMPONENTS(struct config, judges, JUDGE, 0, TRIAL_JUDGES,
 	                    "Who judges answers to the validation's prompts, again and again; the "
 	                    "weights with the best mean score (of equals: the smallest loss) are "
@@ -130,6 +134,8 @@ static int mean_loss(struct job *j, const struct rt_sequence *const *s, int64_t 
 		double part;
 
 		count = rt_pack_count(s + i, n - i, j->cfg->training.rows);
+		rt_tape_dropout(j->tape, j->cfg->dropout, rt_seed(j->c),
+		                (uint64_t)rt_trainer_at(j->t) << 20 | (uint64_t)i);
 		r = pass(j, s + i, count, learn ? total : 0, &part, err);
 		sum += r == 0 ? part : 0;
 	}

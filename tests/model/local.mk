@@ -6,9 +6,13 @@ EXTRA_DIST += tests/golden/NOTICE tests/golden/llama-tiny tests/golden/qwen2-bf1
 if HAVE_CHECK
 MODEL_TEST = tests/golden.h tests/runner.h tests/temp.h tests/torture.h
 
-check_PROGRAMS += tests/model/test-files tests/model/test-gguf tests/model/test-golden \
+check_PROGRAMS += tests/model/test-dropout tests/model/test-files tests/model/test-gguf tests/model/test-golden \
 	tests/model/test-layers tests/model/test-sdk \
 	tests/model/test-stories
+
+tests_model_test_dropout_SOURCES  = tests/model/test-dropout.c $(MODEL_TEST)
+tests_model_test_dropout_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_model_test_dropout_LDADD    = $(TEST_LIBS) -lm
 
 tests_model_test_files_SOURCES   = tests/model/test-files.c $(MODEL_TEST)
 tests_model_test_files_CPPFLAGS  = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)

@@ -258,6 +258,67 @@ START_TEST(a_bias_is_added_and_its_gradient_summed)
 	}
 END_TEST
 
+/* ---- dropout ----------------------------------------------------------------------------- */
+
+enum { DROP_ROWS = 500, DROP_N = 130, DROPPED = DROP_ROWS * DROP_N };
+
+static const double drop_rates[] = { .1, .25, .5 };
+
+START_TEST(dropout_leaves_out_its_share_and_keeps_the_mean)
+	{
+		const struct nn_dropout o = { drop_rates[_i], 7, 3 };
+		float          *x = random_floats(DROPPED, 1), *y = random_floats(DROPPED, 1);
+		struct nn_heads h = { y, DROP_ROWS, 1, DROP_N, DROP_N };
+		int64_t         left_out = 0;
+		double          sigma = sqrt(o.rate * (1 - o.rate) / DROPPED), share;
+
+		nn_dropout(&o, 5, h);
+		for (int i = 0; i < DROPPED; i++) {
+			left_out += y[i] == 0;
+			if (y[i] != 0) /* 16 bits of a draw: the rate is right to 1 / 131072 */
+				ck_assert_double_eq_tol(y[i], x[i] / (1 - o.rate),
+				                        2e-5 * fabs((double)x[i]));
+		}
+		share = (double)left_out / DROPPED;
+		/* four deviations, of numbers that are the same in every run */
+		ck_assert_double_eq_tol(share, o.rate, 4 * sigma + 1e-5);
+	}
+END_TEST
+
+static int64_t differ(const float *x, const float *y)
+{
+	int64_t n = 0;
+
+	for (int i = 0; i < DROPPED; i++)
+		n += x[i] != y[i];
+	return n;
+}
+
+START_TEST(dropout_is_a_function_of_seed_stream_site_and_place)
+	{
+		const struct nn_dropout o[] = { { .5, 7, 3 }, { .5, 7, 3 }, { .5, 8, 3 },
+			                        { .5, 7, 4 }, { .5, 7, 3 }, { 0, 7, 3 } };
+		float                  *y[6], *wide = random_floats(DROP_ROWS * 200, 1);
+		const struct nn_heads   apart = { wide, DROP_ROWS, 1, DROP_N, 200 };
+
+		for (int i = 0; i < 6; i++) {
+			y[i] = random_floats(DROPPED, 1);
+			nn_dropout(&o[i], i == 4 ? 6 : 5,
+			           (struct nn_heads){ y[i], DROP_ROWS, 1, DROP_N, DROP_N });
+		}
+		ck_assert_int_eq(differ(y[0], y[1]), 0);
+		for (int i = 2; i < 6; i++) /* one of two masks, or none: half of all differ */
+			ck_assert_double_eq_tol((double)differ(y[0], y[i]) / DROPPED,
+			                        i == 5 ? 1 : .5, .01);
+		for (int r = 0; r < DROP_ROWS; r++)
+			memcpy(wide + r * 200, random_floats(DROPPED, 1) + r * DROP_N,
+			       DROP_N * sizeof *wide);
+		nn_dropout(&o[0], 5, apart);
+		for (int r = 0; r < DROP_ROWS; r++)
+			ck_assert_mem_eq(wide + r * 200, y[0] + r * DROP_N, DROP_N * sizeof *wide);
+	}
+END_TEST
+
 RUNNER("nn", 120, {
 	tcase_add_test(tc, rmsnorm_and_its_gradients_agree_with_differences);
 	tcase_add_test(tc, swiglu_and_its_gradients_agree_with_differences);
@@ -266,4 +327,6 @@ RUNNER("nn", 120, {
 	tcase_add_test(tc, embedding_takes_rows_of_any_type_and_scatters_back);
 	tcase_add_test(tc, a_token_outside_the_table_is_named);
 	tcase_add_test(tc, a_bias_is_added_and_its_gradient_summed);
+	TABLE_TEST(tc, dropout_leaves_out_its_share_and_keeps_the_mean, drop_rates);
+	tcase_add_test(tc, dropout_is_a_function_of_seed_stream_site_and_place);
 })
