@@ -102,6 +102,16 @@ typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int_rows *a
 typedef void gemm_fn(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
 typedef void pack_fn(const float *src, int64_t ld, int count, int width, int64_t k, float *dst);
 
+/* Random numbers that leave elements out: a key of Philox4x32-10, the upper words of its counter,
+ * and of 65536 values of a draw those below `limit` that make an element 0; others times scale. */
+struct draws {
+	uint32_t key[2], counter[3], limit;
+	float    scale;
+};
+
+/* Elements that a number of blocks of 128 bits draws for. */
+enum { DROPOUT_BLOCKS = 16, DROPOUT_CHUNK = 8 * DROPOUT_BLOCKS };
+
 struct kernels {
 	const char *isa;
 
@@ -153,6 +163,9 @@ struct kernels {
 	void (*swiglu)(const float *gate, const float *up, float *y, int64_t n);
 	void (*swiglu_backward)(const float *gate, const float *up, const float *dy, float *dgate,
 	                        float *dup, int64_t n);
+
+	/* A row of n elements, in place; `block` is the lowest word of its first counter. */
+	void (*dropout)(const struct draws *d, uint32_t block, float *x, int64_t n);
 
 	/* pack() for `count` rows that are neighbours, `ld` floats from one of k to the next. */
 	pack_fn *pack_across;

@@ -83,6 +83,7 @@ static inline uint32_t largest_bits(const float *x)
 }
 
 #include "tensor/dots.inc.c"
+#include "tensor/dropout.inc.c"
 #include "tensor/panel-pack.inc.c"
 #include "tensor/rows.inc.c"
 #include "tensor/unpack.inc.c"
@@ -276,6 +277,7 @@ const struct kernels KERNELS = {
 	.sum_products = sum_products,
 	.swiglu = swiglu,
 	.swiglu_backward = swiglu_backward,
+	.dropout = dropout,
 	.pack_across = pack_across,
 #ifdef GEMM_BF16
 	.gemm_bf16 = GEMM_BF16,

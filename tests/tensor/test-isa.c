@@ -5,6 +5,8 @@
 #include "numeric.h"
 #include "runner.h"
 
+#include <retort/random.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,9 +30,28 @@ static void hard_floats(float *x, int64_t n)
 	x[9] = 88.5f;
 }
 
+/* dropout() as its header says it: from the numbers of rt_philox(). */
+static void drop_plainly(const struct draws *d, uint32_t block, float *x, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		const uint32_t at = (uint32_t)(i % DROPOUT_CHUNK);
+		const uint32_t counter[4] = {
+			block + (uint32_t)(i / DROPOUT_CHUNK) * DROPOUT_BLOCKS +
+				at % DROPOUT_BLOCKS,
+			d->counter[0], d->counter[1], d->counter[2]
+		};
+		uint32_t out[4], draw;
+
+		rt_philox(counter, d->key, out);
+		draw = out[at / DROPOUT_BLOCKS % 4] >> (at / DROPOUT_BLOCKS < 4 ? 0 : 16) & 0xffff;
+		x[i] *= draw < d->limit ? 0 : d->scale;
+	}
+}
+
 static void every_bit_equal(const struct kernels *k)
 {
 	const struct kernels *g = &kernels_generic;
+	const struct draws    draws = { { 7, 1 }, { 3, 4, 5 }, 20000, 1.5f };
 	static float          x[SIZE], y[SIZE], a[SIZE], b[SIZE], c[SIZE], d[SIZE];
 
 	hard_floats(x, SIZE);
@@ -49,6 +70,9 @@ static void every_bit_equal(const struct kernels *k)
 		ck_assert_mem_eq(c, d, sizeof(float) * (size_t)n);
 		memcpy(a, x, sizeof a);
 		memcpy(b, x, sizeof b);
+		k->dropout(&draws, 1000, a, n);
+		drop_plainly(&draws, 1000, b, n);
+		ck_assert_mem_eq(a, b, sizeof a);
 		k->bf16_round(a, n);
 		g->bf16_round(b, n);
 		ck_assert_mem_eq(a, b, sizeof a);
