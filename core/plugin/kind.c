@@ -199,9 +199,14 @@ int kind_vet_ops(const struct rt_plugin *p, struct rt_error *err)
 			               kind_name(p->kind), needs[i].what);
 	if (p->kind == RT_KIND_STAGE)
 		return vet_outputs(p->ops.stage, err);
-	if (p->kind == RT_KIND_OPTIMIZER && p->ops.optimizer->moments > 4)
-		return rt_fail(err, RT_E_ABI, "wants %u moments, an optimizer has at most 4",
-		               p->ops.optimizer->moments);
+	if (p->kind == RT_KIND_OPTIMIZER) {
+		const uint32_t a = p->ops.optimizer->moments, b = p->ops.optimizer->matrix_moments;
+
+		if (a > 4 || b > 4)
+			return rt_fail(err, RT_E_ABI,
+			               "wants %u moments, an optimizer has at most 4",
+			               a > b ? a : b);
+	}
 	if (p->kind == RT_KIND_PRUNER &&
 	    (p->ops.pruner->score != NULL) != (p->ops.pruner->units != NULL))
 		return rt_fail(err, RT_E_ABI,

@@ -281,7 +281,7 @@ const struct trial_kind trial_quantizer = { quantizer_prepare, quantizer_once, q
 
 /* ---- optimizer ---- */
 
-enum { PARAMS = 33, STEPS = 400 };
+enum { SIDE = 3, PARAMS = 33, STEPS = 400 };
 
 struct optimizing {
 	const float *first;
@@ -339,6 +339,25 @@ static int step(struct trial *t, int64_t number, int from, int to, struct rt_err
 	return t->plugin->ops.optimizer->update(t->state, &u, err);
 }
 
+/* All of them as one matrix. */
+static int step_matrix(struct trial *t, int64_t number, struct rt_error *err)
+{
+	struct optimizing             *d = t->data;
+	const struct rt_optimizer_ops *ops = t->plugin->ops.optimizer;
+	struct rt_update               u = { .n = PARAMS,
+		                             .param = d->param,
+		                             .gradient = d->gradient,
+		                             .step = number,
+		                             .rate = 0.01,
+		                             .clip = 1,
+		                             .rows = SIDE,
+		                             .columns = PARAMS / SIDE };
+
+	for (uint32_t i = 0; i < ops->matrix_moments; i++)
+		u.moment[i] = d->moment[i];
+	return ops->update_matrix(t->state, &u, err);
+}
+
 static int optimizer_once(struct trial *t, struct rt_error *err)
 {
 	struct optimizing *d = t->data;
@@ -349,13 +368,19 @@ static int optimizer_once(struct trial *t, struct rt_error *err)
 	r = step(t, 1, 0, PARAMS, err);
 	if (r == 0)
 		rt_hash_add(&t->digest, d->param, PARAMS * sizeof *d->param);
+	if (r < 0 || !t->plugin->ops.optimizer->update_matrix)
+		return r;
+	start(d);
+	quadratic(d->param, d->gradient);
+	r = step_matrix(t, 1, err);
+	if (r == 0)
+		rt_hash_add(&t->digest, d->param, PARAMS * sizeof *d->param);
 	return r;
 }
 
-static void optimizer_verify(struct trial *t)
+static void goes_down(struct trial *t, bool matrix)
 {
 	struct optimizing *d = t->data;
-	float              whole[PARAMS];
 	double             first, last;
 	int                r = 0;
 
@@ -363,11 +388,22 @@ static void optimizer_verify(struct trial *t)
 	first = quadratic(d->param, d->gradient);
 	for (int i = 1; r == 0 && i <= STEPS; i++) {
 		quadratic(d->param, d->gradient);
-		r = step(t, i, 0, PARAMS, NULL);
+		r = matrix ? step_matrix(t, i, NULL) : step(t, i, 0, PARAMS, NULL);
 	}
 	last = quadratic(d->param, d->gradient);
-	trial_check(t, r == 0 && last < 0.9 * first, "a quadratic goes down",
+	trial_check(t, r == 0 && last < 0.9 * first,
+	            matrix ? "a quadratic of a matrix goes down" : "a quadratic goes down",
 	            "from %g to %g in %d steps", first, last, STEPS);
+}
+
+static void optimizer_verify(struct trial *t)
+{
+	struct optimizing *d = t->data;
+	float              whole[PARAMS];
+
+	goes_down(t, false);
+	if (t->plugin->ops.optimizer->update_matrix)
+		goes_down(t, true);
 	start(d);
 	for (int i = 1; i <= 3; i++) {
 		quadratic(d->param, d->gradient);

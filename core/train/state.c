@@ -51,7 +51,7 @@ static int move_all(struct rt_trainer *t, struct stream *s)
 	for (int64_t i = 0; r == 0 && i < t->n; i++) {
 		struct slot *slot = &t->slots[i];
 
-		for (uint32_t k = 0; r == 0 && k < t->moments; k++)
+		for (uint32_t k = 0; r == 0 && k < slot->moments; k++)
 			r = move(s, slot->moment[k], (size_t)slot->n * t->moment_size);
 		if (r == 0 && slot->average)
 			r = move(s, slot->average, (size_t)slot->n * sizeof(float));

@@ -45,10 +45,17 @@ double schedule_rate(const struct rt_training *o, int64_t at, int64_t steps)
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
+/* Pieces that a slot is cut into. */
+static int64_t piece_size(const struct slot *s)
+{
+	return s->rows ? s->n : PIECE;
+}
+
 static int make_slot(struct rt_trainer *t, int64_t i, int64_t *place)
 {
-	const struct rt_parameter p = rt_model_parameter(t->m, i);
-	struct slot              *s = &t->slots[i];
+	const struct rt_parameter      p = rt_model_parameter(t->m, i);
+	const struct rt_optimizer_ops *ops = t->o->optimizer->plugin->ops.optimizer;
+	struct slot                   *s = &t->slots[i];
 
 	s->param = p.tensor.data;
 	s->gradient = rt_gradients_at(t->g, i);
@@ -56,8 +63,14 @@ static int make_slot(struct rt_trainer *t, int64_t i, int64_t *place)
 	s->decay = p.tensor.ndim > 1 || t->o->decay_vectors;
 	s->first = *place;
 	*place += (s->n + 7) / 8 * 8;
-	t->n_pieces += (s->n + PIECE - 1) / PIECE;
-	for (uint32_t k = 0; k < t->moments; k++) {
+	s->moments = ops->moments;
+	if (ops->update_matrix && s->n && p.linear && p.layer >= 0) {
+		s->rows = p.tensor.dim[0];
+		s->columns = p.tensor.dim[1];
+		s->moments = ops->matrix_moments;
+	}
+	t->n_pieces += (s->n + piece_size(s) - 1) / piece_size(s);
+	for (uint32_t k = 0; k < s->moments; k++) {
 		s->moment[k] = rt_alloc_aligned((size_t)s->n, t->moment_size);
 		if (!s->moment[k])
 			return RT_E_NOMEM;
@@ -84,12 +97,15 @@ static int make_slots(struct rt_trainer *t)
 	t->pieces = rt_alloc((size_t)t->n_pieces, sizeof *t->pieces);
 	if (!t->slots || !t->pieces || r < 0)
 		return RT_E_NOMEM;
-	for (int64_t i = 0; i < t->n; i++)
-		for (int64_t k = 0; k < t->slots[i].n; k += PIECE) {
+	for (int64_t i = 0; i < t->n; i++) {
+		const int64_t size = piece_size(&t->slots[i]);
+
+		for (int64_t k = 0; k < t->slots[i].n; k += size) {
 			const int64_t left = t->slots[i].n - k;
 
-			t->pieces[at++] = (struct piece){ i, k, left < PIECE ? left : PIECE };
+			t->pieces[at++] = (struct piece){ i, k, left < size ? left : size };
 		}
+	}
 	return 0;
 }
 
@@ -102,7 +118,6 @@ int rt_trainer_open(struct rt_trainer **ret, struct rt_model *m, const struct rt
 	if (!t)
 		return rt_fail_nomem(err, "a trainer");
 	*t = (struct rt_trainer){ .m = m, .o = o, .c = c, .steps = steps };
-	t->moments = o->optimizer->plugin->ops.optimizer->moments;
 	t->moment_size = o->small_moments ? sizeof(uint16_t) : sizeof(float);
 	t->state = rt_path_join(rt_work_dir(c), "trainer.state");
 	t->notes = rt_json_new_object();

@@ -8,10 +8,12 @@ enum { MAX_MOMENTS = 4 };
 
 /* One parameter: n numbers with all that belongs to them. */
 struct slot {
-	float  *param, *gradient, *average; /* average NULL: none */
-	void   *moment[MAX_MOMENTS];        /* f32, or bf16 with small_moments */
-	int64_t n, first; /* first: numbers in the slots before, for random rounding */
-	bool    decay;
+	float   *param, *gradient, *average; /* average NULL: none */
+	void    *moment[MAX_MOMENTS];        /* f32, or bf16 with small_moments */
+	int64_t  n, first;      /* first: numbers in the slots before, for random rounding */
+	int64_t  rows, columns; /* of a matrix that is updated as a whole; else 0 */
+	uint32_t moments;
+	bool     decay;
 };
 
 /* What one thread updates at once. */
@@ -29,7 +31,6 @@ struct rt_trainer {
 	struct slot              *slots;
 	struct piece             *pieces;
 	int64_t                   n, n_pieces, steps, at;
-	uint32_t                  moments;
 	size_t                    moment_size; /* bytes of one number */
 	double                    saved;       /* when, in seconds of the monotonic clock */
 	double                    wait;        /* until the next */

@@ -1,6 +1,7 @@
 /* update.c - one optimizer step over all weights, piece by piece on all threads. */
 #include "train/trainer.h"
 
+#include <retort/memory.h>
 #include <retort/parallel.h>
 #include <retort/random.h>
 
@@ -53,30 +54,32 @@ static void narrow(const float *from, int64_t n, uint64_t seed, uint64_t stream,
 	}
 }
 
+/* wide: room for the moments as floats, with small_moments. */
 static int update_block(struct work *w, const struct slot *s, int64_t first, int64_t n,
-                        struct rt_error *err)
+                        float *const *wide, struct rt_error *err)
 {
 	const struct rt_trainer       *t = w->t;
 	const struct rt_component     *optimizer = t->o->optimizer;
 	const struct rt_optimizer_ops *ops = optimizer->plugin->ops.optimizer;
 	const bool                     small = t->o->small_moments;
-	float                          wide[MAX_MOMENTS][BLOCK];
 	struct rt_update               u = { .n = n,
 		                             .param = s->param + first,
 		                             .gradient = s->gradient + first,
 		                             .step = t->at + 1,
 		                             .rate = w->rate,
 		                             .clip = w->clip,
-		                             .decay = s->decay };
+		                             .decay = s->decay,
+		                             .rows = s->rows,
+		                             .columns = s->columns };
 	int                            r;
 
-	for (uint32_t k = 0; k < t->moments; k++) {
+	for (uint32_t k = 0; k < s->moments; k++) {
 		u.moment[k] = small ? wide[k] : (float *)s->moment[k] + first;
 		if (small)
 			widen((const uint16_t *)s->moment[k] + first, n, wide[k]);
 	}
-	r = ops->update(optimizer->state, &u, err);
-	for (uint32_t k = 0; small && k < t->moments; k++)
+	r = (s->rows ? ops->update_matrix : ops->update)(optimizer->state, &u, err);
+	for (uint32_t k = 0; small && k < s->moments; k++)
 		narrow(wide[k], n, w->seed, (uint64_t)u.step * MAX_MOMENTS + k, s->first + first,
 		       (uint16_t *)s->moment[k] + first);
 	for (int64_t i = 0; s->average && i < n; i++) {
@@ -87,6 +90,46 @@ static int update_block(struct work *w, const struct slot *s, int64_t first, int
 	return r;
 }
 
+static void update_part(struct work *w, const struct slot *s, int64_t first, int64_t n,
+                        float *const *wide)
+{
+	struct rt_error err;
+	int             r = update_block(w, s, first, n, wide, &err), none = 0;
+
+	if (r < 0 && atomic_compare_exchange_strong(&w->failed, &none, r))
+		w->why = err;
+	/* Now, while they are in the cache. */
+	memset(s->gradient + first, 0, (size_t)n * sizeof(float));
+}
+
+/* Blocks that stay in the cache. */
+static void update_elements(struct work *w, const struct slot *s, const struct piece *p)
+{
+	float  room[MAX_MOMENTS][BLOCK];
+	float *wide[MAX_MOMENTS] = { room[0], room[1], room[2], room[3] };
+
+	for (int64_t i = 0; i < p->n; i += BLOCK)
+		update_part(w, s, p->first + i, p->n - i < BLOCK ? p->n - i : BLOCK, wide);
+}
+
+static void update_matrix(struct work *w, const struct slot *s)
+{
+	float *wide[MAX_MOMENTS] = { 0 };
+	bool   room = true;
+	int    none = 0;
+
+	for (uint32_t k = 0; w->t->o->small_moments && k < s->moments; k++) {
+		wide[k] = rt_alloc_unset((size_t)s->n, sizeof *wide[k]);
+		room = room && wide[k];
+	}
+	if (room)
+		update_part(w, s, 0, s->n, wide);
+	else if (atomic_compare_exchange_strong(&w->failed, &none, RT_E_NOMEM))
+		rt_fail_nomem(&w->why, "moments of a matrix");
+	for (uint32_t k = 0; k < s->moments; k++)
+		rt_free(wide[k]);
+}
+
 static void update_pieces(void *arg, int64_t from, int64_t to)
 {
 	struct work *w = arg;
@@ -95,16 +138,10 @@ static void update_pieces(void *arg, int64_t from, int64_t to)
 		const struct piece *piece = &w->t->pieces[p];
 		const struct slot  *s = &w->t->slots[piece->slot];
 
-		for (int64_t i = 0; i < piece->n; i += BLOCK) {
-			const int64_t   n = piece->n - i < BLOCK ? piece->n - i : BLOCK;
-			struct rt_error err;
-			int             r = update_block(w, s, piece->first + i, n, &err), none = 0;
-
-			if (r < 0 && atomic_compare_exchange_strong(&w->failed, &none, r))
-				w->why = err;
-			/* Now, while they are in the cache. */
-			memset(s->gradient + piece->first + i, 0, (size_t)n * sizeof(float));
-		}
+		if (s->rows)
+			update_matrix(w, s);
+		else
+			update_elements(w, s, piece);
 	}
 }
 

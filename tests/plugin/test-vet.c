@@ -41,6 +41,9 @@ static const struct rt_judge_ops small_ops = { .size = 4, .judge = (void *)(uint
 static const struct rt_rl_ops    no_rl = { .size = sizeof no_rl, .loss = (void *)(uintptr_t)never };
 static const struct rt_pruner_ops    no_units = { .size = sizeof no_units,
 	                                          .score = (void *)(uintptr_t)never };
+static const struct rt_optimizer_ops six_matrix = { .size = sizeof six_matrix,
+	                                            .update = (void *)(uintptr_t)never,
+	                                            .matrix_moments = 6 };
 static const struct rt_optimizer_ops five = { .size = sizeof five,
 	                                      .moments = 5,
 	                                      .update = (void *)(uintptr_t)never };
@@ -106,6 +109,9 @@ static const struct {
 	  "score and units go together: which units are scored?" },
 	{ PLUGIN(.kind = RT_KIND_OPTIMIZER, .kind_abi = RT_OPTIMIZER_ABI, .ops.optimizer = &five),
 	  NULL, "wants 5 moments, an optimizer has at most 4" },
+	{ PLUGIN(.kind = RT_KIND_OPTIMIZER, .kind_abi = RT_OPTIMIZER_ABI,
+	         .ops.optimizer = &six_matrix),
+	  NULL, "wants 6 moments, an optimizer has at most 4" },
 	{ PLUGIN(.params = use, .config_size = 8), NULL,
 	  "parameter 'use': pipeline files use that word themselves, take another" },
 	{ PLUGIN(AS_STAGE(0)), NULL,

@@ -43,6 +43,11 @@ tests_plugins_test_adamw_SOURCES  = tests/plugins/test-adamw.c tests/runner.h pl
 tests_plugins_test_adamw_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
 tests_plugins_test_adamw_LDADD    = $(TEST_LIBS) -lm
 
+check_PROGRAMS += tests/plugins/test-muon
+tests_plugins_test_muon_SOURCES  = tests/plugins/test-muon.c tests/runner.h plugins/optimizer/muon.c
+tests_plugins_test_muon_CPPFLAGS = $(TEST_CPPFLAGS) -DRETORT_STATIC
+tests_plugins_test_muon_LDADD    = $(TEST_LIBS) -lm
+
 check_PROGRAMS += tests/plugins/test-calibration
 tests_plugins_test_calibration_SOURCES  = tests/plugins/test-calibration.c tests/runner.h \
 	plugins/stage/calibration.c plugins/stage/calibration.h plugins/stage/divergence.c \

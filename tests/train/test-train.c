@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-extern const struct rt_plugin retort_plugin_optimizer_adamw;
+extern const struct rt_plugin retort_plugin_optimizer_adamw, retort_plugin_optimizer_muon;
 
 /* As the first members of adamw's config. */
 struct adamw_config {
@@ -28,6 +28,18 @@ static struct {
 static struct rt_component optimizer = { .plugin = &retort_plugin_optimizer_adamw,
 	                                 .state = &adamw_state,
 	                                 .config = &adamw };
+
+/* As muon's config begins. */
+static struct muon_config {
+	struct adamw_config adam;
+	double              momentum;
+	int64_t             iterations;
+	int                 products;
+} muon = { { .9, .95, 1e-8, .1 }, .95, 5, RT_PRODUCTS_F32 };
+static const void         *muon_state = &muon;
+static struct rt_component orthogonal = { .plugin = &retort_plugin_optimizer_muon,
+	                                  .state = &muon_state,
+	                                  .config = &muon };
 
 static struct rt_training plain(void)
 {
@@ -236,10 +248,10 @@ static const struct {
 	double average;
 	bool   small;
 	int    products;
-} kinds[] = { { 0, false, RT_PRODUCTS_F32 },
-	      { .9, false, RT_PRODUCTS_F32 },
-	      { .9, true, RT_PRODUCTS_F32 },
-	      { 0, false, RT_PRODUCTS_BF16 } };
+	bool   muon;
+} kinds[] = { { 0, false, RT_PRODUCTS_F32, false }, { .9, false, RT_PRODUCTS_F32, false },
+	      { .9, true, RT_PRODUCTS_F32, false }, { 0, false, RT_PRODUCTS_BF16, false },
+	      { .9, false, RT_PRODUCTS_F32, true }, { 0, true, RT_PRODUCTS_BF16, true } };
 
 START_TEST(a_run_that_goes_on_ends_with_the_same_bytes)
 	{
@@ -253,6 +265,8 @@ START_TEST(a_run_that_goes_on_ends_with_the_same_bytes)
 		training.average = kinds[_i].average;
 		training.small_moments = kinds[_i].small;
 		training.products = kinds[_i].products;
+		if (kinds[_i].muon)
+			training.optimizer = &orthogonal;
 		ck_assert_int_eq(rt_trainer_open(&t, whole, &training, 6, &c, NULL), 0);
 		steps(whole, t, 6);
 		rt_trainer_swap(t);
@@ -368,6 +382,80 @@ START_TEST(small_moments_step_nearly_the_same_way)
 		rt_trainer_close(t);
 		ck_assert_double_lt(distance(a, b), 3 * .01 * .05);
 		ck_assert_double_gt(distance(a, b), 0);
+		rt_model_close(a);
+		rt_model_close(b);
+	}
+END_TEST
+
+/* ---- matrices as a whole --------------------------------------------------------------------- */
+
+enum { MARK = 3 }; /* what a moment holds after the first step; bf16 keeps it */
+
+static int mark(const struct rt_update *u, float distance)
+{
+	for (int64_t i = 0; i < u->n; i++) {
+		ck_assert_double_eq((double)u->moment[0][i], u->step == 1 ? 0 : MARK);
+		u->moment[0][i] = MARK;
+		u->param[i] += distance;
+	}
+	return 0;
+}
+
+static int mark_elements(const void *state, const struct rt_update *u, struct rt_error *err)
+{
+	(void)state, (void)err;
+	ck_assert_int_eq(u->rows + u->columns, 0);
+	return mark(u, 1);
+}
+
+static int mark_matrix(const void *state, const struct rt_update *u, struct rt_error *err)
+{
+	(void)state, (void)err;
+	ck_assert_int_eq(u->rows * u->columns, u->n);
+	return u->step == 3 ? rt_fail(err, RT_E_NUMERIC, "enough") : mark(u, 2);
+}
+
+static const struct rt_optimizer_ops marking = { .size = sizeof marking,
+	                                         .moments = 1,
+	                                         .update = mark_elements,
+	                                         .update_matrix = mark_matrix,
+	                                         .matrix_moments = 1 };
+static const struct rt_plugin        marker = { .kind = RT_KIND_OPTIMIZER,
+	                                        .name = "marker",
+	                                        .ops.optimizer = &marking };
+
+static const bool smalls[] = { false, true };
+
+START_TEST(matrices_of_layers_are_updated_whole_and_all_else_element_by_element)
+	{
+		struct rt_context   c = { .sink = &silence, .stage = "t", .work_dir = temp_folder };
+		struct rt_component marks = { .plugin = &marker };
+		struct rt_training  training = plain();
+		struct rt_model    *a = open_tiny(), *b = open_tiny();
+		struct rt_error     err = RT_ERROR_INIT;
+		struct rt_stepped   did;
+		struct rt_trainer  *t;
+		int64_t             matrices = 0;
+
+		training.optimizer = &marks;
+		training.small_moments = smalls[_i];
+		ck_assert_int_eq(rt_trainer_open(&t, a, &training, 9, &c, NULL), 0);
+		for (int i = 0; i < 2; i++)
+			ck_assert_int_eq(rt_trainer_step(t, &did, NULL), 0);
+		for (int64_t i = 0; i < rt_model_parameters(a); i++) {
+			const struct rt_parameter p = rt_model_parameter(a, i);
+			const float *x = p.tensor.data, *was = rt_model_parameter(b, i).tensor.data;
+			const bool   matrix = p.linear && p.layer >= 0;
+
+			matrices += matrix;
+			for (int64_t k = 0; k < rt_numel(&p.tensor); k++)
+				ck_assert_double_eq_tol((double)x[k] - (double)was[k],
+				                        matrix ? 4 : 2, 1e-5);
+		}
+		ck_assert_int_eq(matrices, 7 * rt_model_shape(a)->layers);
+		ck_assert_int_eq(rt_trainer_step(t, &did, &err), RT_E_NUMERIC);
+		ck_assert_str_eq(err.msg, "optimizer-marker: enough");
+		rt_trainer_close(t);
 		rt_model_close(a);
 		rt_model_close(b);
 	}
@@ -540,6 +628,8 @@ RUNNER("train", 300, {
 	tcase_add_test(tc, a_damaged_checkpoint_is_an_error);
 	tcase_add_test(tc, weights_under_a_name_come_back);
 	tcase_add_test(tc, small_moments_step_nearly_the_same_way);
+	TABLE_TEST(tc, matrices_of_layers_are_updated_whole_and_all_else_element_by_element,
+	           smalls);
 	tcase_add_test(tc, products_of_bf16_learn_as_those_of_f32);
 	tcase_add_test(tc, products_are_those_of_the_trainer_while_it_is_open);
 	tcase_add_test(tc, gradients_that_are_no_numbers_stop_the_run);
