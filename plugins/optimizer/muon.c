@@ -10,7 +10,7 @@
  *
  * where orthogonal(X) brings all singular values near 1 by `iterations` steps of
  *
- *     X = a X + (b A + c A A) X,  A = X X^T,  from X / |X|,    (Newton and Schulz, quintic)
+ *     X = (a I + b A + c A A) X,  A = X X^T,  from X / |X|,    (Newton and Schulz, quintic)
  *
  * with a, b, c = 3.4445, -4.7750, 2.0315, on the transpose where r > c.  The factor makes the
  * update as large as AdamW's usually is (Liu et al., equation 4): rate and decay are those of
@@ -58,42 +58,58 @@ static const struct rt_param params[] = {
 	RT_PARAM_END
 };
 
-/* c = alpha a b + beta c */
-static int multiply(const struct config *o, float alpha, struct rt_tensor a, struct rt_tensor b,
-                    float beta, struct rt_tensor c, struct rt_error *err)
+static int multiply(const struct config *o, struct rt_tensor a, struct rt_tensor b,
+                    struct rt_tensor c, struct rt_error *err)
 {
-	const struct rt_matmul_options how = { alpha, beta, NULL, rt_products_matmul(o->products) };
+	const struct rt_matmul_options how = { 1, 0, NULL, rt_products_matmul(o->products) };
 
 	return rt_matmul(&a, &b, &c, &how, err);
 }
 
-/* x [m, n], m <= n, in place; room for m n + 2 m m more. */
-static int orthogonal(const struct config *o, float *x, int64_t m, int64_t n, float *room,
-                      struct rt_error *err)
+/* t = scale t + more I */
+static void shift(struct rt_tensor t, float scale, float more)
 {
-	const struct rt_tensor gram = rt_matrix(room, m, m), square = rt_matrix(room + m * m, m, m);
-	float                 *y = room + 2 * m * m;
+	float        *x = t.data;
+	const int64_t n = t.dim[0];
+
+	for (int64_t i = 0; i < n * n; i++)
+		x[i] *= scale;
+	for (int64_t i = 0; i < n; i++)
+		x[i * (n + 1)] += more;
+}
+
+/* Bring the singular values of *x [m, n], m <= n, near 1.  y: room for as much, square for 3 m m;
+ * *x and *y change places as often as there are iterations. */
+static int orthogonal(const struct config *o, float **x, float **y, float *square, int64_t m,
+                      int64_t n, struct rt_error *err)
+{
+	const struct rt_tensor gram = rt_matrix(square, m, m);
+	const struct rt_tensor inner = rt_matrix(square + m * m, m, m);
+	const struct rt_tensor outer = rt_matrix(square + 2 * m * m, m, m);
 	double                 sum = 0;
 	int                    r = 0;
 
 	for (int64_t i = 0; i < m * n; i++)
-		sum += (double)x[i] * (double)x[i];
+		sum += (double)(*x)[i] * (double)(*x)[i];
 	for (int64_t i = 0; i < m * n; i++)
-		x[i] = (float)(x[i] / fmax(sqrt(sum), 1e-7));
+		(*x)[i] = (float)((*x)[i] / fmax(sqrt(sum), 1e-7));
 	for (int64_t k = 0; r == 0 && k < o->iterations; k++) {
-		const struct rt_tensor tx = rt_matrix(x, m, n), ty = rt_matrix(y, m, n);
+		const struct rt_tensor tx = rt_matrix(*x, m, n), ty = rt_matrix(*y, m, n);
+		float                 *old = *x;
 
-		r = multiply(o, 1, tx, rt_transpose(tx, 0, 1), 0, gram, err);
-		if (r == 0) {
-			memcpy(square.data, gram.data, (size_t)(m * m) * sizeof *x);
-			r = multiply(o, 2.0315f, gram, gram, -4.7750f, square, err);
-		}
-		if (r == 0) {
-			memcpy(y, x, (size_t)(m * n) * sizeof *x);
-			r = multiply(o, 1, square, tx, 3.4445f, ty, err);
-		}
-		if (r == 0)
-			memcpy(x, y, (size_t)(m * n) * sizeof *x);
+		/* (a I + (b I + c A) A) X */
+		r = multiply(o, tx, rt_transpose(tx, 0, 1), gram, err);
+		if (r < 0)
+			break;
+		memcpy(inner.data, gram.data, (size_t)(m * m) * sizeof *square);
+		shift(inner, 2.0315f, -4.7750f);
+		r = multiply(o, inner, gram, outer, err);
+		if (r < 0)
+			break;
+		shift(outer, 1, 3.4445f);
+		r = multiply(o, outer, tx, ty, err);
+		*x = *y;
+		*y = old;
 	}
 	return r;
 }
@@ -126,23 +142,23 @@ static int update_matrix(const void *state, const struct rt_update *u, struct rt
 	const int64_t        m = tall ? u->columns : u->rows, n = tall ? u->rows : u->columns;
 	const float          stays = (float)(u->decay ? 1 - u->rate * o->adam.decay : 1);
 	const float          rate = (float)(u->rate * .2 * sqrt((double)n));
-	float               *x = rt_alloc_unset((size_t)(2 * m * n + 2 * m * m), sizeof *x);
-	float               *room = x ? x + m * n : NULL;
+	float               *room = rt_alloc_unset((size_t)(2 * m * n + 3 * m * m), sizeof *room);
+	float               *x = room, *y = room + m * n;
 	int                  r;
 
-	if (!x)
+	if (!room)
 		return rt_fail_nomem(err, "an orthogonal update");
-	momentum(o, u, tall ? room : x);
+	momentum(o, u, tall ? y : x);
 	if (tall)
-		turn(room, u->rows, u->columns, x);
-	r = orthogonal(o, x, m, n, room, err);
+		turn(y, u->rows, u->columns, x);
+	r = orthogonal(o, &x, &y, room + 2 * m * n, m, n, err);
 	if (r == 0 && tall) {
-		turn(x, m, n, room);
-		memcpy(x, room, (size_t)u->n * sizeof *x);
+		turn(x, m, n, y);
+		x = y;
 	}
 	for (int64_t i = 0; r == 0 && i < u->n; i++)
 		u->param[i] = stays * u->param[i] - rate * x[i];
-	rt_free(x);
+	rt_free(room);
 	return r;
 }
 

@@ -12,6 +12,7 @@ cat >p.cfg <<-END
 	set = {
 	  test = { limit = 8; };
 	  pool = { limit = 40; };
+	  written = { count = 8; batch = 4; };
 	  tuned = { steps = 5; batch = 4; save = 0; dropout = 0.1; };
 	  distilled = { steps = 3; batch = 4; save = 0; };
 	  reinforced = { prompts = 4; group = 2; max_answer = 16; save = 0; };
