@@ -69,8 +69,10 @@ result 'products that there are not are a mistake' \
 figure() { # STAGE METRIC
 	tr -d ' \n' <"whole/p/$1.report/metrics.json" | sed -n "s/.*\"$2\":{\"value\":\([-+.e0-9]*\).*/\1/p"
 }
+# A rate of 3 soon makes it worse; patience is 1: one step after the best.
 result 'training stops when validation was no better, and keeps the best' \
-	"$(test "$(figure early steps) $(figure early best_step)" = '2.0 1.0' && echo true)" "$(figure early steps) $(figure early best_step)"
+	"$(echo "$(figure early steps) $(figure early best_step)" | awk '{ if ($1 == $2 + 1 && $1 < 50) print "true" }')" \
+	"$(figure early steps) $(figure early best_step)"
 
 # One candidate agrees with itself, in each of six rows: six times a sixth would be less than 1.
 result 'the mean of ones is 1' "$(test "$(figure tried eval_agree)" = 1.0 && echo true)" "$(figure tried eval_agree)"
