@@ -9,4 +9,4 @@ bench-peers:
 .PHONY: bench bench-peers
 EXTRA_DIST += tests/bench/compare tests/bench/peer.py tests/bench/peers tests/bench/programs.py tests/bench/report.py \
 	tests/bench/table.py tests/bench/notes-avx2.md tests/bench/notes-avx512-bf16.md \
-	tests/bench/RESULTS.md tests/bench/RESULTS-avx2.md
+	tests/bench/RESULTS.md tests/bench/RESULTS-avx2.md tests/bench/RESULTS-epyc5.md
