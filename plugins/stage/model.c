@@ -54,9 +54,10 @@ static const struct rt_param params[] = {
 	RT_PARAM_INT(struct config, context, 1024, 16, 1 << 24, "tokens", "Longest sequence."),
 	RT_PARAM_REAL(struct config, rope_theta, 10000, 1, 1e12, NULL,
 	              "Base of the rotary positions."),
-	RT_PARAM_REAL(struct config, range, .02, 0, 1, NULL,
-	              "Deviation of the random weights of a new model.  What large ones begin with; a "
-	              "narrow one learns in fewer steps from about 0.6 / sqrt(hidden)."),
+	RT_PARAM_REAL(
+		struct config, range, .02, 0, 1, NULL,
+		"Deviation of the random weights of a new model.  What large ones begin with; a "
+		"narrow one learns in fewer steps from about 0.6 / sqrt(hidden)."),
 	RT_PARAM_BOOL(struct config, tied, true, "Whether embedding and head are one matrix."),
 	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How a new model's weights are stored."),
 	NEW_TEXT_PARAMS(struct config, text),
