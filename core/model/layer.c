@@ -135,11 +135,11 @@ int layer_linears(const struct model *m, const struct model_run *run, struct nn_
 	return r == 0 && packed ? panels_multiply(x.data, x.ld, x.rows, p, packed, err) : r;
 }
 
-static struct linear part(int64_t layer, int weight, int bias, struct nn_heads y, bool add)
+static struct linear part(int64_t layer, int weight, int bias, struct nn_heads y)
 {
 	const int64_t first = W_LAYERS + layer * LAYER_PARTS;
 
-	return (struct linear){ first + weight, first + bias, y, add };
+	return (struct linear){ first + weight, first + bias, y, false };
 }
 
 static void look(const struct model_run *run, int64_t layer, int part, struct nn_heads x)
@@ -169,10 +169,9 @@ static int project(const struct model *m, int64_t layer, const struct model_run 
 		raw_k = (struct nn_heads){ l->raw + c->heads * c->head_dim, x.rows, c->kv_heads,
 			                   c->head_dim, raw_width };
 	}
-	const struct linear three[] = {
-		part(layer, L_Q, L_Q_BIAS, raw_q, false), part(layer, L_K, L_K_BIAS, raw_k, false),
-		part(layer, L_V, L_V_BIAS, layer_v(c, l->qkv, x.rows), false)
-	};
+	const struct linear three[] = { part(layer, L_Q, L_Q_BIAS, raw_q),
+		                        part(layer, L_K, L_K_BIAS, raw_k),
+		                        part(layer, L_V, L_V_BIAS, layer_v(c, l->qkv, x.rows)) };
 
 	r = layer_linears(m, run, x, three, 3, err);
 	if (r != 0)
@@ -274,8 +273,8 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 	const struct nn_heads      up = layer_rows(l->up, rows, c->feed_forward);
 	const struct nn_heads      act = layer_rows(s->act, rows, c->feed_forward);
 	const struct nn_heads      out = layer_rows(l->attention, rows, c->heads * c->head_dim);
-	const struct linear        two[] = { part(layer, L_GATE, L_GATE_BIAS, gate, false),
-		                             part(layer, L_UP, L_UP_BIAS, up, false) };
+	const struct linear        two[] = { part(layer, L_GATE, L_GATE_BIAS, gate),
+		                             part(layer, L_UP, L_UP_BIAS, up) };
 	const struct nn_heads      end = layer_rows(next, rows, c->hidden);
 	int                        r;
 
@@ -288,8 +287,8 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 	if (r != 0)
 		return r;
 	look(run, layer, L_O, out);
-	r = join(m, run, layer_site(layer, SITE_ATTENTION), out,
-	         part(layer, L_O, L_O_BIAS, mid, true), x, err);
+	r = join(m, run, layer_site(layer, SITE_ATTENTION), out, part(layer, L_O, L_O_BIAS, mid), x,
+	         err);
 	if (r != 0)
 		return r;
 	nn_rmsnorm(mid, vector(m, layer, L_MLP_NORM), c->norm_eps, normed, l->mid_scale);
@@ -299,6 +298,6 @@ int layer_forward(const struct model *m, int64_t layer, const struct rt_batch *b
 		return r;
 	nn_swiglu(gate, up, act);
 	look(run, layer, L_DOWN, act);
-	return join(m, run, layer_site(layer, SITE_MLP), act,
-	            part(layer, L_DOWN, L_DOWN_BIAS, end, true), l->mid, err);
+	return join(m, run, layer_site(layer, SITE_MLP), act, part(layer, L_DOWN, L_DOWN_BIAS, end),
+	            l->mid, err);
 }

@@ -9,7 +9,8 @@
 
 /* Where elements are left out (nn_dropout()): of the embedding, and of what attention and MLP of a
  * layer add to its input. */
-enum { SITE_EMBED, SITE_LAYERS, SITE_ATTENTION = 0, SITE_MLP, LAYER_SITES };
+enum { SITE_EMBED, SITE_LAYERS };
+enum { SITE_ATTENTION, SITE_MLP, LAYER_SITES }; /* of one layer */
 
 static inline uint64_t layer_site(int64_t layer, int which)
 {

@@ -42,14 +42,6 @@ struct packing {
 	atomic_bool             unfit;
 };
 
-/* Sixteen rows are more than the processor reads ahead by itself: the next part of each. */
-static void ask_for(const char *next, int rows, int64_t row, int64_t bytes)
-{
-	for (int j = 0; j < rows; j++)
-		for (int64_t i = 0; i < bytes; i += 64)
-			__builtin_prefetch(next + j * row + i);
-}
-
 static void pack_panel(struct packing *k, int64_t panel)
 {
 	const struct panels *to = k->to;
@@ -68,7 +60,6 @@ static void pack_panel(struct packing *k, int64_t panel)
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 		bool          fit;
 
-		ask_for(from + k->bytes, rows, k->row, k->bytes);
 		if (to->layout->bits == 16) {
 			for (int j = 0; j < rows; j++)
 				k->kernels->load[k->w->dtype](from + j * k->row, n, w.plain[j]);

@@ -90,13 +90,14 @@ static int orthogonal(const struct config *o, float **x, float **y, float *squar
 	const struct rt_tensor gram = rt_matrix(square, m, m);
 	const struct rt_tensor inner = rt_matrix(square + m * m, m, m);
 	const struct rt_tensor outer = rt_matrix(square + 2 * m * m, m, m);
-	double                 sum = 0;
+	double                 sum = 0, norm;
 	int                    r = 0;
 
 	for (int64_t i = 0; i < m * n; i++)
 		sum += (double)(*x)[i] * (double)(*x)[i];
+	norm = fmax(sqrt(sum), 1e-7);
 	for (int64_t i = 0; i < m * n; i++)
-		(*x)[i] = (float)((*x)[i] / fmax(sqrt(sum), 1e-7));
+		(*x)[i] = (float)((*x)[i] / norm);
 	for (int64_t k = 0; r == 0 && k < o->iterations; k++) {
 		const struct rt_tensor tx = rt_matrix(*x, m, n), ty = rt_matrix(*y, m, n);
 		float                 *old = *x;

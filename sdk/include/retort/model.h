@@ -155,7 +155,8 @@ void rt_tape_free(struct rt_tape *t); /* NULL is fine */
 /* Passes with this tape leave elements out from now on (dropout; Srivastava et al. 2014): of the
  * embedding, and of what attention and MLP add in each layer, as hidden_dropout and resid_pdrop do.
  * Each becomes 0 with probability `rate` and is divided by 1 - rate otherwise; which, is a function
- * of seed, stream and the element's place in the batch.  rate in [0, 1), 0: none, as at first.
+ * of seed, stream and the element's place in the batch.  rate in [0, 1), in steps of
+ * 2^-16; 0: none, as at first.
  * Passes without a tape leave nothing out. */
 void rt_tape_dropout(struct rt_tape *t, double rate, uint64_t seed, uint64_t stream);
 
