@@ -19,8 +19,8 @@ enum {
 	ROWS = 10 * PANEL_MOST /* rows of a piece */
 };
 
-/* Blocks of rows rounded to int8 or to int16, as struct int_rows has them, one behind the other; no
- * q where no product wants it. */
+/* Blocks of rows rounded, as struct input_rows has them, one behind the other; no q where no
+ * product wants it. */
 struct rounded {
 	char  *q;
 	float *scale;
@@ -32,15 +32,20 @@ struct job {
 	const struct kernels        *kernels;
 	const float                 *x;
 	int64_t                      ldx, m, k, groups;
-	struct rounded               narrow, wide;
+	struct rounded               in[PANEL_INPUTS];
 	float                       *sum[MOST];
 	int32_t                     *less[MOST];
 	int64_t                      per[MOST], across[MOST]; /* panels of a piece; pieces */
 };
 
-static bool is_wide(const struct job *j, int t)
+static enum panel_input input_of(const struct job *j, int t)
 {
-	return j->p[t].w->layout->bits == 16;
+	return j->p[t].w->layout->input;
+}
+
+static int64_t input_size(enum panel_input input)
+{
+	return input == INPUT_INT8 ? 1 : 2;
 }
 
 /* ---- rounding ------------------------------------------------------------------------------- */
@@ -70,29 +75,36 @@ static void add_up(const struct job *j, int t, const struct stretch *s)
 	}
 }
 
-/* A stretch of all rows of a block. */
-static void round_stretch(const struct job *j, bool wide, struct stretch s)
+/* One row of it. */
+static void round_line(const struct job *j, enum panel_input input, struct stretch *s, void *line)
 {
-	const struct rounded *to = wide ? &j->wide : &j->narrow;
-	const int64_t         size = wide ? sizeof(int16_t) : sizeof(int8_t);
-	char                 *q = to->q + size * (s.row * j->k + s.column * s.rows);
-	float                *scale = to->scale + s.row * j->groups + s.column / INT_GROUP * s.rows;
-	uint32_t              room[PANEL_MOST * STRETCH / 2];
+	const float *x = j->x + (s->row + s->r) * j->ldx + s->column;
+	float *scale = j->in[input].scale + s->row * j->groups + s->column / INT_GROUP * s->rows;
 
-	for (s.r = 0; s.r < s.rows; s.r++) {
-		const float *x = j->x + (s.row + s.r) * j->ldx + s.column;
-		char        *line = s.rows == 1 ? q : (char *)room + s.r * STRETCH * size;
-
-		if (wide)
-			j->kernels->int16_row(x, s.n, (int16_t *)line, s.scale);
-		else
-			j->kernels->int8_row(x, s.n, (int8_t *)line, s.scale, s.sums);
-		for (int64_t g = 0; g < s.n / INT_GROUP; g++)
-			scale[g * s.rows + s.r] = s.scale[g];
-		for (int t = 0; !wide && t < j->n; t++)
-			if (!is_wide(j, t))
-				add_up(j, t, &s);
+	if (input == INPUT_BF16) {
+		j->kernels->bf16_row(x, s->n, line);
+		return;
 	}
+	if (input == INPUT_INT16)
+		j->kernels->int16_row(x, s->n, line, s->scale);
+	else
+		j->kernels->int8_row(x, s->n, line, s->scale, s->sums);
+	for (int64_t g = 0; g < s->n / INT_GROUP; g++)
+		scale[g * s->rows + s->r] = s->scale[g];
+	for (int t = 0; input == INPUT_INT8 && t < j->n; t++)
+		if (input_of(j, t) == INPUT_INT8)
+			add_up(j, t, s);
+}
+
+/* A stretch of all rows of a block. */
+static void round_stretch(const struct job *j, enum panel_input input, struct stretch s)
+{
+	const int64_t size = input_size(input);
+	char         *q = j->in[input].q + size * (s.row * j->k + s.column * s.rows);
+	uint32_t      room[PANEL_MOST * STRETCH / 2];
+
+	for (s.r = 0; s.r < s.rows; s.r++)
+		round_line(j, input, &s, s.rows == 1 ? q : (char *)room + s.r * STRETCH * size);
 	if (s.rows > 1)
 		j->kernels->interleave(room, STRETCH * size / 4, s.rows, s.n * size / 4,
 		                       (uint32_t *)q);
@@ -109,10 +121,9 @@ static void round_rows(void *arg, int64_t first, int64_t last)
 		s.rows = j->kernels->panel_block(j->m - s.row);
 		for (s.column = 0; s.column < j->k; s.column += STRETCH) {
 			s.n = j->k - s.column < STRETCH ? j->k - s.column : STRETCH;
-			if (j->wide.q)
-				round_stretch(j, true, s);
-			if (j->narrow.q)
-				round_stretch(j, false, s);
+			for (int input = 0; input < PANEL_INPUTS; input++)
+				if (j->in[input].q)
+					round_stretch(j, (enum panel_input)input, s);
 		}
 	}
 }
@@ -124,6 +135,10 @@ static inline void put_some(const struct panels_product *p, int64_t row, int64_t
 {
 	float *c = p->c + row * p->ldc + column;
 
+	if (!p->bias && !p->add) {
+		memcpy(c, sum, (size_t)n * sizeof *c);
+		return;
+	}
 	for (int i = 0; i < n; i++) {
 		const float x = p->bias ? sum[i] + p->bias[column + i] : sum[i];
 
@@ -131,16 +146,15 @@ static inline void put_some(const struct panels_product *p, int64_t row, int64_t
 	}
 }
 
-static void put(const struct panels_product *p, int64_t row, int64_t column, const float *sum)
+/* A row's sums with n rows of weights; known numbers become a few moves of vectors. */
+static void put(const struct panels_product *p, int64_t row, int64_t column, int n,
+                const float *sum)
 {
-	const int64_t left = p->w->rows - column;
-
-	if (left >= PANEL_ROWS && !p->bias && !p->add)
-		memcpy(p->c + row * p->ldc + column, sum, PANEL_ROWS * sizeof *sum);
-	else if (left >= PANEL_ROWS)
-		put_some(p, row, column, PANEL_ROWS, sum);
-	else
-		put_some(p, row, column, (int)left, sum);
+	switch (n) {
+	case PANEL_TWO: put_some(p, row, column, PANEL_TWO, sum); break;
+	case PANEL_ROWS: put_some(p, row, column, PANEL_ROWS, sum); break;
+	default: put_some(p, row, column, n, sum);
+	}
 }
 
 /* A block of rows times panels [first, last). */
@@ -148,25 +162,31 @@ static void multiply_block(const struct job *j, int t, int64_t row, int rows, in
                            int64_t last)
 {
 	const struct panels_product *p = &j->p[t];
-	const int64_t                part = row * (p->w->layout->half ? 2 : 1) * j->groups;
-	const struct rounded        *x = is_wide(j, t) ? &j->wide : &j->narrow;
-	const struct int_rows        a = { .q = x->q + row * j->k * (is_wide(j, t) ? 2 : 1),
-		                           .scale = x->scale + row * j->groups,
-		                           .sum = j->sum[t] ? j->sum[t] + part : NULL,
-		                           .less = j->less[t] ? j->less[t] + part : NULL };
-	float                        sum[PANEL_MOST * PANEL_ROWS];
+	const struct panels         *w = p->w;
+	const enum panel_input       input = input_of(j, t);
+	const int64_t                part = row * (w->layout->half ? 2 : 1) * j->groups;
+	const int                    step = panel_at_once(w->layout), width = step * PANEL_ROWS;
+	struct input_rows            a = { .q = j->in[input].q + row * j->k * input_size(input) };
+	float                        sum[PANEL_MOST * PANEL_TWO];
 
-	for (int64_t i = first; i < last; i++) {
-		j->kernels->panel[p->w->layout->number](p->w->data + i * p->w->stride, j->groups,
-		                                        &a, rows, sum);
+	if (j->in[input].scale)
+		a.scale = j->in[input].scale + row * j->groups;
+	if (j->sum[t])
+		a.sum = j->sum[t] + part;
+	if (j->less[t])
+		a.less = j->less[t] + part;
+	for (int64_t i = first; i < last; i += step) {
+		/* The last one, alone, is its own neighbour. */
+		const int64_t next = last - i > 1 ? w->stride : 0;
+		const int64_t left = (last - i) * PANEL_ROWS, end = w->rows - i * PANEL_ROWS;
+		const int64_t most = left < end ? left : end;
+
+		j->kernels->panel[w->layout->number](w->data + i * w->stride, next, j->groups, &a,
+		                                     rows, sum);
 		for (int r = 0; r < rows; r++)
-			put(p, row + r, i * PANEL_ROWS, sum + r * PANEL_ROWS);
+			put(p, row + r, i * PANEL_ROWS, (int)(most < width ? most : width),
+			    sum + r * width);
 	}
-}
-
-static int64_t panels_of(const struct panels *w)
-{
-	return (w->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 }
 
 /* Rows [row, stop) times panels [first, last). */
@@ -177,6 +197,11 @@ static void multiply_rows(const struct job *j, int t, int64_t row, int64_t stop,
 		rows = j->kernels->panel_block(j->m - row);
 		multiply_block(j, t, row, rows, first, last);
 	}
+}
+
+static int64_t panels_of(const struct panels *w)
+{
+	return (w->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 }
 
 static void multiply(void *arg, int64_t first, int64_t last)
@@ -194,9 +219,9 @@ static void multiply(void *arg, int64_t first, int64_t last)
 		at *= j->per[t];
 		end = at + j->per[t] < panels_of(j->p[t].w) ? at + j->per[t] : panels_of(j->p[t].w);
 		/* A long piece is read once: all rows go on with it. */
-		step = j->m > FEW ? end - at : 1;
+		step = j->m > FEW ? end - at : panel_at_once(j->p[t].w->layout);
 		for (; at < end; at += step)
-			multiply_rows(j, t, row, stop, at, at + step);
+			multiply_rows(j, t, row, stop, at, at + step < end ? at + step : end);
 	}
 }
 
@@ -207,29 +232,27 @@ static size_t place(struct job *j, char *at)
 {
 	const size_t n = (size_t)(j->m * j->groups);
 	size_t       used = 0;
-	bool         narrow = false, wide = false;
+	bool         wanted[PANEL_INPUTS] = { false };
 
-	for (int t = 0; t < j->n; t++) {
-		wide |= is_wide(j, t);
-		narrow |= !is_wide(j, t);
-	}
+	for (int t = 0; t < j->n; t++)
+		wanted[input_of(j, t)] = true;
 #define PART(pointer, count)                                                                       \
 	do {                                                                                       \
 		(pointer) = at ? (void *)(at + used) : NULL;                                       \
 		used += ((count) * sizeof *(pointer) + 63) / 64 * 64;                              \
 	} while (0)
-	if (narrow) {
-		PART(j->narrow.scale, n);
-		PART(j->narrow.q, n * INT_GROUP);
-	}
-	if (wide) {
-		PART(j->wide.scale, n);
-		PART(j->wide.q, 2 * n * INT_GROUP);
+	for (int input = 0; input < PANEL_INPUTS; input++) {
+		const int64_t size = input_size((enum panel_input)input);
+
+		if (wanted[input] && input != INPUT_BF16)
+			PART(j->in[input].scale, n);
+		if (wanted[input])
+			PART(j->in[input].q, n * INT_GROUP * (size_t)size);
 	}
 	for (int t = 0; t < j->n; t++) {
 		const struct panel_layout *l = j->p[t].w->layout;
 
-		if (is_wide(j, t))
+		if (l->input != INPUT_INT8)
 			continue;
 		PART(j->less[t], n * (l->half ? 2 : 1));
 		if (l->min)
@@ -243,10 +266,12 @@ static size_t place(struct job *j, char *at)
 static int64_t piece_of(const struct panels *w, int64_t m)
 {
 	const int64_t even = panels_of(w) / (2 * rt_threads()), most = STREAM / w->stride;
+	const int     step = panel_at_once(w->layout);
+	int64_t       n = 1 + (even < most ? even : most);
 
 	if (m > FEW)
-		return 1 + CACHE / w->stride;
-	return 1 + (even < most ? even : most);
+		n = 1 + CACHE / w->stride;
+	return (n + step - 1) / step * step;
 }
 
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,

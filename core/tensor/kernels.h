@@ -39,11 +39,14 @@ typedef void load_fn(const void *src, int64_t n, float *dst);
  * 32 * 2^13 * (2^13 - 1) = 2^31 - 2^18, in any order. */
 enum { INT_GROUP = 32, WIDE_MOST = 8191 };
 
+/* What activations are rounded to: int8 and int16 as above, or bf16. */
+enum panel_input { INPUT_INT8, INPUT_INT16, INPUT_BF16, PANEL_INPUTS };
+
 /* A block of rows of activations, side by side as panels are: q holds four bytes along k (four or
- * two numbers) of each row, then the next four; scale[group][row]; and unless weights have 16 bits,
- * for each group, or half of one where the layout of the weights has its scales so, less[part][row]
+ * two numbers) of each row, then the next four; of integers scale[group][row]; and of int8, for
+ * each group, or half of one where the layout of the weights has its scales so, less[part][row]
  * = -zero * sum of q and, with mins, sum[part][row] = scale * sum of q. */
-struct int_rows {
+struct input_rows {
 	const char    *q;
 	const float   *scale, *sum;
 	const int32_t *less;
@@ -60,21 +63,31 @@ struct int_rows {
 	X(b6_half, 6, 0, 1)                                                                        \
 	X(b8, 8, 0, 0)
 
-#define PANEL_LAYOUTS_ALL(X)                PANEL_LAYOUTS_NARROW(X) X(b16, 16, 0, 0)
+#define PANEL_LAYOUTS_ALL(X) PANEL_LAYOUTS_NARROW(X) X(b16, 16, 0, 0)
 
+/* And pairs of bf16 as they are, without scales. */
 #define PANEL_NUMBER(name, bits, min, half) PANEL_##name,
-enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_LAYOUTS };
-enum { PANEL_ROWS = 16, PANEL_MOST = 12 };
+enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_pairs, PANEL_LAYOUTS };
+enum { PANEL_ROWS = 16, PANEL_MOST = 12, PANEL_TWO = 2 * PANEL_ROWS };
 
 struct panel_layout {
-	int  number; /* PANEL_... */
-	int  bits;
-	bool min, half; /* there are mins; scales and mins are for half a group each */
+	int              number; /* PANEL_... */
+	int              bits;
+	bool             min, half; /* there are mins; scales and mins are for half a group each */
+	enum panel_input input;
 };
+
+/* Panels that one call of a kernel multiplies. */
+static inline int panel_at_once(const struct panel_layout *l)
+{
+	return l->number == PANEL_pairs ? 2 : 1;
+}
 
 /* Scales and mins of a group, and bytes of all of it. */
 static inline int64_t panel_scales(const struct panel_layout *l)
 {
+	if (l->number == PANEL_pairs)
+		return 0;
 	return (int64_t)PANEL_ROWS * (l->half ? 2 : 1) * (l->min ? 2 : 1);
 }
 
@@ -93,9 +106,10 @@ typedef bool panel_pack_fn(const struct panel_layout *l, int zero, const struct 
 typedef bool panel_pack_wide_fn(const float *w, int64_t groups, uint8_t *dst);
 
 /* PANEL_ROWS rows of weights over `groups` groups times a block of as many rows as panel_block()
- * says: ret[r * PANEL_ROWS + j].  Each is a sum over groups in their order. */
-typedef void panel_fn(const uint8_t *w, int64_t groups, const struct int_rows *a, int rows,
-                      float *ret);
+ * says: ret[r * PANEL_ROWS + j]; of pairs, this panel and the one `next` bytes behind it: ret[r *
+ * PANEL_TWO + j].  Each is a sum over groups in their order. */
+typedef void panel_fn(const uint8_t *w, int64_t next, int64_t groups, const struct input_rows *a,
+                      int rows, float *ret);
 
 /* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
  * nr: panels as gemm.c packs them. */
@@ -138,7 +152,9 @@ struct kernels {
 	void (*int8_row)(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sums);
 	/* The same to int16, which needs no sums. */
 	void (*int16_row)(const float *x, int64_t n, int16_t *q, float *scale);
-	/* A panel of weights in a layout times rows of integers; see panel.h.  NULL for 16 bits
+	/* And to bf16. */
+	void (*bf16_row)(const float *x, int64_t n, uint16_t *q);
+	/* A panel of weights in a layout times rows of activations; see panel.h.  NULL for 16 bits
 	 * where no instruction multiplies pairs of them: floats are as fast there. */
 	panel_fn *panel[PANEL_LAYOUTS];
 	/* How many of `rows` >= 1 rows make the next block: a divisor of PANEL_MOST where there

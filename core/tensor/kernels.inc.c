@@ -243,6 +243,15 @@ static void int16_row(const float *x, int64_t n, int16_t *q, float *scale)
 	}
 }
 
+static void bf16_row(const float *x, int64_t n, uint16_t *q)
+{
+	for (int64_t i = 0; i < n; i++)
+		q[i] = f32_to_bf16(x[i]);
+}
+
+#ifndef PAIRS_ENTRY
+#define PAIRS_ENTRY
+#endif
 #define PANEL_ENTRY(name, bits, min, half)       [PANEL_##name] = PANEL_OF(name),
 #define UNPACK_ENTRY(type, number, bytes, block) [number] = unpack_##type,
 #define LOAD_ENTRY(type, number, bytes, block)   [number] = load_##type,
@@ -265,7 +274,8 @@ const struct kernels KERNELS = {
 	.weigh = weigh,
 	.int8_row = int8_row,
 	.int16_row = int16_row,
-	.panel = { PANELS_HERE(PANEL_ENTRY) },
+	.bf16_row = bf16_row,
+	.panel = { PANELS_HERE(PANEL_ENTRY) PAIRS_ENTRY },
 	.panel_block = panel_block,
 	.panel_alone = PANEL_ALONE,
 	.interleave = interleave,

@@ -101,7 +101,7 @@ static inline __attribute__((always_inline)) void quads_avx2(const int bits, con
  * those of integers for most of a group. */
 static inline __attribute__((always_inline)) void
 rows_avx2(const int bits, const bool min, const bool half, const uint8_t *w, const int side,
-          const int sides, int64_t groups, const struct int_rows *a, const int rows, float *ret)
+          const int sides, int64_t groups, const struct input_rows *a, const int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
 		  scales = PANEL_ROWS * (halves << min),
@@ -158,9 +158,10 @@ static int panel_block(int64_t rows)
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_avx2_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,  \
-	                              int rows, float *ret)                                        \
+	static void panel_avx2_##name(const uint8_t *w, int64_t next, int64_t groups,              \
+	                              const struct input_rows *a, int rows, float *ret)            \
 	{                                                                                          \
+		(void)next;                                                                        \
 		const int sides = bits >= 8 ? 2 : 1;                                               \
                                                                                                    \
 		if (rows == 1)                                                                     \

@@ -51,7 +51,7 @@ static inline __attribute__((always_inline)) __m512i add_vnni(const int bits, __
 
 static inline __attribute__((always_inline)) void
 rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int64_t groups,
-          const struct int_rows *a, const int rows, float *ret)
+          const struct input_rows *a, const int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
 		  scales = PANEL_ROWS * (halves << min);
@@ -111,9 +111,10 @@ static int panel_block(int64_t rows)
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_vnni_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,  \
-	                              int rows, float *ret)                                        \
+	static void panel_vnni_##name(const uint8_t *w, int64_t next, int64_t groups,              \
+	                              const struct input_rows *a, int rows, float *ret)            \
 	{                                                                                          \
+		(void)next;                                                                        \
 		switch (rows) {                                                                    \
 		case 1: rows_vnni(bits, min, half, w, groups, a, 1, ret); break;                   \
 		case 2: rows_vnni(bits, min, half, w, groups, a, 2, ret); break;                   \

@@ -25,14 +25,27 @@
 	X(RT_BF16, b16, 0)
 
 #define LAYOUT(name, bits, min, half)                                                              \
-	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half };
+	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half,          \
+		                                           (bits) == 16 ? INPUT_INT16              \
+		                                                        : INPUT_INT8 };
 PANEL_LAYOUTS_ALL(LAYOUT)
+static const struct panel_layout layout_pairs = { PANEL_pairs, 16, false, false, INPUT_BF16 };
 
 #define TYPE(type, name, zero) [type] = { &layout_##name, zero },
 static const struct {
 	const struct panel_layout *layout;
 	int                        zero;
 } types[RT_DTYPES] = { TYPES(TYPE) };
+
+/* The one that the kernels in use multiply fastest; NULL: none. */
+static const struct panel_layout *layout_for(const struct kernels *k, int dtype)
+{
+	const struct panel_layout *l = types[dtype].layout;
+
+	if (dtype == RT_BF16 && k->panel[PANEL_pairs])
+		return &layout_pairs;
+	return l && k->panel[l->number] ? l : NULL;
+}
 
 struct packing {
 	const struct kernels   *kernels;
@@ -41,6 +54,18 @@ struct packing {
 	int64_t                 bytes, row; /* of AFFINE elements as they are stored; of a row */
 	atomic_bool             unfit;
 };
+
+/* Pairs of `n` columns of each row; false when one is not finite. */
+static bool pack_pairs(const struct kernels *k, uint16_t (*w)[AFFINE], int64_t n, uint8_t *dst)
+{
+	int bad = 0;
+
+	for (int j = 0; j < PANEL_ROWS; j++)
+		for (int64_t i = 0; i < n; i++)
+			bad |= (w[j][i] & 0x7f80) == 0x7f80;
+	k->interleave((const uint32_t *)w, AFFINE / 2, PANEL_ROWS, n / 2, (uint32_t *)dst);
+	return !bad;
+}
 
 static void pack_panel(struct packing *k, int64_t panel)
 {
@@ -52,6 +77,7 @@ static void pack_panel(struct packing *k, int64_t panel)
 	union {
 		struct affine blocks[PANEL_ROWS];
 		float         plain[PANEL_ROWS][AFFINE];
+		uint16_t      halves[PANEL_ROWS][AFFINE];
 	} w;
 
 	if (rows < PANEL_ROWS) /* those that are not there */
@@ -60,7 +86,12 @@ static void pack_panel(struct packing *k, int64_t panel)
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 		bool          fit;
 
-		if (to->layout->bits == 16) {
+		if (to->layout->input == INPUT_BF16) {
+			for (int j = 0; j < rows; j++)
+				memcpy(w.halves[j], from + j * k->row,
+				       (size_t)n * sizeof **w.halves);
+			fit = pack_pairs(k->kernels, w.halves, n, dst);
+		} else if (to->layout->input == INPUT_INT16) {
 			for (int j = 0; j < rows; j++)
 				k->kernels->load[k->w->dtype](from + j * k->row, n, w.plain[j]);
 			fit = k->kernels->panel_pack_wide(w.plain[0], n / INT_GROUP, dst);
@@ -90,9 +121,9 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 
 	*ret = (struct panels){ 0 };
 	if (!info || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP ||
-	    !types[w->dtype].layout || !k.kernels->panel[types[w->dtype].layout->number])
+	    !layout_for(k.kernels, w->dtype))
 		return 0;
-	ret->layout = types[w->dtype].layout;
+	ret->layout = layout_for(k.kernels, w->dtype);
 	ret->zero = types[w->dtype].zero;
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];

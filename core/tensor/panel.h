@@ -6,12 +6,13 @@
  * row.
  *
  * Every block type of GGUF becomes one of a few layouts, element = scale * (u - zero) - min with
- * u >= 0 of 4, 5, 6 or 8 bits; f16 and bf16 become scale * q, q of 16 bits with a sign.  One group
- * of INT_GROUP along k follows the other, so that a panel is read from one end to the other.  In a
- * group stand, one behind the other,
+ * u >= 0 of 4, 5, 6 or 8 bits; f16 and bf16 become scale * q, q of 16 bits with a sign, but bf16
+ * stays as it is where the processor multiplies pairs of it.  One group of INT_GROUP along k
+ * follows the other, so that a panel is read from one end to the other.  In a group stand, one
+ * behind the other,
  *
  *   - scales: 16 as f16, or twice 16 where each half of a group has its own; mins in the same way;
- *     of 16 bits as bf16;
+ *     of 16 bits as bf16; none of bf16;
  *   - nibbles, up to 6 bits: byte 64 t + 4 j + c has row j, k = 4 t + c in its low four bits and
  *     k = 16 + 4 t + c in its high ones; 256 bytes;
  *   - the plane of what is above four bits.  5 bits: 64 bytes, bit s of byte 4 j + c belongs to
@@ -60,7 +61,8 @@ enum { PANELS_TOGETHER = 4 };
 
 /* n <= PANELS_TOGETHER times c = x w^T (+ bias) (+ c), x [m, k] rounded in groups of INT_GROUP: to
  * 8 bits, at most 1/254 of the largest of its group off; for weights of 16 bits to 14, at most
- * 1/16382.  A row of c is the same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
+ * 1/16382; for bf16 that stayed as it is to bf16, 2^-9 of each number.  A row of c is the same bits
+ * for any number of rows beside it.  RT_E_NOMEM. [any] */
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err);
 

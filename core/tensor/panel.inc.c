@@ -40,7 +40,7 @@ static inline void panel_row(const uint8_t (*u)[64], const int8_t *q, int rows, 
 }
 
 static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, int64_t groups,
-                             const struct int_rows *a, int rows, float *ret)
+                             const struct input_rows *a, int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = 8 / halves, scales = PANEL_ROWS * (halves << min);
 	const int8_t *q = (const int8_t *)a->q;
@@ -71,9 +71,10 @@ static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, in
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_##name(const uint8_t *w, int64_t groups, const struct int_rows *a,       \
-	                         int rows, float *ret)                                             \
+	static void panel_##name(const uint8_t *w, int64_t next, int64_t groups,                   \
+	                         const struct input_rows *a, int rows, float *ret)                 \
 	{                                                                                          \
+		(void)next;                                                                        \
 		panel_any(bits, min, half, w, groups, a, rows, ret);                               \
 	}
 

@@ -35,6 +35,12 @@ static bool is_wide(int dtype)
 	return dtype == RT_F16 || dtype == RT_BF16;
 }
 
+/* Do the kernels in use multiply it by pairs of bf16, as it is? */
+static bool in_pairs(int dtype)
+{
+	return dtype == RT_BF16 && kernels()->panel[PANEL_pairs];
+}
+
 /* Do the kernels in use have panels for it? */
 static bool multiplied(int dtype)
 {
@@ -77,16 +83,37 @@ static bool store(int dtype, const float *w, struct stored *ret)
 	ret->plain = random_floats(N * ret->k, 1);
 	ck_assert_int_eq(rt_quantize(dtype, w, N, ret->k, NULL, blocks, NULL), 0);
 	ck_assert_int_eq(rt_dequantize(dtype, blocks, N * ret->k, ret->plain, NULL), 0);
-	if (is_wide(dtype))
-		round_weights(dtype, ret->plain, N * ret->k);
 	ret->t = rt_tensor(blocks, (enum rt_dtype)dtype, 2, (int64_t[]){ N, ret->k });
 	return true;
+}
+
+/* What panels of the kernels in use hold. */
+static void hold(int dtype, struct stored *s)
+{
+	ck_assert_int_eq(rt_dequantize(dtype, s->t.data, N * s->k, s->plain, NULL), 0);
+	if (is_wide(dtype) && !in_pairs(dtype))
+		round_weights(dtype, s->plain, N * s->k);
+}
+
+/* To bf16: at most half of its last digit off. */
+static void rounded_bf16(const float *x, int64_t k, float *ret)
+{
+	uint16_t q[MOST_K];
+
+	kernels()->bf16_row(x, k, q);
+	ck_assert_int_eq(rt_dequantize(RT_BF16, q, k, ret, NULL), 0);
+	for (int64_t i = 0; i < k; i++)
+		ck_assert_float_le(fabsf(ret[i] - x[i]), fabsf(x[i]) * 0x1p-8f);
 }
 
 /* What a row of x is after rounding: at most half a step, 1/254 or 1/16382 of the largest in its
  * group, off. */
 static void rounded(int dtype, const float *x, int64_t k, float *ret)
 {
+	if (in_pairs(dtype)) {
+		rounded_bf16(x, k, ret);
+		return;
+	}
 	int8_t      q8[MOST_K];
 	int16_t     q[MOST_K], sums[MOST_K / 16];
 	float       scale[MOST_K / 32];
@@ -108,12 +135,14 @@ static void rounded(int dtype, const float *x, int64_t k, float *ret)
 	}
 }
 
-/* With the activations as they were rounded, what is left is f32 rounding of sums of groups, and
- * that of a K type's scales and mins to f16: half of 2^-10 of each. */
+/* With the activations as they were rounded, what is left is f32 rounding of sums of groups, or of
+ * as many pairs as there are, and that of a K type's scales and mins to f16: half of 2^-10 of each.
+ */
 static void check_row(int dtype, const struct stored *w, const float *x, const float *y,
                       const double *before)
 {
 	const double step = rt_dtype_info(dtype)->block == 256 ? ldexp(1.0, -11) : 0.0;
+	const double sums = in_pairs(dtype) ? (double)w->k : 40.0;
 	float        r[MOST_K];
 
 	rounded(dtype, x, w->k, r);
@@ -126,7 +155,7 @@ static void check_row(int dtype, const struct stored *w, const float *x, const f
 			most += fabs((double)r[i]);
 		}
 		/* scale * q and min are larger than their difference, at most 3 here. */
-		ck_assert_msg(fabs(sum - y[j]) <= 40 * ldexp(1.0, -24) * (size + 3.0 * most) +
+		ck_assert_msg(fabs(sum - y[j]) <= sums * ldexp(1.0, -24) * (size + 3.0 * most) +
 		                                          step * (size + 3.0 * most),
 		              "%s, %s: %.9g, want %.9g", kernels()->isa, rt_dtype_info(dtype)->name,
 		              (double)y[j], sum);
@@ -156,6 +185,7 @@ START_TEST(every_type_multiplies_as_its_dequantized_self)
 				ck_assert(!p.data == !multiplied(dtype));
 				if (!p.data)
 					continue;
+				hold(dtype, &s);
 				ck_assert_int_eq(panels_multiply(x, s.k, MOST_M, &o, 1, NULL), 0);
 				for (int i = 0; i < MOST_M; i++)
 					check_row(dtype, &s, x + i * s.k, y + i * N, zero);
@@ -179,13 +209,13 @@ START_TEST(a_row_does_not_depend_on_those_beside_it)
 
 			if (!store(dtype, w, &s))
 				continue;
-			ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
 			EACH_ISA(isa)
 			{
 				float                 all[MOST_M * N], some[MOST_M * N];
 				struct panels_product o = { .w = &p, .c = all, .ldc = N };
 
-				if (!p.data || !multiplied(dtype))
+				ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
+				if (!p.data)
 					continue;
 				ck_assert_int_eq(panels_multiply(x, s.k, MOST_M, &o, 1, NULL), 0);
 				o.c = some;
@@ -198,8 +228,8 @@ START_TEST(a_row_does_not_depend_on_those_beside_it)
 					ck_assert_mem_eq(some, all + from * N,
 					                 (size_t)(m * N) * sizeof *some);
 				}
+				panels_free(&p);
 			}
-			panels_free(&p);
 		}
 		kernels_set(NULL);
 	}
@@ -224,10 +254,7 @@ START_TEST(several_products_share_their_input)
 			s[t].t.dim[1] = s[t].t.stride[0] = s[t].k = 768;
 			ck_assert_int_eq(rt_quantize(types[t], w, N, 768, NULL, s[t].t.data, NULL),
 			                 0);
-			ck_assert_int_eq(
-				rt_dequantize(types[t], s[t].t.data, N * 768, s[t].plain, NULL), 0);
-			if (is_wide(types[t]))
-				round_weights(types[t], s[t].plain, N * 768);
+			hold(types[t], &s[t]);
 			ck_assert_int_eq(panels_pack(&p[t], &s[t].t, NULL), 0);
 			o[t] = (struct panels_product){ &p[t], t == 1 ? bias : NULL, y + t * 50,
 				                        PARTS * 50, t != 0 };
@@ -402,7 +429,7 @@ START_TEST(a_group_is_summed_exactly)
 				float   scale;
 				int64_t sum = 0;
 
-				if (!one_row(&w, x, y))
+				if (in_pairs(RT_BF16) || !one_row(&w, x, y))
 					continue;
 				kernels()->int16_row(x, 32, r, &scale);
 				for (int j = 0; j < 32; j++)
@@ -440,6 +467,16 @@ START_TEST(the_largest_sum_of_16_bits_does_not_overflow)
 	}
 END_TEST
 
+static float bf16(float x)
+{
+	uint16_t q;
+	float    ret;
+
+	kernels()->bf16_row(&x, 1, &q);
+	ck_assert_int_eq(rt_dequantize(RT_BF16, &q, 1, &ret, NULL), 0);
+	return ret;
+}
+
 /* Numbers of bf16 at the ends of its range, with activations at the other end; none, one alone. */
 START_TEST(scales_reach_as_far_as_bf16_does)
 	{
@@ -464,7 +501,7 @@ START_TEST(scales_reach_as_far_as_bf16_does)
 
 			ck_assert_int_eq(rt_dequantize(RT_BF16, w.data, 32, plain, NULL), 0);
 			for (int j = 0; j < 32; j++) {
-				x[j] = cases[i].x;
+				x[j] = bf16(cases[i].x);
 				sum += (double)x[j] * plain[j];
 				size += fabs((double)x[j] * plain[j]);
 			}
@@ -507,8 +544,8 @@ START_TEST(weights_that_are_not_finite_have_no_panels)
 	}
 END_TEST
 
-/* Both sides rounded to 2^-13 and 2^-14 of the largest in their groups: far closer to the plain
- * product than bf16 activations, 2^-9 of each, would be. */
+/* Both sides rounded to 2^-13 and 2^-14 of the largest in their groups; of pairs, only activations
+ * are, to 2^-9 of each, and that many sums of pairs. */
 START_TEST(sixteen_bits_are_close_to_the_plain_product)
 	{
 		const float     *w = random_floats(N * MOST_K, 11), *x = random_floats(MOST_K, 12);
@@ -532,9 +569,15 @@ START_TEST(sixteen_bits_are_close_to_the_plain_product)
 					for (int64_t i = 0; i < MOST_K; i++) {
 						sum += (double)x[i] * s.plain[j * MOST_K + i];
 						/* both at most 1 */
-						most += fabs((double)x[i]) * 0x1p-13 +
-						        fabs((double)s.plain[j * MOST_K + i]) *
-						                0x1p-14;
+						const double
+							a = fabs((double)x[i]),
+							b = fabs((double)s.plain[j * MOST_K + i]);
+
+						most += in_pairs(types[t])
+						                ? a * b *
+						                          (0x1p-9 +
+						                           MOST_K * 0x1p-24)
+						                : a * 0x1p-13 + b * 0x1p-14;
 					}
 					ck_assert(fabs(sum - y[j]) <= most * 1.001);
 				}
