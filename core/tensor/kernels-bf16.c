@@ -3,14 +3,15 @@
 
 #include "tensor/kernels.h"
 
-#define KERNELS     kernels_bf16
-#define ISA         "avx512-bf16"
-#define GEMM_BF16   gemm_bf16 /* and two ways to pack */
-#define PAIRS_ENTRY [PANEL_pairs] = panel_pairs,
+#define KERNELS   kernels_bf16
+#define ISA       "avx512-bf16"
+#define GEMM_BF16 gemm_bf16                   /* and two ways to pack */
+#define PAIRS     [PANEL_pairs] = panel_pairs /* and a bf16_row() of its own */
 
 static gemm_fn  gemm_bf16;
 static pack_fn  pack_bf16, pack_across_bf16;
 static panel_fn panel_pairs;
+static void     bf16_row(const float *x, int64_t n, uint16_t *q);
 
 #include "tensor/kernels-vnni.c"
 
@@ -96,6 +97,18 @@ static void pack_across_bf16(const float *src, int64_t ld, int count, int width,
 			                      weave(_mm512_maskz_loadu_ps(from, x),
 			                            _mm512_maskz_loadu_ps(odd, x + ld)));
 		}
+	}
+}
+
+/* Subnormal numbers become 0. */
+static void bf16_row(const float *x, int64_t n, uint16_t *q)
+{
+	for (int64_t i = 0; i < n; i += LANES) {
+		const __mmask16 some = (__mmask16)(n - i < LANES ? (1 << (n - i)) - 1 : -1);
+
+		_mm256_mask_storeu_epi16(
+			q + i, some,
+			(__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, x + i)));
 	}
 }
 

@@ -243,15 +243,15 @@ static void int16_row(const float *x, int64_t n, int16_t *q, float *scale)
 	}
 }
 
+#ifndef PAIRS /* kernels-bf16.c has both */
+#define PAIRS
 static void bf16_row(const float *x, int64_t n, uint16_t *q)
 {
 	for (int64_t i = 0; i < n; i++)
 		q[i] = f32_to_bf16(x[i]);
 }
-
-#ifndef PAIRS_ENTRY
-#define PAIRS_ENTRY
 #endif
+
 #define PANEL_ENTRY(name, bits, min, half)       [PANEL_##name] = PANEL_OF(name),
 #define UNPACK_ENTRY(type, number, bytes, block) [number] = unpack_##type,
 #define LOAD_ENTRY(type, number, bytes, block)   [number] = load_##type,
@@ -275,7 +275,7 @@ const struct kernels KERNELS = {
 	.int8_row = int8_row,
 	.int16_row = int16_row,
 	.bf16_row = bf16_row,
-	.panel = { PANELS_HERE(PANEL_ENTRY) PAIRS_ENTRY },
+	.panel = { PANELS_HERE(PANEL_ENTRY) PAIRS },
 	.panel_block = panel_block,
 	.panel_alone = PANEL_ALONE,
 	.interleave = interleave,

@@ -1,11 +1,12 @@
 /* panel-vnni.inc.c - panels times rows of integers by VNNI: one instruction adds four products in
  * each of sixteen rows.  See panel.h for what stands where.
  *
- * Integer sums of up to PANEL_MOST rows stay in registers over a group, float sums over all. */
+ * Integer sums of up to PANEL_MOST rows stay in registers over a group, float sums over all.  With
+ * one row, memory is the limit: what comes AHEAD bytes later is asked for; 16 bits gain nothing. */
 #define PANEL_OF(name) panel_vnni_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-enum { PANEL_ALONE = 300000 };
+enum { AHEAD = 4096, PANEL_ALONE = 300000 };
 
 /* u of one quad of a group; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w, const int bits,
@@ -54,7 +55,8 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
           const struct input_rows *a, const int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
-		  scales = PANEL_ROWS * (halves << min);
+		  scales = PANEL_ROWS * (halves << min),
+		  ahead = rows == 1 && bits < 16 ? 64 * bits + 2 * scales : 0;
 	const char *q = a->q;
 	__m512      sum[PANEL_MOST];
 
@@ -64,6 +66,9 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
 		const uint16_t *scale = (const uint16_t *)w;
 
+		UNROLL
+		for (int line = 0; line < ahead; line += 64)
+			_mm_prefetch((const char *)w + AHEAD + line, _MM_HINT_T0);
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int64_t at = (halves * g + h) * rows;
