@@ -131,24 +131,20 @@ static void round_rows(void *arg, int64_t first, int64_t last)
 /* ---- multiplying ---------------------------------------------------------------------------- */
 
 static inline void put_some(const struct panels_product *p, int64_t row, int64_t column, int n,
-                            const float *sum)
+                            float *restrict sum)
 {
-	float *c = p->c + row * p->ldc + column;
+	float *restrict c = p->c + row * p->ldc + column;
+	const float *restrict bias = p->bias ? p->bias + column : NULL;
 
-	if (!p->bias && !p->add) {
-		memcpy(c, sum, (size_t)n * sizeof *c);
-		return;
-	}
-	for (int i = 0; i < n; i++) {
-		const float x = p->bias ? sum[i] + p->bias[column + i] : sum[i];
-
-		c[i] = p->add ? x + c[i] : x;
-	}
+	for (int i = 0; bias && i < n; i++)
+		sum[i] += bias[i];
+	for (int i = 0; p->add && i < n; i++)
+		sum[i] += c[i];
+	memcpy(c, sum, (size_t)n * sizeof *c);
 }
 
 /* A row's sums with n rows of weights; known numbers become a few moves of vectors. */
-static void put(const struct panels_product *p, int64_t row, int64_t column, int n,
-                const float *sum)
+static void put(const struct panels_product *p, int64_t row, int64_t column, int n, float *sum)
 {
 	switch (n) {
 	case PANEL_TWO: put_some(p, row, column, PANEL_TWO, sum); break;
@@ -218,8 +214,10 @@ static void multiply(void *arg, int64_t first, int64_t last)
 			at -= j->across[t];
 		at *= j->per[t];
 		end = at + j->per[t] < panels_of(j->p[t].w) ? at + j->per[t] : panels_of(j->p[t].w);
-		/* A long piece is read once: all rows go on with it. */
-		step = j->m > FEW ? end - at : panel_at_once(j->p[t].w->layout);
+		/* A long piece is read once: if there is more than one block, all go on with it. */
+		step = j->m <= FEW && j->kernels->panel_block(j->m) < j->m
+		               ? panel_at_once(j->p[t].w->layout)
+		               : end - at;
 		for (; at < end; at += step)
 			multiply_rows(j, t, row, stop, at, at + step < end ? at + step : end);
 	}
