@@ -130,6 +130,7 @@ static void round_rows(void *arg, int64_t first, int64_t last)
 
 /* ---- multiplying ---------------------------------------------------------------------------- */
 
+/* sum is used up. */
 static inline void put_some(const struct panels_product *p, int64_t row, int64_t column, int n,
                             float *restrict sum)
 {

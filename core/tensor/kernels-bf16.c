@@ -125,6 +125,7 @@ rows_pairs(const uint8_t *w, int64_t next, int64_t pairs, const char *q, const i
 	for (int64_t p = 0; p < pairs; p++, w += 4 * PANEL_ROWS) {
 		const __m512bh u = (__m512bh)_mm512_loadu_si512(w),
 			       v = (__m512bh)_mm512_loadu_si512(w + next);
+
 		UNROLL
 		for (int r = 0; r < rows; r++, q += 4) {
 			int32_t two;

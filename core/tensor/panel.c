@@ -55,15 +55,23 @@ struct packing {
 	atomic_bool             unfit;
 };
 
-/* Pairs of `n` columns of each row; false when one is not finite. */
-static bool pack_pairs(const struct kernels *k, uint16_t (*w)[AFFINE], int64_t n, uint8_t *dst)
+/* Room for AFFINE columns of each row of a panel. */
+union rows {
+	struct affine blocks[PANEL_ROWS];
+	float         plain[PANEL_ROWS][AFFINE];
+	uint16_t      halves[PANEL_ROWS][AFFINE];
+	uint32_t      pairs[PANEL_ROWS][AFFINE / 2];
+};
+
+/* n columns of bf16; false when one is not finite. */
+static bool pack_pairs(const struct kernels *k, const union rows *w, int64_t n, uint8_t *dst)
 {
 	int bad = 0;
 
 	for (int j = 0; j < PANEL_ROWS; j++)
 		for (int64_t i = 0; i < n; i++)
-			bad |= (w[j][i] & 0x7f80) == 0x7f80;
-	k->interleave((const uint32_t *)w, AFFINE / 2, PANEL_ROWS, n / 2, (uint32_t *)dst);
+			bad |= (w->halves[j][i] & 0x7f80) == 0x7f80;
+	k->interleave(w->pairs[0], AFFINE / 2, PANEL_ROWS, n / 2, (uint32_t *)dst);
 	return !bad;
 }
 
@@ -74,11 +82,7 @@ static void pack_panel(struct packing *k, int64_t panel)
 	const int            rows = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
 	const char          *from = rt_at(k->w, panel * PANEL_ROWS * k->w->stride[0]);
 	uint8_t             *dst = to->data + panel * to->stride;
-	union {
-		struct affine blocks[PANEL_ROWS];
-		float         plain[PANEL_ROWS][AFFINE];
-		uint16_t      halves[PANEL_ROWS][AFFINE];
-	} w;
+	union rows           w;
 
 	if (rows < PANEL_ROWS) /* those that are not there */
 		memset(&w, 0, sizeof w);
@@ -90,7 +94,7 @@ static void pack_panel(struct packing *k, int64_t panel)
 			for (int j = 0; j < rows; j++)
 				memcpy(w.halves[j], from + j * k->row,
 				       (size_t)n * sizeof **w.halves);
-			fit = pack_pairs(k->kernels, w.halves, n, dst);
+			fit = pack_pairs(k->kernels, &w, n, dst);
 		} else if (to->layout->input == INPUT_INT16) {
 			for (int j = 0; j < rows; j++)
 				k->kernels->load[k->w->dtype](from + j * k->row, n, w.plain[j]);
@@ -117,13 +121,13 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 {
 	const struct rt_dtype_info *info = rt_dtype_info(w->dtype);
 	struct packing              k = { .kernels = kernels(), .w = w, .to = ret };
+	const struct panel_layout  *layout = info ? layout_for(k.kernels, w->dtype) : NULL;
 	int64_t                     panels;
 
 	*ret = (struct panels){ 0 };
-	if (!info || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP ||
-	    !layout_for(k.kernels, w->dtype))
+	if (!layout || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP)
 		return 0;
-	ret->layout = layout_for(k.kernels, w->dtype);
+	ret->layout = layout;
 	ret->zero = types[w->dtype].zero;
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];
