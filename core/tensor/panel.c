@@ -38,7 +38,7 @@ static const struct {
 } types[RT_DTYPES] = { TYPES(TYPE) };
 
 /* The one that the kernels in use multiply fastest; NULL: none. */
-static const struct panel_layout *layout_for(const struct kernels *k, int dtype)
+static const struct panel_layout *layout_for(const struct kernels *k, uint32_t dtype)
 {
 	const struct panel_layout *l = types[dtype].layout;
 
