@@ -177,8 +177,8 @@ START_TEST(log_probabilities_are_those_that_training_sees)
 END_TEST
 
 /* The log-probabilities of a prompt by rounded products beside those of plain ones: activations of
- * bf16, off by 2^-9 of each; or, where integers of 16 bits are multiplied and bf16 is not, of 14
- * bits, off by 2^-14 of the largest in a group. */
+ * bf16, off by at most 2^-8 of each; or, where integers of 16 bits are multiplied and bf16 is not,
+ * of 14 bits, off by 2^-14 of the largest in a group. */
 START_TEST(products_of_sixteen_bits_are_close_to_plain_ones)
 	{
 		const struct rt_engine_options exact = { .exact = true };

@@ -545,7 +545,7 @@ START_TEST(weights_that_are_not_finite_have_no_panels)
 END_TEST
 
 /* Both sides rounded to 2^-13 and 2^-14 of the largest in their groups; of pairs, only activations
- * are, to 2^-9 of each, and that many sums of pairs. */
+ * are, to 2^-8 of each at most, and that many sums of pairs. */
 START_TEST(sixteen_bits_are_close_to_the_plain_product)
 	{
 		const float     *w = random_floats(N * MOST_K, 11), *x = random_floats(MOST_K, 12);
@@ -575,7 +575,7 @@ START_TEST(sixteen_bits_are_close_to_the_plain_product)
 
 						most += in_pairs(types[t])
 						                ? a * b *
-						                          (0x1p-9 +
+						                          (0x1p-8 +
 						                           MOST_K * 0x1p-24)
 						                : a * 0x1p-13 + b * 0x1p-14;
 					}

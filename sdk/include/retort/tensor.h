@@ -132,7 +132,7 @@ enum rt_matmul_flags {
 	RT_MATMUL_ROWS = 2,
 	RT_MATMUL_MANY = 4,
 	/* Elements of a (times alpha) and of b are rounded to bf16, the nearest, ties to even;
-	 * their products are added as f32.  With u = 2^-9, half a step of bf16, a result of length
+	 * their products are added as f32.  With u = 2^-8, half a step of bf16, a result of length
 	 * K is within (2u + u^2 + K 2^-23) sum |a||b| of the exact one; operands below 2^-126 may
 	 * count as 0.  About twice as fast as f32 where the processor multiplies bf16
 	 * ("avx512-bf16"); the same numbers, in another order, at the speed of f32 elsewhere.
