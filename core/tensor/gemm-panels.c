@@ -40,7 +40,7 @@ struct job {
 
 static enum panel_input input_of(const struct job *j, int t)
 {
-	return j->p[t].w->layout->input;
+	return panel_input(j->p[t].w->layout);
 }
 
 static int64_t input_size(enum panel_input input)
@@ -79,7 +79,7 @@ static void add_up(const struct job *j, int t, const struct stretch *s)
 static void round_line(const struct job *j, enum panel_input input, struct stretch *s, void *line)
 {
 	const float *x = j->x + (s->row + s->r) * j->ldx + s->column;
-	float *scale = j->in[input].scale + s->row * j->groups + s->column / INT_GROUP * s->rows;
+	float       *scale;
 
 	if (input == INPUT_BF16) {
 		j->kernels->bf16_row(x, s->n, line);
@@ -89,6 +89,7 @@ static void round_line(const struct job *j, enum panel_input input, struct stret
 		j->kernels->int16_row(x, s->n, line, s->scale);
 	else
 		j->kernels->int8_row(x, s->n, line, s->scale, s->sums);
+	scale = j->in[input].scale + s->row * j->groups + s->column / INT_GROUP * s->rows;
 	for (int64_t g = 0; g < s->n / INT_GROUP; g++)
 		scale[g * s->rows + s->r] = s->scale[g];
 	for (int t = 0; input == INPUT_INT8 && t < j->n; t++)
@@ -173,15 +174,13 @@ static void multiply_block(const struct job *j, int t, int64_t row, int rows, in
 	if (j->less[t])
 		a.less = j->less[t] + part;
 	for (int64_t i = first; i < last; i += step) {
-		/* The last one, alone, is its own neighbour. */
-		const int64_t next = last - i > 1 ? w->stride : 0;
-		const int64_t left = (last - i) * PANEL_ROWS, end = w->rows - i * PANEL_ROWS;
-		const int64_t most = left < end ? left : end;
+		/* One that is alone is its own neighbour: the last of all, as pieces are even. */
+		const int64_t next = last - i > 1 ? w->stride : 0, left = w->rows - i * PANEL_ROWS;
 
 		j->kernels->panel[w->layout->number](w->data + i * w->stride, next, j->groups, &a,
 		                                     rows, sum);
 		for (int r = 0; r < rows; r++)
-			put(p, row + r, i * PANEL_ROWS, (int)(most < width ? most : width),
+			put(p, row + r, i * PANEL_ROWS, (int)(left < width ? left : width),
 			    sum + r * width);
 	}
 }
@@ -251,7 +250,7 @@ static size_t place(struct job *j, char *at)
 	for (int t = 0; t < j->n; t++) {
 		const struct panel_layout *l = j->p[t].w->layout;
 
-		if (l->input != INPUT_INT8)
+		if (input_of(j, t) != INPUT_INT8)
 			continue;
 		PART(j->less[t], n * (l->half ? 2 : 1));
 		if (l->min)

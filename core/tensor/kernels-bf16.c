@@ -5,8 +5,7 @@
 
 #define KERNELS   kernels_bf16
 #define ISA       "avx512-bf16"
-#define GEMM_BF16 gemm_bf16                   /* and two ways to pack */
-#define PAIRS     [PANEL_pairs] = panel_pairs /* and a bf16_row() of its own */
+#define GEMM_BF16 gemm_bf16 /* and what else is declared here */
 
 static gemm_fn  gemm_bf16;
 static pack_fn  pack_bf16, pack_across_bf16;

@@ -71,11 +71,17 @@ enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_pairs, PANEL_LAYOUTS };
 enum { PANEL_ROWS = 16, PANEL_MOST = 12, PANEL_TWO = 2 * PANEL_ROWS };
 
 struct panel_layout {
-	int              number; /* PANEL_... */
-	int              bits;
-	bool             min, half; /* there are mins; scales and mins are for half a group each */
-	enum panel_input input;
+	int  number; /* PANEL_... */
+	int  bits;
+	bool min, half; /* there are mins; scales and mins are for half a group each */
 };
+
+static inline enum panel_input panel_input(const struct panel_layout *l)
+{
+	if (l->number == PANEL_pairs)
+		return INPUT_BF16;
+	return l->bits == 16 ? INPUT_INT16 : INPUT_INT8;
+}
 
 /* Panels that one call of a kernel multiplies. */
 static inline int panel_at_once(const struct panel_layout *l)

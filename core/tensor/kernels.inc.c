@@ -243,8 +243,7 @@ static void int16_row(const float *x, int64_t n, int16_t *q, float *scale)
 	}
 }
 
-#ifndef PAIRS /* kernels-bf16.c has both */
-#define PAIRS
+#ifndef GEMM_BF16
 static void bf16_row(const float *x, int64_t n, uint16_t *q)
 {
 	for (int64_t i = 0; i < n; i++)
@@ -275,7 +274,11 @@ const struct kernels KERNELS = {
 	.int8_row = int8_row,
 	.int16_row = int16_row,
 	.bf16_row = bf16_row,
-	.panel = { PANELS_HERE(PANEL_ENTRY) PAIRS },
+	.panel = { PANELS_HERE(PANEL_ENTRY)
+#ifdef GEMM_BF16
+	                   [PANEL_pairs] = panel_pairs,
+#endif
+	},
 	.panel_block = panel_block,
 	.panel_alone = PANEL_ALONE,
 	.interleave = interleave,

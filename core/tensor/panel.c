@@ -25,11 +25,9 @@
 	X(RT_BF16, b16, 0)
 
 #define LAYOUT(name, bits, min, half)                                                              \
-	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half,          \
-		                                           (bits) == 16 ? INPUT_INT16              \
-		                                                        : INPUT_INT8 };
+	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half };
 PANEL_LAYOUTS_ALL(LAYOUT)
-static const struct panel_layout layout_pairs = { PANEL_pairs, 16, false, false, INPUT_BF16 };
+LAYOUT(pairs, 16, false, false)
 
 #define TYPE(type, name, zero) [type] = { &layout_##name, zero },
 static const struct {
@@ -90,12 +88,12 @@ static void pack_panel(struct packing *k, int64_t panel)
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 		bool          fit;
 
-		if (to->layout->input == INPUT_BF16) {
+		if (panel_input(to->layout) == INPUT_BF16) {
 			for (int j = 0; j < rows; j++)
 				memcpy(w.halves[j], from + j * k->row,
 				       (size_t)n * sizeof **w.halves);
 			fit = pack_pairs(k->kernels, &w, n, dst);
-		} else if (to->layout->input == INPUT_INT16) {
+		} else if (panel_input(to->layout) == INPUT_INT16) {
 			for (int j = 0; j < rows; j++)
 				k->kernels->load[k->w->dtype](from + j * k->row, n, w.plain[j]);
 			fit = k->kernels->panel_pack_wide(w.plain[0], n / INT_GROUP, dst);
