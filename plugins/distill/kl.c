@@ -86,17 +86,15 @@ static struct term term_of(const struct config *c, double lp, double lq)
 	}
 }
 
-/* log sum exp(x / T), over those whose mark is `wanted` where there are marks; -inf: none. */
-static double log_sum(const float *x, int64_t n, double t, const float *mark, bool wanted)
+/* log sum exp(x / T); -inf: of nothing. */
+static double log_sum(const float *x, int64_t n, double t)
 {
 	double high = -INFINITY, sum = 0;
 
 	for (int64_t i = 0; i < n; i++)
-		if (!mark || (mark[i] > 0) == wanted)
-			high = fmax(high, x[i]);
+		high = fmax(high, x[i]);
 	for (int64_t i = 0; i < n && !isinf(high); i++)
-		if (!mark || (mark[i] > 0) == wanted)
-			sum += exp((x[i] - high) / t);
+		sum += exp((x[i] - high) / t);
 	return isinf(high) ? high : high / t + log(sum);
 }
 
@@ -104,7 +102,7 @@ static double all_row(const struct config *c, const float *s, const float *t, in
                       double factor, float *gradient)
 {
 	const double T = c->temperature;
-	const double of_s = log_sum(s, V, T, NULL, true), of_t = log_sum(t, V, T, NULL, true);
+	const double of_s = log_sum(s, V, T), of_t = log_sum(t, V, T);
 	double       f = 0, g = 0;
 
 	for (int64_t v = 0; v < V; v++) {
@@ -129,19 +127,57 @@ struct support {
 	struct term tail;
 };
 
+/* Of the student's logits at the teacher's tokens: as log_sum. */
+static double log_sum_inside(const float *s, const int32_t *id, int64_t K, double t)
+{
+	double sum = -INFINITY;
+
+	for (int64_t k = 0; k < K; k++)
+		sum = log_add(sum, s[id[k]] / t);
+	return sum;
+}
+
+/* Of all others, which have 0 in `share` where the teacher's have -1: as log_sum.  `share` gets
+ * each one's part of the tail, so that nothing else of them needs an exponential. */
+static double log_sum_outside(const float *s, int64_t n, double t, float *share)
+{
+	double high = -INFINITY, sum = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		if (!signbit(share[i]))
+			high = fmax(high, s[i]);
+	if (isinf(high))
+		return high;
+	for (int64_t i = 0; i < n; i++)
+		if (!signbit(share[i])) {
+			const double e = exp((s[i] - high) / t);
+
+			sum += e;
+			share[i] = (float)e;
+		}
+	for (int64_t i = 0; i < n; i++)
+		share[i] *= (float)(1 / sum);
+	return high / t + log(sum);
+}
+
+/* `share` gets each token's part of the tail; those of the teacher get nothing of use. */
 static struct support support_of(const struct config *c, const struct rt_distill_rows *rows,
-                                 int64_t r, const float *mark)
+                                 int64_t r, float *share)
 {
 	const float   *s = rows->student + r * rows->V, *lp = rows->top_logprob + r * rows->K;
-	const double   T = c->temperature, mass = log_sum(lp, rows->K, T, NULL, true);
+	const int32_t *id = rows->top_id + r * rows->K;
+	const double   T = c->temperature, mass = log_sum(lp, rows->K, T);
 	struct support u = {
-		mass, log_sum(s, rows->V, T, mark, true), -INFINITY, -INFINITY, { 0, 0 }
+		mass, log_sum_inside(s, id, rows->K, T), -INFINITY, -INFINITY, { 0, 0 }
 	};
 	double outside;
 
+	memset(share, 0, (size_t)rows->V * sizeof *share);
 	if (c->tail == RENORMALIZE)
 		return u;
-	outside = log_sum(s, rows->V, T, mark, false);
+	for (int64_t k = 0; k < rows->K; k++)
+		share[id[k]] = -1;
+	outside = log_sum_outside(s, rows->V, T, share);
 	u.student = log_add(u.student, outside);
 	u.teacher = 0;
 	if (isinf(outside))
@@ -159,28 +195,18 @@ static double top_row(const struct config *c, const struct rt_distill_rows *rows
 	const float   *s = rows->student + r * rows->V, *lp = rows->top_logprob + r * rows->K;
 	const int32_t *id = rows->top_id + r * rows->K;
 	const double   T = c->temperature;
-	struct support u;
-	double         f, g;
+	struct support u = support_of(c, rows, r, gradient);
+	double         f = u.tail.f, g = u.tail.g, of_tail;
 
-	memset(gradient, 0, (size_t)rows->V * sizeof *gradient);
-	for (int64_t k = 0; k < rows->K; k++)
-		gradient[id[k]] = 1;
-	u = support_of(c, rows, r, gradient);
-	f = u.tail.f;
-	g = u.tail.g;
 	for (int64_t k = 0; k < rows->K; k++) {
 		const struct term x = term_of(c, lp[k] / T - u.teacher, s[id[k]] / T - u.student);
 
 		f += x.f;
 		g += x.g;
 	}
-	for (int64_t v = 0; v < rows->V; v++) {
-		const double lq = s[v] / T - u.student;
-
-		if (gradient[v] > 0 || isinf(u.tail_q))
-			continue;
-		gradient[v] = (float)(factor / T * (u.tail.g * exp(lq - u.tail_q) - exp(lq) * g));
-	}
+	of_tail = factor / T * (u.tail.g - exp(u.tail_q) * g);
+	for (int64_t v = 0; v < rows->V; v++)
+		gradient[v] *= (float)of_tail;
 	for (int64_t k = 0; k < rows->K; k++) {
 		const double lq = s[id[k]] / T - u.student;
 
