@@ -174,11 +174,10 @@ static void multiply_block(const struct job *j, int t, int64_t row, int rows, in
 	if (j->less[t])
 		a.less = j->less[t] + part;
 	for (int64_t i = first; i < last; i += step) {
-		/* One that is alone is its own neighbour: the last of all, as pieces are even. */
-		const int64_t next = last - i > 1 ? w->stride : 0, left = w->rows - i * PANEL_ROWS;
+		const int64_t left = w->rows - i * PANEL_ROWS;
 
-		j->kernels->panel[w->layout->number](w->data + i * w->stride, next, j->groups, &a,
-		                                     rows, sum);
+		j->kernels->panel[w->layout->number](w->data + i * w->stride, j->groups, &a, rows,
+		                                     sum);
 		for (int r = 0; r < rows; r++)
 			put(p, row + r, i * PANEL_ROWS, (int)(left < width ? left : width),
 			    sum + r * width);

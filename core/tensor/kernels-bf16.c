@@ -9,7 +9,7 @@
 
 static gemm_fn  gemm_bf16;
 static pack_fn  pack_bf16, pack_across_bf16;
-static panel_fn panel_pairs;
+static panel_fn panel_tight;
 static void     bf16_row(const float *x, int64_t n, uint16_t *q);
 
 #include "tensor/kernels-vnni.c"
@@ -111,46 +111,4 @@ static void bf16_row(const float *x, int64_t n, uint16_t *q)
 	}
 }
 
-/* Two panels of pairs times `rows` rows: their sums take up to 24 registers, which is more than
- * what waits for one another. */
-static inline __attribute__((always_inline)) void
-rows_pairs(const uint8_t *w, int64_t next, int64_t pairs, const char *q, const int rows, float *ret)
-{
-	__m512 sum[2 * PANEL_MOST];
-
-	UNROLL
-	for (int i = 0; i < 2 * rows; i++)
-		sum[i] = _mm512_setzero_ps();
-	for (int64_t p = 0; p < pairs; p++, w += 4 * PANEL_ROWS) {
-		const __m512bh u = (__m512bh)_mm512_loadu_si512(w),
-			       v = (__m512bh)_mm512_loadu_si512(w + next);
-
-		UNROLL
-		for (int r = 0; r < rows; r++, q += 4) {
-			int32_t two;
-
-			memcpy(&two, q, sizeof two);
-			const __m512bh x = (__m512bh)_mm512_set1_epi32(two);
-
-			sum[2 * r] = _mm512_dpbf16_ps(sum[2 * r], u, x);
-			sum[2 * r + 1] = _mm512_dpbf16_ps(sum[2 * r + 1], v, x);
-		}
-	}
-	UNROLL
-	for (int i = 0; i < 2 * rows; i++)
-		_mm512_storeu_ps(ret + i * PANEL_ROWS, sum[i]);
-}
-
-static void panel_pairs(const uint8_t *w, int64_t next, int64_t groups, const struct input_rows *a,
-                        int rows, float *ret)
-{
-	const int64_t pairs = groups * INT_GROUP / 2;
-
-	switch (rows) {
-	case 1: rows_pairs(w, next, pairs, a->q, 1, ret); break;
-	case 2: rows_pairs(w, next, pairs, a->q, 2, ret); break;
-	case 4: rows_pairs(w, next, pairs, a->q, 4, ret); break;
-	case 8: rows_pairs(w, next, pairs, a->q, 8, ret); break;
-	default: rows_pairs(w, next, pairs, a->q, 12, ret); break;
-	}
-}
+#include "tensor/panel-bf16.inc.c"

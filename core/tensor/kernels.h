@@ -65,9 +65,9 @@ struct input_rows {
 
 #define PANEL_LAYOUTS_ALL(X) PANEL_LAYOUTS_NARROW(X) X(b16, 16, 0, 0)
 
-/* And pairs of bf16 as they are, without scales. */
+/* And bf16 in twelve bits, for products of pairs. */
 #define PANEL_NUMBER(name, bits, min, half) PANEL_##name,
-enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_pairs, PANEL_LAYOUTS };
+enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_tight, PANEL_LAYOUTS };
 enum { PANEL_ROWS = 16, PANEL_MOST = 12, PANEL_TWO = 2 * PANEL_ROWS };
 
 struct panel_layout {
@@ -78,28 +78,35 @@ struct panel_layout {
 
 static inline enum panel_input panel_input(const struct panel_layout *l)
 {
-	if (l->number == PANEL_pairs)
+	if (l->number == PANEL_tight)
 		return INPUT_BF16;
 	return l->bits == 16 ? INPUT_INT16 : INPUT_INT8;
 }
 
-/* Panels that one call of a kernel multiplies. */
+/* Panels that one call of a kernel multiplies; where there are two, they stand in each other. */
 static inline int panel_at_once(const struct panel_layout *l)
 {
-	return l->number == PANEL_pairs ? 2 : 1;
+	return l->number == PANEL_tight ? 2 : 1;
 }
 
-/* Scales and mins of a group, and bytes of all of it. */
-static inline int64_t panel_scales(const struct panel_layout *l)
-{
-	if (l->number == PANEL_pairs)
-		return 0;
-	return (int64_t)PANEL_ROWS * (l->half ? 2 : 1) * (l->min ? 2 : 1);
-}
-
+/* Bytes of a group with its scales and mins. */
 static inline int64_t panel_group(const struct panel_layout *l)
 {
-	return panel_scales(l) * (int64_t)sizeof(uint16_t) + PANEL_ROWS * INT_GROUP * l->bits / 8;
+	const int scales = panel_input(l) == INPUT_BF16 ? 0 : (l->half ? 2 : 1) * (l->min ? 2 : 1);
+
+	return PANEL_ROWS * (2 * scales + INT_GROUP * l->bits / 8);
+}
+
+/* Bytes of what stands before the groups of as many panels: their exponents, if they are tight. */
+static inline int64_t panel_head(const struct panel_layout *l, int64_t groups)
+{
+	return l->number == PANEL_tight ? (groups * PANEL_TWO + 127) / 128 * 128 : 0;
+}
+
+/* Bytes from a panel to the next; of two that stand in each other, half of both. */
+static inline int64_t panel_stride(const struct panel_layout *l, int64_t groups)
+{
+	return panel_head(l, groups) / panel_at_once(l) + groups * panel_group(l);
 }
 
 /* PANEL_ROWS unpacked rows, `groups` of each, into a panel.  false when a scale is not kept by f16.
@@ -111,11 +118,16 @@ typedef bool panel_pack_fn(const struct panel_layout *l, int zero, const struct 
  * of 16 bits.  false when one is not finite. */
 typedef bool panel_pack_wide_fn(const float *w, int64_t groups, uint8_t *dst);
 
+/* `groups` of one of two panels from pairs of bf16, four bytes of each row side by side, into
+ * twelve bits and exponents. */
+typedef void panel_tighten_fn(const uint8_t *pairs, int64_t groups, uint8_t *dst,
+                              uint8_t *exponents);
+
 /* PANEL_ROWS rows of weights over `groups` groups times a block of as many rows as panel_block()
- * says: ret[r * PANEL_ROWS + j]; of pairs, this panel and the one `next` bytes behind it: ret[r *
- * PANEL_TWO + j].  Each is a sum over groups in their order. */
-typedef void panel_fn(const uint8_t *w, int64_t next, int64_t groups, const struct input_rows *a,
-                      int rows, float *ret);
+ * says: ret[r * PANEL_ROWS + j]; of two panels, ret[r * PANEL_TWO + j].  Each is a sum over groups
+ * in their order. */
+typedef void panel_fn(const uint8_t *w, int64_t groups, const struct input_rows *a, int rows,
+                      float *ret);
 
 /* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
  * nr: panels as gemm.c packs them. */
@@ -173,6 +185,7 @@ struct kernels {
 	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
 	panel_pack_fn      *panel_pack;
 	panel_pack_wide_fn *panel_pack_wide;
+	panel_tighten_fn   *panel_tighten;
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

@@ -276,7 +276,7 @@ const struct kernels KERNELS = {
 	.bf16_row = bf16_row,
 	.panel = { PANELS_HERE(PANEL_ENTRY)
 #ifdef GEMM_BF16
-	                   [PANEL_pairs] = panel_pairs,
+	                   [PANEL_tight] = panel_tight,
 #endif
 	},
 	.panel_block = panel_block,
@@ -284,6 +284,7 @@ const struct kernels KERNELS = {
 	.interleave = interleave,
 	.panel_pack = panel_pack,
 	.panel_pack_wide = panel_pack_wide,
+	.panel_tighten = panel_tighten,
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,

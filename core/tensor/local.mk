@@ -20,7 +20,7 @@ core_libcore_la_SOURCES += \
 	core/tensor/workspace.c
 
 EXTRA_DIST += \
-	core/tensor/dots.inc.c core/tensor/dropout.inc.c core/tensor/kernels.inc.c core/tensor/panel.inc.c core/tensor/panel-avx2.inc.c core/tensor/panel-pack.inc.c \
+	core/tensor/dots.inc.c core/tensor/dropout.inc.c core/tensor/kernels.inc.c core/tensor/panel.inc.c core/tensor/panel-avx2.inc.c core/tensor/panel-bf16.inc.c core/tensor/panel-pack.inc.c \
 	core/tensor/panel-vnni.inc.c core/tensor/rows.inc.c core/tensor/unpack.inc.c
 
 noinst_LTLIBRARIES += core/tensor/libgeneric.la

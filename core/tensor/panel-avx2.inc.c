@@ -158,10 +158,9 @@ static int panel_block(int64_t rows)
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_avx2_##name(const uint8_t *w, int64_t next, int64_t groups,              \
+	static void panel_avx2_##name(const uint8_t *w, int64_t groups,                            \
 	                              const struct input_rows *a, int rows, float *ret)            \
 	{                                                                                          \
-		(void)next;                                                                        \
 		const int sides = bits >= 8 ? 2 : 1;                                               \
                                                                                                    \
 		if (rows == 1)                                                                     \

@@ -116,10 +116,9 @@ static int panel_block(int64_t rows)
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_vnni_##name(const uint8_t *w, int64_t next, int64_t groups,              \
+	static void panel_vnni_##name(const uint8_t *w, int64_t groups,                            \
 	                              const struct input_rows *a, int rows, float *ret)            \
 	{                                                                                          \
-		(void)next;                                                                        \
 		switch (rows) {                                                                    \
 		case 1: rows_vnni(bits, min, half, w, groups, a, 1, ret); break;                   \
 		case 2: rows_vnni(bits, min, half, w, groups, a, 2, ret); break;                   \

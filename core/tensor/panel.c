@@ -27,7 +27,7 @@
 #define LAYOUT(name, bits, min, half)                                                              \
 	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half };
 PANEL_LAYOUTS_ALL(LAYOUT)
-LAYOUT(pairs, 16, false, false)
+LAYOUT(tight, 12, false, false)
 
 #define TYPE(type, name, zero) [type] = { &layout_##name, zero },
 static const struct {
@@ -40,8 +40,8 @@ static const struct panel_layout *layout_for(const struct kernels *k, uint32_t d
 {
 	const struct panel_layout *l = types[dtype].layout;
 
-	if (dtype == RT_BF16 && k->panel[PANEL_pairs])
-		return &layout_pairs;
+	if (dtype == RT_BF16 && k->panel[PANEL_tight])
+		return &layout_tight;
 	return l && k->panel[l->number] ? l : NULL;
 }
 
@@ -61,24 +61,53 @@ union rows {
 	uint32_t      pairs[PANEL_ROWS][AFFINE / 2];
 };
 
-/* n columns of bf16; false when one is not finite. */
-static bool pack_pairs(const struct kernels *k, const union rows *w, int64_t n, uint8_t *dst)
+/* Rows of a panel and where they are. */
+static int rows_of(const struct packing *k, int64_t panel, const char **ret)
 {
-	int bad = 0;
+	const int64_t left = k->to->rows - panel * PANEL_ROWS;
 
-	for (int j = 0; j < PANEL_ROWS; j++)
-		for (int64_t i = 0; i < n; i++)
-			bad |= (w->halves[j][i] & 0x7f80) == 0x7f80;
-	k->interleave(w->pairs[0], AFFINE / 2, PANEL_ROWS, n / 2, (uint32_t *)dst);
-	return !bad;
+	*ret = left > 0 ? rt_at(k->w, panel * PANEL_ROWS * k->w->stride[0]) : NULL;
+	return left < PANEL_ROWS ? (int)(left > 0 ? left : 0) : PANEL_ROWS;
+}
+
+/* Into one of two panels that stand in each other. */
+static void pack_tight(struct packing *k, int64_t panel)
+{
+	const struct panels *to = k->to;
+	const int64_t        groups = to->k / INT_GROUP, second = panel % 2;
+	const char          *from;
+	const int            rows = rows_of(k, panel, &from);
+	uint8_t             *exponents = to->data + (panel - second) * to->stride;
+	uint8_t             *dst = exponents + panel_head(to->layout, groups);
+	union rows           w;
+	int                  bad = 0;
+
+	exponents += second * PANEL_ROWS;
+	dst += second * panel_group(to->layout);
+	memset(&w, 0, sizeof w);
+	for (int64_t c = 0; c < to->k; c += AFFINE) {
+		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
+		uint32_t      pairs[AFFINE / 2 * PANEL_ROWS];
+
+		for (int j = 0; j < rows; j++) {
+			memcpy(w.halves[j], from + j * k->row + c * 2, (size_t)n * 2);
+			for (int64_t i = 0; i < n; i++)
+				bad |= (w.halves[j][i] & 0x7f80) == 0x7f80;
+		}
+		k->kernels->interleave(w.pairs[0], AFFINE / 2, PANEL_ROWS, n / 2, pairs);
+		k->kernels->panel_tighten((const uint8_t *)pairs, n / INT_GROUP, dst, exponents);
+		dst += 2 * AFFINE / INT_GROUP * panel_group(to->layout);
+		exponents += AFFINE / INT_GROUP * PANEL_TWO;
+	}
+	if (bad)
+		atomic_store(&k->unfit, true);
 }
 
 static void pack_panel(struct packing *k, int64_t panel)
 {
 	const struct panels *to = k->to;
-	const int64_t        left = to->rows - panel * PANEL_ROWS;
-	const int            rows = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
-	const char          *from = rt_at(k->w, panel * PANEL_ROWS * k->w->stride[0]);
+	const char          *from;
+	const int            rows = rows_of(k, panel, &from);
 	uint8_t             *dst = to->data + panel * to->stride;
 	union rows           w;
 
@@ -88,12 +117,7 @@ static void pack_panel(struct packing *k, int64_t panel)
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 		bool          fit;
 
-		if (panel_input(to->layout) == INPUT_BF16) {
-			for (int j = 0; j < rows; j++)
-				memcpy(w.halves[j], from + j * k->row,
-				       (size_t)n * sizeof **w.halves);
-			fit = pack_pairs(k->kernels, &w, n, dst);
-		} else if (panel_input(to->layout) == INPUT_INT16) {
+		if (panel_input(to->layout) == INPUT_INT16) {
 			for (int j = 0; j < rows; j++)
 				k->kernels->load[k->w->dtype](from + j * k->row, n, w.plain[j]);
 			fit = k->kernels->panel_pack_wide(w.plain[0], n / INT_GROUP, dst);
@@ -111,8 +135,10 @@ static void pack_panel(struct packing *k, int64_t panel)
 
 static void pack_piece(void *arg, int64_t first, int64_t last)
 {
+	struct packing *k = arg;
+
 	for (int64_t p = first; p < last; p++)
-		pack_panel(arg, p);
+		(k->to->layout == &layout_tight ? pack_tight : pack_panel)(k, p);
 }
 
 int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err)
@@ -129,8 +155,9 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	ret->zero = types[w->dtype].zero;
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];
-	ret->stride = ret->k / INT_GROUP * panel_group(ret->layout);
+	ret->stride = panel_stride(layout, ret->k / INT_GROUP);
 	panels = (ret->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+	panels += panels % panel_at_once(layout);
 	ret->data = rt_alloc_unset((size_t)panels, (size_t)ret->stride);
 	if (!ret->data)
 		return rt_fail_nomem(err, "weights in panels");

@@ -7,18 +7,23 @@
  *
  * Every block type of GGUF becomes one of a few layouts, element = scale * (u - zero) - min with
  * u >= 0 of 4, 5, 6 or 8 bits; f16 and bf16 become scale * q, q of 16 bits with a sign, but bf16
- * stays as it is where the processor multiplies pairs of it.  One group of INT_GROUP along k
- * follows the other, so that a panel is read from one end to the other.  In a group stand, one
- * behind the other,
+ * stays bf16, in twelve bits, where the processor multiplies pairs of it.  One group of INT_GROUP
+ * along k follows the other, so that a panel is read from one end to the other.  In a group stand,
+ * one behind the other,
  *
  *   - scales: 16 as f16, or twice 16 where each half of a group has its own; mins in the same way;
- *     of 16 bits as bf16; none of bf16;
+ *     of 16 bits as bf16;
  *   - nibbles, up to 6 bits: byte 64 t + 4 j + c has row j, k = 4 t + c in its low four bits and
  *     k = 16 + 4 t + c in its high ones; 256 bytes;
  *   - the plane of what is above four bits.  5 bits: 64 bytes, bit s of byte 4 j + c belongs to
  *     k = 4 s + c.  6 bits: 128 bytes, two bits each in the same way, four s to 64 bytes;
  *   - or bytes, 8 bits: byte 64 s + 4 j + c has k = 4 s + c; 512 bytes;
- *   - or 16 bits: two bytes from 64 s + 4 j + 2 c have k = 2 s + c; 1024 bytes.
+ *   - or 16 bits: two bytes from 64 s + 4 j + 2 c have k = 2 s + c; 1024 bytes;
+ *   - or twelve bits (tight), 768 bytes: for each four s of those a line of how far their exponents
+ *     are below the largest of their row and group, s mod 4 in bits 4 (s mod 4) of two bytes, and
+ *     two lines of signs and fractions, where they are in bf16, odd s with their bytes exchanged.
+ *     Two panels stand in each other, group by group, and those exponents, 32 to a group, before
+ *     all groups.
  *
  * Scales are the type's own where those are f16; the product of two (K types) is rounded, a
  * relative error below 2^-11.  A matrix with a scale that f16 cannot hold is refused.
@@ -26,7 +31,9 @@
  * Of f16 and bf16 the scale is 2^(e - 12) where the largest of the group begins with 2^e (e at
  * least -114), and |q| <= 2^13: what is lost is at most 2^-13 of the largest, and nothing of a
  * number whose last digit is not below the scale, as bf16 down to 2^(e - 5) and f16 down to 2^(e -
- * 2).  A matrix with a number that is not finite is refused. */
+ * 2).  Twelve bits keep a number of bf16 as it is down to 2^(e - 14), and round others to that or
+ * 0: at most 2^-15 of the largest is lost; subnormal numbers become 0.  A matrix with a number that
+ * is not finite is refused. */
 #ifndef TENSOR_PANEL_H
 #define TENSOR_PANEL_H
 
@@ -61,7 +68,7 @@ enum { PANELS_TOGETHER = 4 };
 
 /* n <= PANELS_TOGETHER times c = x w^T (+ bias) (+ c), x [m, k] rounded in groups of INT_GROUP: to
  * 8 bits, at most 1/254 of the largest of its group off; for weights of 16 bits to 14, at most
- * 1/16382; for bf16 that stayed as it is to bf16, at most 2^-8 of each number.  A row of c is the
+ * 1/16382; for weights that stay bf16 to bf16, at most 2^-8 of each number.  A row of c is the
  * same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err);

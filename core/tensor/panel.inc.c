@@ -71,10 +71,9 @@ static inline void panel_any(int bits, bool min, bool half, const uint8_t *w, in
 }
 
 #define PANEL_FN(name, bits, min, half)                                                            \
-	static void panel_##name(const uint8_t *w, int64_t next, int64_t groups,                   \
-	                         const struct input_rows *a, int rows, float *ret)                 \
+	static void panel_##name(const uint8_t *w, int64_t groups, const struct input_rows *a,     \
+	                         int rows, float *ret)                                             \
 	{                                                                                          \
-		(void)next;                                                                        \
 		panel_any(bits, min, half, w, groups, a, rows, ret);                               \
 	}
 

@@ -183,7 +183,7 @@ START_TEST(products_of_sixteen_bits_are_close_to_plain_ones)
 	{
 		const struct rt_engine_options exact = { .exact = true };
 		struct rt_model               *m = open_golden("qwen2-bf16-sharded");
-		const bool integers = kernels()->panel[PANEL_b16] && !kernels()->panel[PANEL_pairs];
+		const bool integers = kernels()->panel[PANEL_b16] && !kernels()->panel[PANEL_tight];
 		const float             slack = integers ? 2e-3f : 2e-2f;
 		int32_t                 prompt[MOST];
 		static struct heard     plain, rounded;

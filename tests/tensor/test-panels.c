@@ -35,10 +35,10 @@ static bool is_wide(int dtype)
 	return dtype == RT_F16 || dtype == RT_BF16;
 }
 
-/* Do the kernels in use multiply it by pairs of bf16, as it is? */
+/* Do the kernels in use multiply it by pairs of bf16? */
 static bool in_pairs(int dtype)
 {
-	return dtype == RT_BF16 && kernels()->panel[PANEL_pairs];
+	return dtype == RT_BF16 && kernels()->panel[PANEL_tight];
 }
 
 /* Do the kernels in use have panels for it? */
@@ -72,6 +72,24 @@ static void round_weights(int dtype, float *w, int64_t n)
 	}
 }
 
+/* In twelve bits: as it is down to 2^(e - 14), below that to the nearer of 2^(e - 14) and 0. */
+static void tighten_weights(float *w, int64_t n)
+{
+	for (int64_t g = 0; g < n; g += 32) {
+		float top = 0x1p-112f;
+
+		for (int64_t i = g; i < g + 32; i++)
+			top = fmaxf(top, fabsf(w[i]));
+		const float least = ldexpf(1.0f, ilogbf(top) - 14);
+
+		for (int64_t i = g; i < g + 32; i++)
+			if (fabsf(w[i]) < least)
+				w[i] = fabsf(w[i]) < least / 2 || fabsf(w[i]) < 0x1p-126f
+				               ? 0.0f
+				               : copysignf(least, w[i]);
+	}
+}
+
 static bool store(int dtype, const float *w, struct stored *ret)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(dtype);
@@ -91,7 +109,9 @@ static bool store(int dtype, const float *w, struct stored *ret)
 static void hold(int dtype, struct stored *s)
 {
 	ck_assert_int_eq(rt_dequantize(dtype, s->t.data, N * s->k, s->plain, NULL), 0);
-	if (is_wide(dtype) && !in_pairs(dtype))
+	if (in_pairs(dtype))
+		tighten_weights(s->plain, N * s->k);
+	else if (is_wide(dtype))
 		round_weights(dtype, s->plain, N * s->k);
 }
 
@@ -504,6 +524,41 @@ START_TEST(pairs_of_short_numbers_are_summed_exactly)
 	}
 END_TEST
 
+/* Each number of bf16 comes out of a product with a row that is 0 but for one 1.  Rows are of one
+ * exponent more each, from the least that there is; panels are odd, groups have all distances. */
+START_TEST(twelve_bits_keep_bf16)
+	{
+		enum { ROWS = 254, K = 96 };
+		uint16_t              *w = (uint16_t *)random_floats(ROWS * K / 2, 13);
+		const struct rt_tensor t = rt_tensor(w, RT_BF16, 2, (int64_t[]){ ROWS, K });
+		float                  plain[ROWS * K], y[ROWS];
+
+		for (int i = 0; i < ROWS * K; i++) {
+			const int below = (i * 7 + i / 32) % 18, top = i / K + 1;
+
+			w[i] = (uint16_t)((w[i] & 0x807f) | (below < top ? top - below : 0) << 7);
+		}
+		EACH_ISA(isa)
+		{
+			if (!in_pairs(RT_BF16))
+				continue;
+			ck_assert_int_eq(rt_dequantize(RT_BF16, w, ROWS * K, plain, NULL), 0);
+			tighten_weights(plain, ROWS * K);
+			for (int i = 0; i < K; i++) {
+				float x[K] = { 0 };
+
+				x[i] = 1.0f;
+				ck_assert(one_row(&t, x, y));
+				for (int j = 0; j < ROWS; j++)
+					ck_assert_msg(y[j] == plain[j * K + i],
+					              "row %d, %d: %a, want %a", j, i, (double)y[j],
+					              (double)plain[j * K + i]);
+			}
+		}
+		kernels_set(NULL);
+	}
+END_TEST
+
 static float bf16(float x)
 {
 	uint16_t q;
@@ -583,8 +638,8 @@ START_TEST(weights_that_are_not_finite_have_no_panels)
 	}
 END_TEST
 
-/* Both sides rounded to 2^-13 and 2^-14 of the largest in their groups; of pairs, only activations
- * are, to 2^-8 of each at most, and that many sums of pairs. */
+/* Both sides rounded to 2^-13 and 2^-14 of the largest in their groups; of pairs, weights to 2^-15
+ * of that, activations to 2^-8 of each at most, and that many sums of pairs. */
 START_TEST(sixteen_bits_are_close_to_the_plain_product)
 	{
 		const float     *w = random_floats(N * MOST_K, 11), *x = random_floats(MOST_K, 12);
@@ -614,8 +669,10 @@ START_TEST(sixteen_bits_are_close_to_the_plain_product)
 
 						most += in_pairs(types[t])
 						                ? a * b *
-						                          (0x1p-8 +
-						                           MOST_K * 0x1p-24)
+						                                  (0x1p-8 +
+						                                   MOST_K *
+						                                           0x1p-24) +
+						                          a * 0x1p-15
 						                : a * 0x1p-13 + b * 0x1p-14;
 					}
 					ck_assert(fabs(sum - y[j]) <= most * 1.001);
@@ -633,6 +690,7 @@ RUNNER("panels", 300, {
 	tcase_add_loop_test(tc, what_is_not_finite_shows, 0, 4);
 	tcase_add_test(tc, what_does_not_fit_has_no_panels);
 	tcase_add_test(tc, a_group_is_summed_exactly);
+	tcase_add_test(tc, twelve_bits_keep_bf16);
 	tcase_add_test(tc, pairs_of_short_numbers_are_summed_exactly);
 	tcase_add_test(tc, the_largest_sum_of_16_bits_does_not_overflow);
 	tcase_add_test(tc, scales_reach_as_far_as_bf16_does);

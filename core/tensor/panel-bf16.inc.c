@@ -1,0 +1,90 @@
+/* panel-bf16.inc.c - panels of bf16 times rows of bf16: one instruction adds two products in each
+ * of sixteen rows.  See panel.h for what stands where.
+ *
+ * Two panels go at once: their sums take up to 24 registers, which is more than what waits for one
+ * another.  Of twelve bits each number is put together in registers, so that one row of activations
+ * is as fast as memory gives three quarters of the bytes. */
+
+enum { GROUP_TIGHT = PANEL_ROWS * INT_GROUP * 12 / 8 };
+
+/* The exponents of a group's rows, where a pair has both of its own. */
+static inline __m512i exponents_tight(const uint8_t *row)
+{
+	const __m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)row));
+
+	return _mm512_or_si512(_mm512_slli_epi32(x, 7), _mm512_slli_epi32(x, 23));
+}
+
+/* Pair s of a group's rows as it was. */
+static inline __attribute__((always_inline)) __m512bh pair_tight(const uint8_t *w,
+                                                                 __m512i exponents, const int s)
+{
+	const __m512i swap = _mm512_set4_epi32(0x0e0f0c0d, 0x0a0b0809, 0x06070405, 0x02030001);
+	const __m512i zero = _mm512_set1_epi16(15 << 7);
+	__m512i       rest = _mm512_loadu_si512(w + 192 * (s / 4) + 64 + 64 * (s / 2 % 2));
+	__m512i       below = _mm512_loadu_si512(w + 192 * (s / 4));
+
+	rest = s % 2 ? _mm512_shuffle_epi8(rest, swap) : rest;
+	below = s % 4 < 2 ? _mm512_slli_epi16(below, (unsigned)(7 - 4 * (s % 4)))
+	                  : _mm512_srli_epi16(below, (unsigned)(4 * (s % 4) - 7));
+	below = _mm512_and_si512(below, zero);
+	below = _mm512_maskz_sub_epi16(_mm512_cmpneq_epi16_mask(below, zero), exponents, below);
+	return (__m512bh)_mm512_ternarylogic_epi32(rest, _mm512_set1_epi16((short)0x807f), below,
+	                                           0xEA); /* rest & mask | below */
+}
+
+/* sum += a pair of each of two panels' rows times those of `rows` rows. */
+static inline __attribute__((always_inline)) const char *
+add_pair(__m512bh u, __m512bh v, const char *q, const int rows, __m512 *sum)
+{
+	UNROLL
+	for (int r = 0; r < rows; r++, q += 4) {
+		int32_t two;
+
+		memcpy(&two, q, sizeof two);
+		const __m512bh x = (__m512bh)_mm512_set1_epi32(two);
+
+		sum[2 * r] = _mm512_dpbf16_ps(sum[2 * r], u, x);
+		sum[2 * r + 1] = _mm512_dpbf16_ps(sum[2 * r + 1], v, x);
+	}
+	return q;
+}
+
+static inline __attribute__((always_inline)) void
+rows_tight(const uint8_t *w, int64_t groups, const char *q, const int rows, float *ret)
+{
+	const uint8_t *exponents = w;
+	__m512         sum[2 * PANEL_MOST];
+
+	w += (groups * PANEL_TWO + 127) / 128 * 128;
+	UNROLL
+	for (int i = 0; i < 2 * rows; i++)
+		sum[i] = _mm512_setzero_ps();
+	for (int64_t g = 0; g < groups; g++, w += 2 * GROUP_TIGHT, exponents += PANEL_TWO) {
+		const __m512i one = exponents_tight(exponents),
+			      two = exponents_tight(exponents + PANEL_ROWS);
+
+		UNROLL
+		for (int line = 0; line < 2 * GROUP_TIGHT; line += 64)
+			_mm_prefetch((const char *)w + AHEAD + line, _MM_HINT_T0);
+		UNROLL
+		for (int s = 0; s < INT_GROUP / 2; s++)
+			q = add_pair(pair_tight(w, one, s), pair_tight(w + GROUP_TIGHT, two, s), q,
+			             rows, sum);
+	}
+	UNROLL
+	for (int i = 0; i < 2 * rows; i++)
+		_mm512_storeu_ps(ret + i * PANEL_ROWS, sum[i]);
+}
+
+static void panel_tight(const uint8_t *w, int64_t groups, const struct input_rows *a, int rows,
+                        float *ret)
+{
+	switch (rows) {
+	case 1: rows_tight(w, groups, a->q, 1, ret); break;
+	case 2: rows_tight(w, groups, a->q, 2, ret); break;
+	case 4: rows_tight(w, groups, a->q, 4, ret); break;
+	case 8: rows_tight(w, groups, a->q, 8, ret); break;
+	default: rows_tight(w, groups, a->q, 12, ret); break;
+	}
+}
