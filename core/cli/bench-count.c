@@ -2,6 +2,7 @@
 #include "cli/bench.h"
 
 #include "cli/show.h"
+#include "engine/engine.h"
 
 double bench_flops(const struct rt_model_shape *s, int64_t n, int64_t length, int64_t rows)
 {
@@ -16,22 +17,10 @@ double bench_flops(const struct rt_model_shape *s, int64_t n, int64_t length, in
 	                    2 * (double)rows * hidden * (double)s->vocabulary);
 }
 
-/* Weights that a pass reads whole: all but an embedding of which it takes a few rows. */
-static double read_weights(const struct rt_model *m)
+double bench_bytes(const struct rt_engine *e, int64_t sequences, double context)
 {
-	double bytes = (double)rt_model_shape(m)->bytes;
+	const struct rt_model_shape *s = rt_model_shape(e->m);
 
-	for (int64_t i = 0; !rt_model_shape(m)->tied && i < rt_model_parameters(m); i++) {
-		const struct rt_parameter p = rt_model_parameter(m, i);
-
-		if (p.layer < 0 && !p.linear && p.tensor.ndim == 2)
-			bytes -= (double)rt_bytes(&p.tensor);
-	}
-	return bytes;
-}
-
-double bench_bytes(const struct rt_model *m, int64_t sequences, double context)
-{
-	return read_weights(m) +
-	       (double)sequences * context * (double)show_cache_bytes(rt_model_shape(m));
+	return (double)engine_read_bytes(e) +
+	       (double)sequences * context * (double)show_cache_bytes(s);
 }

@@ -154,7 +154,7 @@ int bench_decode(const struct bench_job *j, struct bench_result *ret, struct rt_
 		ret->tokens = (double)(j->tokens * j->sequences);
 		ret->bytes =
 			(double)j->tokens *
-			bench_bytes(s.m, j->sequences, SHORT_PROMPT + (double)(j->tokens + 1) / 2);
+			bench_bytes(s.e, j->sequences, SHORT_PROMPT + (double)(j->tokens + 1) / 2);
 	}
 	close_session(&s);
 	return r;

@@ -2,6 +2,7 @@
 #ifndef CLI_BENCH_H
 #define CLI_BENCH_H
 
+#include <retort/generate.h>
 #include <retort/train.h>
 
 enum { BENCH_REPEAT = 100, BENCH_NAME = 64 };
@@ -68,9 +69,9 @@ bench_fn bench_write, bench_limit, bench_prefill, bench_decode, bench_request, b
 /* FLOP of a forward pass over `n` sequences of `length` tokens, logits for `rows` rows of each. */
 double bench_flops(const struct rt_model_shape *s, int64_t n, int64_t length, int64_t rows);
 
-/* Bytes of weights and cache that are read for one more token of each of `sequences`, of which
- * `context` have been before (a mean: not whole). */
-double bench_bytes(const struct rt_model *m, int64_t sequences, double context);
+/* Bytes of weights, as the engine keeps them, and cache that are read for one more token of each of
+ * `sequences`, of which `context` have been before (a mean: not whole). */
+double bench_bytes(const struct rt_engine *e, int64_t sequences, double context);
 
 /* ---- printing, bench-print.c ----------------------------------------------------------------- */
 

@@ -35,6 +35,11 @@ int engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, const struct m
 	return model_forward(&e->m->m, &b, run, e->hidden, err);
 }
 
+int64_t engine_read_bytes(const struct rt_engine *e)
+{
+	return model_read_bytes(&e->m->m, e->panels);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,

@@ -88,4 +88,7 @@ int    engine_pass(struct rt_engine *e, int64_t rows, int64_t spans, const struc
                    struct rt_error *err);
 double engine_now(void);
 
+/* Bytes of weights that a pass reads whole. */
+int64_t engine_read_bytes(const struct rt_engine *e);
+
 #endif

@@ -95,6 +95,10 @@ int model_logits(const struct model *m, const float *hidden, int64_t rows,
 int  model_pack(const struct model *m, struct panels **ret, struct rt_error *err);
 void model_pack_free(const struct model *m, struct panels *p);
 
+/* Bytes of weights that a pass reads whole, in panels where they are: all but an embedding of which
+ * it takes a few rows.  p may be NULL. */
+int64_t model_read_bytes(const struct model *m, const struct panels *p);
+
 /* The head, for nn_logps() and nn_cross_entropy(). */
 struct nn_head model_head(const struct model *m);
 

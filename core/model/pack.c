@@ -34,3 +34,16 @@ void model_pack_free(const struct model *m, struct panels *p)
 		panels_free(&p[i]);
 	rt_free(p);
 }
+
+int64_t model_read_bytes(const struct model *m, const struct panels *p)
+{
+	int64_t bytes = 0;
+
+	for (int64_t i = 0; i < m->weights.n; i++) {
+		const struct rt_tensor *t = &m->weights.t[i];
+
+		if (i != W_EMBED && t->data)
+			bytes += p && p[i].data ? panels_bytes(&p[i]) : (int64_t)rt_bytes(t);
+	}
+	return bytes;
+}

@@ -141,12 +141,24 @@ static void pack_piece(void *arg, int64_t first, int64_t last)
 		(k->to->layout == &layout_tight ? pack_tight : pack_panel)(k, p);
 }
 
+/* Where two stand in each other, there are two of the last, too. */
+static int64_t panels_of(const struct panels *p)
+{
+	const int64_t n = (p->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+
+	return n + n % panel_at_once(p->layout);
+}
+
+int64_t panels_bytes(const struct panels *p)
+{
+	return panels_of(p) * p->stride;
+}
+
 int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(w->dtype);
 	struct packing              k = { .kernels = kernels(), .w = w, .to = ret };
 	const struct panel_layout  *layout = info ? layout_for(k.kernels, w->dtype) : NULL;
-	int64_t                     panels;
 
 	*ret = (struct panels){ 0 };
 	if (!layout || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP)
@@ -156,14 +168,12 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];
 	ret->stride = panel_stride(layout, ret->k / INT_GROUP);
-	panels = (ret->rows + PANEL_ROWS - 1) / PANEL_ROWS;
-	panels += panels % panel_at_once(layout);
-	ret->data = rt_alloc_unset((size_t)panels, (size_t)ret->stride);
+	ret->data = rt_alloc_unset((size_t)panels_of(ret), (size_t)ret->stride);
 	if (!ret->data)
 		return rt_fail_nomem(err, "weights in panels");
 	k.bytes = AFFINE / info->block * info->bytes;
 	k.row = w->stride[0] / info->block * info->bytes;
-	rt_parallel(panels, 1, pack_piece, &k);
+	rt_parallel(panels_of(ret), 1, pack_piece, &k);
 	if (atomic_load(&k.unfit))
 		panels_free(ret);
 	return 0;

@@ -55,6 +55,9 @@ struct panels {
 int  panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err);
 void panels_free(struct panels *p);
 
+/* Bytes of all panels. */
+int64_t panels_bytes(const struct panels *p);
+
 /* One product of several that share their input. */
 struct panels_product {
 	const struct panels *w;
