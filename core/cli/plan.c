@@ -42,7 +42,7 @@ static const char *duration(double s, char *out, size_t n)
 static void print_inputs(const struct stage *s)
 {
 	for (int64_t i = 0; i < s->n_inputs; i++)
-		printf("%s%s", i ? ", " : " <- ", s->inputs[i].ref->text);
+		printf("%s%s", i ? ", " : " <- ", s->inputs[i].artifact.name);
 }
 
 static void print_estimate(const struct rt_estimate *e)

@@ -1,5 +1,5 @@
-/* base.c - a pipeline file that is another one with changes: base, name, seed, trackers, set, and
- * more stages. */
+/* base.c - a pipeline file that is another one with changes: base, name, seed, trackers, repeat,
+ * set, and more stages. */
 #include "pipeline/settings.h"
 
 #include <retort/file.h>
@@ -10,8 +10,8 @@
 
 enum { DEEPEST = 8 };
 
-static const char *const keys[] = { "retort",   "base", "name",   "seed",
-	                            "trackers", "set",  "stages", NULL };
+static const char *const keys[] = { "retort", "base",   "name",   "seed", "trackers",
+	                            "set",    "stages", "repeat", NULL };
 
 static int wrong(const struct setting *at, struct rt_error *err, const char *fmt, const char *what)
 {
@@ -28,12 +28,12 @@ static int check_keys(const struct setting *root, struct rt_error *err)
 		for (int k = 0; keys[k]; k++)
 			known |= strcmp(keys[k], root->items[i]->name) == 0;
 		if (!known)
-			return wrong(
-				root->items[i], err,
-				"a pipeline with a base has no '%s', only retort, base, name, "
-				"seed, trackers, set and stages; set = { stage = { key = value; }; "
-				"} changes what the base says",
-				root->items[i]->name);
+			return wrong(root->items[i], err,
+			             "a pipeline with a base has no '%s', only retort, base, name, "
+			             "seed, trackers, repeat, set and stages; set = { stage = { "
+			             "key = value; }; "
+			             "} changes what the base says",
+			             root->items[i]->name);
 	}
 	return 0;
 }
@@ -102,7 +102,7 @@ static char *path_of(const struct setting *base)
 static int derive(const char *path, int depth, struct rt_arena *a, struct setting **ret,
                   struct rt_error *err)
 {
-	static const char *const taken[] = { "name", "seed", "trackers", NULL };
+	static const char *const taken[] = { "name", "seed", "trackers", "repeat", NULL };
 	struct setting          *root, *base, *set, *more;
 	char                    *from;
 	int                      r = settings_read(path, a, &root, err);

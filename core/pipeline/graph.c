@@ -8,17 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The stage in "stage.output", and where the output's name begins (NULL: the default one). */
-static int64_t split(const struct pipeline *p, const char *text, const char **output)
+/* The stage in "stage.output", and where the output's name begins (NULL: the default one).  A
+ * repeat takes what is repeated with it from the same repeat. */
+static int64_t split(const struct pipeline *p, const struct stage *s, const char *text,
+                     const char **output)
 {
 	const char *dot = strchr(text, '.');
 	char        name[128];
-	size_t      n = dot ? (size_t)(dot - text) : strlen(text);
+	const int   n = dot ? (int)(dot - text) : (int)strlen(text);
+	int64_t     i;
 
 	*output = dot ? dot + 1 : NULL;
-	if (n >= sizeof name)
+	if (n >= 96)
 		return -1;
-	memcpy(name, text, n);
+	snprintf(name, sizeof name, "%.*s%s", n, text, s->suffix);
+	i = pipeline_find(p, name);
+	if (i >= 0)
+		return i;
 	name[n] = '\0';
 	return pipeline_find(p, name);
 }
@@ -64,13 +70,30 @@ static void no_output(const struct stage *s, const struct ref *ref, const struct
 	rt_text_free(&t);
 }
 
+/* "stage.output", or "stage" where only that was written. */
+static const char *name_output(struct pipeline *p, const struct stage *from, const char *output,
+                               struct report *report)
+{
+	char *name;
+
+	if (!output)
+		return from->name;
+	name = rt_arena_alloc(&p->arena, strlen(from->name) + strlen(output) + 2, 1);
+	if (!name) {
+		report->nomem = true;
+		return from->name;
+	}
+	sprintf(name, "%s.%s", from->name, output);
+	return name;
+}
+
 static void resolve(struct pipeline *p, struct stage *s, struct edge *e, struct report *report)
 {
 	const struct ref             *ref = e->ref;
 	const struct rt_stage_output *out;
 	const char                   *output;
 	struct stage                 *from;
-	int64_t                       i = split(p, ref->text, &output), o;
+	int64_t                       i = split(p, s, ref->text, &output), o;
 
 	e->stage = e->output = -1;
 	if (i < 0) {
@@ -95,7 +118,9 @@ static void resolve(struct pipeline *p, struct stage *s, struct edge *e, struct 
 	}
 	e->stage = i;
 	e->output = o;
-	e->artifact = (struct rt_artifact){ .type = out->type, .name = ref->text, .rows = -1 };
+	e->artifact = (struct rt_artifact){ .type = out->type,
+		                            .name = name_output(p, from, output, report),
+		                            .rows = -1 };
 	*ref->field = &e->artifact;
 }
 
@@ -188,7 +213,8 @@ static void warn_unused(const struct pipeline *p, struct report *report)
 	for (int64_t i = 0; i + 1 < p->n; i++) {
 		const struct stage *s = &p->stages[i];
 
-		if (!s->used && !s->result && s->top && stage_ops(s)->outputs[0].type != RT_METRICS)
+		if (!s->used && !s->result && !*s->suffix && s->top &&
+		    stage_ops(s)->outputs[0].type != RT_METRICS)
 			report_warning(report, s->at,
 			               "stage %s: no stage uses its %s; if it is a result, say "
 			               "result = true",
@@ -199,7 +225,8 @@ static void warn_unused(const struct pipeline *p, struct report *report)
 void graph_build(struct pipeline *p, struct report *report)
 {
 	for (int64_t i = 0; i < p->n; i++)
-		resolve_stage(p, &p->stages[i], report);
+		if (!*p->stages[i].suffix || report->errors == 0) /* else it has been said */
+			resolve_stage(p, &p->stages[i], report);
 	put_in_order(p, report);
 	warn_unused(p, report);
 }

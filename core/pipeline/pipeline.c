@@ -15,7 +15,8 @@
 
 enum { MAX_STAGES = 4000, NAME_LIMIT = 64, FILE_VERSION = 1 };
 
-static const char *const top_keys[] = { "retort", "name", "seed", "stages", "trackers", NULL };
+static const char *const top_keys[] = { "retort",   "name",   "seed", "stages",
+	                                "trackers", "repeat", NULL };
 static const char *const stage_keys[] = { "name", "use", "seed", "result", NULL };
 static const char *const tracker_keys[] = { "use", NULL };
 
@@ -70,7 +71,7 @@ static void check_top_keys(struct reader *r, const struct setting *root)
 		guess = rt_suggest(key, top_keys);
 		report_error(r->report, root->items[i], "a pipeline has no '%s'%s%s%s", key,
 		             guess ? "; did you mean '"
-		                   : ", only retort, name, seed, stages and trackers",
+		                   : ", only retort, name, seed, stages, trackers and repeat",
 		             guess ? guess : "", guess ? "'?" : "");
 	}
 }
@@ -131,6 +132,28 @@ static void check_stage_name(struct reader *r, const struct stage *s)
 				s->name);
 }
 
+/* What a stage is called: its name, and the suffix of a repeat. */
+static const char *name_stage(struct reader *r, const struct stage *s)
+{
+	const char *name = read_name(r, s->at, "a stage");
+	char       *whole;
+
+	if (!name || !*s->suffix)
+		return name ? name : nameless;
+	whole = rt_arena_alloc(&r->p->arena, strlen(name) + strlen(s->suffix) + 1, 1);
+	if (!whole) {
+		r->report->nomem = true;
+		return nameless;
+	}
+	strcat(strcpy(whole, name), s->suffix);
+	if (!good_name(whole))
+		report_error(r->report, s->at,
+		             "the repeat '%s' has a name of more than %d characters", whole,
+		             NAME_LIMIT);
+	return whole;
+}
+
+/* s->suffix and s->seed are there: of a repeat they are its own. */
 static void read_stage(struct reader *r, struct stage *s, const struct setting *group)
 {
 	const struct setting *use = settings_get(group, "use");
@@ -145,14 +168,12 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 		             settings_type_name(group));
 		return;
 	}
-	s->name = read_name(r, group, "a stage");
+	s->name = name_stage(r, s);
 	s->result = to_bool(r, settings_get(group, "result"));
-	s->seed = r->p->seed;
-	read_seed(r, group, &s->seed);
-	if (s->name)
+	if (!*s->suffix)
+		read_seed(r, group, &s->seed);
+	if (s->name != nameless)
 		check_stage_name(r, s);
-	else
-		s->name = nameless;
 	snprintf(who, sizeof who, "stage %s", s->name);
 	if (!use || use->type != SET_STRING) {
 		report_error(r->report, use ? use : group,
@@ -164,30 +185,119 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 		s->n_outputs++;
 }
 
+/* ---- stages once more, with other seeds ------------------------------------------------------ */
+
+/* The values of a list of `repeat`, or the one that stands for it. */
+struct values {
+	const struct setting  *at;
+	struct setting *const *items;
+	int64_t                n; /* 0: missing, or something else */
+};
+
+static struct values repeat_values(struct reader *r, const struct setting *repeat, const char *key)
+{
+	const struct setting *s = repeat->type == SET_GROUP ? settings_get(repeat, key) : NULL;
+
+	for (int64_t i = 0; s && i < repeat->n; i++)
+		if (repeat->items[i] == s && s->type != SET_LIST && s->type != SET_GROUP)
+			return (struct values){ s, &repeat->items[i], 1 };
+	if (s && s->type == SET_LIST && s->n > 0)
+		return (struct values){ s, s->items, s->n };
+	report_error(
+		r->report, s ? s : repeat,
+		"%s of repeat %s; write repeat = { seeds = ( 8, 9 ); stages = ( \"a\", \"b\" ); };",
+		key, s ? "must be a list that is not empty" : "are missing");
+	return (struct values){ 0 };
+}
+
+static void check_repeat(struct reader *r, const struct setting *root, const struct setting *repeat,
+                         const struct values *seeds, const struct values *names)
+{
+	struct rt_error e;
+	struct setting *stage;
+
+	for (int64_t i = 0; i < repeat->n; i++)
+		if (repeat->items[i] != seeds->at && repeat->items[i] != names->at)
+			report_error(r->report, repeat->items[i],
+			             "repeat has no '%s', only seeds and stages",
+			             repeat->items[i]->name);
+	for (int64_t i = 0; i < seeds->n; i++)
+		if (seeds->items[i]->type != SET_INT || seeds->items[i]->i < 0)
+			report_error(r->report, seeds->items[i],
+			             "a seed of repeat must be a whole number from 0 on");
+	for (int64_t i = 0; i < names->n; i++)
+		if (names->items[i]->type != SET_STRING)
+			report_error(r->report, names->items[i],
+			             "stages of repeat are names, not %s",
+			             settings_type_name(names->items[i]));
+		else if (settings_stage(root, names->items[i]->s, &stage, &e) < 0)
+			report_error(r->report, names->items[i], "repeat: %s", e.msg);
+}
+
+/* What is wrong with a stage has been said of itself: repeats come into being when nothing is. */
+static void read_repeats(struct reader *r, const struct setting *root, const struct values *seeds,
+                         const struct values *names)
+{
+	for (int64_t k = 0; k < seeds->n; k++) {
+		char *suffix = rt_arena_alloc(&r->p->arena, 24, 1);
+
+		if (!suffix) {
+			r->report->nomem = true;
+			return;
+		}
+		snprintf(suffix, 24, "_%lld", (long long)seeds->items[k]->i);
+		for (int64_t i = 0; i < names->n; i++) {
+			struct stage   *s = &r->p->stages[r->p->n++];
+			struct setting *group = NULL;
+
+			settings_stage(root, names->items[i]->s, &group, NULL);
+			s->suffix = suffix;
+			s->seed = seeds->items[k]->i;
+			read_stage(r, s, group);
+		}
+	}
+}
+
 static void read_stages(struct reader *r, const struct setting *root)
 {
 	const struct setting *list = settings_get(root, "stages");
+	const struct setting *repeat = settings_get(root, "repeat");
 	struct setting        whole = { .file = r->p->file };
+	struct values         seeds = { 0 }, names = { 0 };
+	int64_t               n;
 
 	if (!list || list->type != SET_LIST || list->n == 0) {
 		report_error(r->report, list ? list : &whole,
 		             "stages = ( { name = ...; use = ...; }, ... ); is missing or empty");
 		return;
 	}
-	if (list->n > MAX_STAGES) {
-		report_error(r->report, list, "%lld stages, at most %d are allowed",
-		             (long long)list->n, MAX_STAGES);
+	if (repeat) {
+		seeds = repeat_values(r, repeat, "seeds");
+		names = repeat_values(r, repeat, "stages");
+		if (seeds.n && names.n)
+			check_repeat(r, root, repeat, &seeds, &names);
+	}
+	n = list->n + seeds.n * names.n;
+	if (n > MAX_STAGES) {
+		report_error(r->report, list, "%lld stages, at most %d are allowed", (long long)n,
+		             MAX_STAGES);
 		return;
 	}
-	r->p->stages = rt_arena_alloc(&r->p->arena, (size_t)list->n, sizeof *r->p->stages);
+	r->p->stages = rt_arena_alloc(&r->p->arena, (size_t)n, sizeof *r->p->stages);
 	if (!r->p->stages) {
 		r->report->nomem = true;
 		return;
 	}
 	for (int64_t i = 0; i < list->n; i++) {
+		struct stage *s = &r->p->stages[i];
+
 		r->p->n = i + 1;
-		read_stage(r, &r->p->stages[i], list->items[i]);
+		s->suffix = "";
+		s->seed = r->p->seed;
+		read_stage(r, s, list->items[i]);
 	}
+	if (r->report->errors == 0)
+		read_repeats(r, root, &seeds, &names);
 }
 
 static void read_tracker(struct reader *r, const struct setting *s, struct ref ***refs)
@@ -262,7 +372,8 @@ static void check_outside(const struct pipeline *p, struct report *report)
 
 	for (int64_t i = 0; i < p->n; i++) {
 		snprintf(who, sizeof who, "stage %s", p->stages[i].name);
-		check_refs(p->stages[i].refs, who, report);
+		if (!*p->stages[i].suffix)
+			check_refs(p->stages[i].refs, who, report);
 	}
 	check_refs(p->tracker_refs, "trackers", report);
 }

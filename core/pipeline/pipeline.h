@@ -2,7 +2,8 @@
  *
  *     retort = 1;  name = "assistant";  seed = 7;
  *     stages = ( { name = "pool"; use = "dataset"; path = "data/train.jsonl"; }, ... );
- *     trackers = ( { use = "tensorboard"; } );      (optional)
+ *     trackers = ( { use = "tensorboard"; } );                              (optional)
+ *     repeat = { seeds = ( 8, 9 ); stages = ( "blank", "tuned" ); };        (optional)
  *
  * Reading opens plugins (their data), never runs more of them than check(). */
 #ifndef PIPELINE_PIPELINE_H
@@ -21,7 +22,7 @@ struct edge {
 };
 
 struct stage {
-	const char           *name;
+	const char           *name, *suffix; /* suffix: "_SEED" of a repeat, else "" */
 	const struct setting *at;
 	struct instance      *top; /* NULL: its plugin could not be had */
 	struct ref           *refs;

@@ -15,6 +15,12 @@ stage_evaluate_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_evaluate_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_evaluate_la_LIBADD   = libretort.la -lm
 
+plugin_LTLIBRARIES += stage-compare.la
+stage_compare_la_SOURCES  = plugins/stage/compare.c
+stage_compare_la_CPPFLAGS = $(PLUGIN_INCLUDES)
+stage_compare_la_LDFLAGS  = -module $(PLUGIN_LINK)
+stage_compare_la_LIBADD   = libretort.la
+
 plugin_LTLIBRARIES += stage-reject.la
 stage_reject_la_SOURCES  = plugins/stage/reject.c plugins/stage/scores.c plugins/stage/scores.h
 stage_reject_la_CPPFLAGS = $(PLUGIN_INCLUDES)

@@ -62,6 +62,54 @@ call-match 0.0 n 2
 call-match_mean 0.16666666666666666 n 2
 unanswered 0.0 n 2" based
 
+# ---- repeat, and compare: rows are paired by id, a row's pairs are averaged ------------------------
+
+{ row 'play jazz' play '{"genre":"jazz","n":1}'; row 'weather in rome' weather '{"city":"rome"}'
+  row 'play rock' play '{"genre":"rock"}'; row 'play pop' play '{"genre":"pop"}'; } > four.jsonl
+{ row 'play jazz' play '{"genre":"jazz","n":1}'; row 'weather in rome' weather '{"city":"rome"}'
+  row 'play rock' play '{"genre":"pop"}'; row 'play pop' play '{"genre":"pop"}'; } > good.jsonl
+{ row 'play pop' play '{"genre":"pop"}'; row 'play jazz' play '{"genre":"pop"}'
+  row 'weather in rome' weather '{"city":"paris"}'; row 'play rock' play '{"genre":"rock"}'; } > bad.jsonl
+cat > compare.cfg <<'E2'
+retort = 1; name = "c"; seed = 1;
+stages = (
+  { name = "test"; use = "dataset"; paths = "four.jsonl"; },
+  { name = "a"; use = "sample"; data = "test"; teacher = { use = "nearest"; known = "good.jsonl"; }; },
+  { name = "b"; use = "sample"; data = "test"; teacher = { use = "nearest"; known = "bad.jsonl"; }; },
+  { name = "of_a"; use = "evaluate"; data = "a"; judges = "exact"; },
+  { name = "of_b"; use = "evaluate"; data = "b"; judges = "exact"; },
+  { name = "lead"; use = "compare"; data = ( "of_a.rows", "of_a_5.rows" ); against = ( "of_b.rows", "of_a_6.rows" );
+    result = true; } );
+repeat = { seeds = ( 5, 6 ); stages = ( "a", "of_a" ); };
+E2
+# Of four rows a has three right and b two: +1 +1 -1 0; the second pair is equal.
+compared() { run compare.cfg > out && figures runs/c/lead/metrics.json && ls -d runs/c/*_5* runs/c/*_6* &&
+	"$retort" plan compare.cfg --runs runs | sed -n '/^of_a_5/{s/,.*//;p;}'; }
+check "compare pairs rows, repeat makes its stages" 0 "difference/of_a.rows 0.25 n 4
+difference/of_a_5.rows 0.0 n 4
+difference 0.125 n 4
+data 0.75 n 4
+against 0.625 n 4
+runs/c/a_5
+runs/c/a_5.report
+runs/c/a_6
+runs/c/a_6.report
+runs/c/of_a_5
+runs/c/of_a_5.calls
+runs/c/of_a_5.rows
+runs/c/of_a_6
+runs/c/of_a_6.calls
+runs/c/of_a_6.rows
+of_a_5 (evaluate) <- a_5" compared
+
+sed 's|"four.jsonl"|"four.jsonl"; limit = 3|; s|"test"; teacher = { use = "nearest"; known = "bad|"all"; teacher = { use = "nearest"; known = "bad|
+s|^stages = (|stages = ( { name = "all"; use = "dataset"; paths = "four.jsonl"; },|' compare.cfg > unlike.cfg
+check "compare wants the same rows on both sides" 1 "retort: stage lead: row 'play pop' of of_b.rows is not in of_a.rows: what is compared must have been answered by both" \
+	sh -c "'$retort' run unlike.cfg --runs runs --log plain 2>&1 >out | sed -n '/^retort/p'; exit 1"
+sed 's|against = |judge = "schema"; against = |' compare.cfg > judge.cfg
+check "compare says whose score is missing" 1 "retort: stage lead: row 'play jazz' of of_a.rows has no score of judge-schema; give the stage evaluate that judge, or name another one here" \
+	sh -c "'$retort' run judge.cfg --runs runs --log plain 2>&1 >out | sed -n '/^retort/p'; exit 1"
+
 # ---- measure: its figures are the machine's, their names and numbers are not -----------------
 
 cat > measure.cfg <<'E2'
