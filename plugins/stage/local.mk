@@ -91,7 +91,8 @@ stage_prefer_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_prefer_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prune.la
-stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune-stats.c plugins/stage/prune-stats.h \
+stage_prune_la_SOURCES  = plugins/stage/prune.c plugins/stage/prune.h plugins/stage/prune-cut.c \
+	plugins/stage/prune-stats.c plugins/stage/prune-stats.h \
 	plugins/stage/cut-text.c plugins/stage/cut-text.h plugins/stage/pick.c plugins/stage/pick.h \
 	plugins/stage/calibration.c plugins/stage/calibration.h
 stage_prune_la_CPPFLAGS = $(PLUGIN_INCLUDES)
