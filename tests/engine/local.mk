@@ -3,4 +3,9 @@ check_PROGRAMS += tests/engine/test-engine
 tests_engine_test_engine_SOURCES  = tests/engine/test-engine.c tests/golden.h tests/runner.h
 tests_engine_test_engine_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
 tests_engine_test_engine_LDADD    = $(TEST_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/engine/test-sample
+tests_engine_test_sample_SOURCES  = tests/engine/test-sample.c tests/runner.h
+tests_engine_test_sample_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_engine_test_sample_LDADD    = $(TEST_LIBS) -lm
 endif
