@@ -26,9 +26,11 @@ struct rt_engine_options {
 	                * integers are multiplied: activations are rounded in groups of 32, to 8
 	                * bits (1/254 of the largest in the group) where weights are of a block
 	                * type; to 14 (1/16382) where they are f16 or bf16, and weights likewise
-	                * (2^-13 of the largest, most of bf16 not at all).  Processors without an
-	                * instruction for the latter multiply f16 and bf16 as floats, prompts of
-	                * bf16 rounded to bf16 */
+	                * (2^-13 of the largest, most of bf16 not at all).  A processor that
+	                * multiplies pairs of bf16 does so where weights are bf16: activations are
+	                * rounded to bf16 (2^-8 of each), weights to 2^-15 of the largest in their
+	                * group, most not at all.  One without an instruction for integers of 16
+	                * bits multiplies f16 and bf16 as floats, prompts of bf16 rounded to bf16 */
 };
 
 /* The model must outlive the engine; options NULL: all defaults.  Unless exact, weights are brought
