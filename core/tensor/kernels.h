@@ -181,7 +181,7 @@ struct kernels {
 	/* Multiplications of a product that one thread has done before another has woken up: below
 	 * it, one does them all. */
 	int64_t panel_alone;
-	/* dst[i][row] = src[row * ld + i], i < n, a multiple of 8. */
+	/* dst[i][row] = src[row * ld + i], i < n, a multiple of 4. */
 	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
 	panel_pack_fn      *panel_pack;
 	panel_pack_wide_fn *panel_pack_wide;

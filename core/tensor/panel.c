@@ -70,6 +70,63 @@ static int rows_of(const struct packing *k, int64_t panel, const char **ret)
 	return left < PANEL_ROWS ? (int)(left > 0 ? left : 0) : PANEL_ROWS;
 }
 
+/* Types whose blocks hold a scale of f16 and then a group's numbers as panels have them, four bytes
+ * of each row: these change places, nothing is computed but for a bit. */
+static const struct plain {
+	int64_t  bytes; /* of a group's numbers */
+	uint64_t flip;  /* bits of eight that a number with a sign has otherwise */
+} plain[RT_DTYPES] = { [RT_Q4_0] = { 16, 0 }, [RT_Q8_0] = { 32, 0x8080808080808080 } };
+
+/* A group of each row; false when a scale is not finite. */
+static inline bool pack_plain_group(const struct kernels *k, const char *from, int64_t row,
+                                    int rows, const int64_t bytes, uint64_t flip, uint8_t *dst)
+{
+	uint64_t numbers[PANEL_ROWS * INT_GROUP / 8];
+	uint16_t scales[PANEL_ROWS] = { 0 };
+	int      bad = 0;
+
+	for (int j = 0; j < rows; j++, from += row) {
+		uint64_t *to = numbers + j * bytes / 8;
+
+		memcpy(&scales[j], from, sizeof *scales);
+		memcpy(to, from + sizeof *scales, (size_t)bytes);
+		for (int64_t i = 0; i < bytes / 8; i++)
+			to[i] ^= flip;
+		bad |= (scales[j] & 0x7c00) == 0x7c00;
+	}
+	if (rows < PANEL_ROWS)
+		memset(numbers + rows * bytes / 8, 0, (size_t)((PANEL_ROWS - rows) * bytes));
+	memcpy(dst, scales, sizeof scales);
+	k->interleave((const uint32_t *)numbers, bytes / 4, PANEL_ROWS, bytes / 4,
+	              (uint32_t *)(dst + sizeof scales));
+	return !bad;
+}
+
+/* Rows lie far apart: a stretch of each is asked for while the one before is packed. */
+static void pack_plain(struct packing *k, int64_t panel)
+{
+	enum { STRETCH = 512, LINE = 64 };
+	const struct plain *p = &plain[k->w->dtype];
+	const int64_t       block = (int64_t)sizeof(uint16_t) + p->bytes;
+	const char         *from;
+	const int           rows = rows_of(k, panel, &from);
+	uint8_t            *dst = k->to->data + panel * k->to->stride;
+	bool                fit = true;
+
+	for (int64_t at = 0, asked = 0; at < k->to->k / INT_GROUP * block; at += block) {
+		for (; asked < at + STRETCH && asked < k->row; asked += LINE)
+			for (int j = 0; j < rows; j++)
+				__builtin_prefetch(from + j * k->row + asked);
+		fit &= p->bytes == 32 ? pack_plain_group(k->kernels, from + at, k->row, rows, 32,
+		                                         p->flip, dst)
+		                      : pack_plain_group(k->kernels, from + at, k->row, rows, 16,
+		                                         p->flip, dst);
+		dst += panel_group(k->to->layout);
+	}
+	if (!fit)
+		atomic_store(&k->unfit, true);
+}
+
 /* Into one of two panels that stand in each other. */
 static void pack_tight(struct packing *k, int64_t panel)
 {
@@ -136,9 +193,14 @@ static void pack_panel(struct packing *k, int64_t panel)
 static void pack_piece(void *arg, int64_t first, int64_t last)
 {
 	struct packing *k = arg;
+	void (*pack)(struct packing *, int64_t) = pack_panel;
 
+	if (k->to->layout == &layout_tight)
+		pack = pack_tight;
+	else if (plain[k->w->dtype].bytes)
+		pack = pack_plain;
 	for (int64_t p = first; p < last; p++)
-		(k->to->layout == &layout_tight ? pack_tight : pack_panel)(k, p);
+		pack(k, p);
 }
 
 /* Where two stand in each other, there are two of the last, too. */
