@@ -15,6 +15,7 @@ check_PROGRAMS += \
 	tests/tensor/test-matmul \
 	tests/tensor/test-nn \
 	tests/tensor/test-panels \
+	tests/tensor/test-panels-wide \
 	tests/tensor/test-quantize \
 	tests/tensor/test-softmax
 
@@ -42,9 +43,12 @@ tests_tensor_test_nn_SOURCES        = tests/tensor/test-nn.c $(TENSOR_TEST)
 tests_tensor_test_nn_CPPFLAGS       = $(TEST_CPPFLAGS)
 tests_tensor_test_nn_LDADD          = $(TEST_LIBS)
 
-tests_tensor_test_panels_SOURCES    = tests/tensor/test-panels.c $(TENSOR_TEST)
+tests_tensor_test_panels_SOURCES    = tests/tensor/test-panels.c tests/tensor/panels.h $(TENSOR_TEST)
 tests_tensor_test_panels_CPPFLAGS   = $(TEST_CPPFLAGS)
 tests_tensor_test_panels_LDADD      = $(TEST_LIBS)
+tests_tensor_test_panels_wide_SOURCES  = tests/tensor/test-panels-wide.c tests/tensor/panels.h $(TENSOR_TEST)
+tests_tensor_test_panels_wide_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_tensor_test_panels_wide_LDADD    = $(TEST_LIBS)
 
 tests_tensor_test_quantize_SOURCES  = tests/tensor/test-quantize.c $(TENSOR_TEST)
 tests_tensor_test_quantize_CPPFLAGS = $(TEST_CPPFLAGS)
