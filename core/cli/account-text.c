@@ -88,7 +88,8 @@ static int failures(const struct account *a, struct rt_text *out, struct rt_erro
 	int            r = 0;
 
 	for (int64_t i = a->n - 1; r == 0 && i >= 0 && rows.len == 0; i--)
-		if (a->stages[i].manifest && strcmp(a->stages[i].plugin, "evaluate") == 0) {
+		if (a->stages[i].manifest && !a->stages[i].repeat &&
+		    strcmp(a->stages[i].plugin, "evaluate") == 0) {
 			r = account_failures(a, &a->stages[i], 5, add_failure, &rows, err);
 			if (r == 0 && rows.len)
 				rt_text_printf(out,

@@ -99,6 +99,7 @@ static int read_stage(struct account *a, struct account_stage *s, const struct r
 	*s = (struct account_stage){ .name = text_of(entry, "name"),
 		                     .key = text_of(entry, "key"),
 		                     .plugin = text_of(entry, "plugin"),
+		                     .repeat = rt_json_bool(rt_json_get(entry, "repeat"), false),
 		                     .metrics = rt_json_new_object(),
 		                     .of = -1 };
 	if (!s->metrics)

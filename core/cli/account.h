@@ -22,8 +22,9 @@ struct account_stage {
 	struct rt_json *manifest; /* NULL: not done */
 	struct rt_json *metrics;  /* of all outputs: { OUTPUT: metrics.json } */
 	double          seconds;
-	int64_t         bytes; /* of the weights that it made; 0: it made no model */
-	int64_t         of;    /* the stage whose model its figures are about, or -1 */
+	int64_t         bytes;  /* of the weights that it made; 0: it made no model */
+	int64_t         of;     /* the stage whose model its figures are about, or -1 */
+	bool            repeat; /* of a stage, with another seed */
 };
 
 /* A model that the run made, with what was measured of it. */

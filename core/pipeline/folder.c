@@ -22,6 +22,8 @@ static struct rt_json *stage_json(const struct stage *s)
 		r |= rt_json_set(o, "plugin", rt_json_new_string(s->top->plugin->name));
 	if (r == 0)
 		r |= rt_json_set(o, "key", rt_json_new_string(s->key));
+	if (r == 0 && *s->suffix)
+		r |= rt_json_set(o, "repeat", rt_json_new_bool(true));
 	if (r < 0) {
 		rt_json_free(o);
 		return NULL;

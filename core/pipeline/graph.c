@@ -23,7 +23,7 @@ static int64_t split(const struct pipeline *p, const struct stage *s, const char
 		return -1;
 	snprintf(name, sizeof name, "%.*s%s", n, text, s->suffix);
 	i = pipeline_find(p, name);
-	if (i >= 0)
+	if (i >= 0 && strcmp(p->stages[i].suffix, s->suffix) == 0)
 		return i;
 	name[n] = '\0';
 	return pipeline_find(p, name);
@@ -210,11 +210,14 @@ static void put_in_order(struct pipeline *p, struct report *report)
 /* A stage whose dataset or model nobody takes is often a slip in a name. */
 static void warn_unused(const struct pipeline *p, struct report *report)
 {
-	for (int64_t i = 0; i + 1 < p->n; i++) {
+	int64_t last = p->n - 1;
+
+	while (last >= 0 && *p->stages[last].suffix)
+		last--;
+	for (int64_t i = 0; i < last; i++) {
 		const struct stage *s = &p->stages[i];
 
-		if (!s->used && !s->result && !*s->suffix && s->top &&
-		    stage_ops(s)->outputs[0].type != RT_METRICS)
+		if (!s->used && !s->result && s->top && stage_ops(s)->outputs[0].type != RT_METRICS)
 			report_warning(report, s->at,
 			               "stage %s: no stage uses its %s; if it is a result, say "
 			               "result = true",

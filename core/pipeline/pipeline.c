@@ -148,8 +148,9 @@ static const char *name_stage(struct reader *r, const struct stage *s)
 	strcat(strcpy(whole, name), s->suffix);
 	if (!good_name(whole))
 		report_error(r->report, s->at,
-		             "the repeat '%s' has a name of more than %d characters", whole,
-		             NAME_LIMIT);
+		             "the repeat '%s' has a name of more than %d characters; give the "
+		             "stage a shorter one",
+		             whole, NAME_LIMIT);
 	return whole;
 }
 
@@ -191,7 +192,7 @@ static void read_stage(struct reader *r, struct stage *s, const struct setting *
 struct values {
 	const struct setting  *at;
 	struct setting *const *items;
-	int64_t                n; /* 0: missing, or something else */
+	int64_t                n;
 };
 
 static struct values repeat_values(struct reader *r, const struct setting *repeat, const char *key)
@@ -201,37 +202,73 @@ static struct values repeat_values(struct reader *r, const struct setting *repea
 	for (int64_t i = 0; s && i < repeat->n; i++)
 		if (repeat->items[i] == s && s->type != SET_LIST && s->type != SET_GROUP)
 			return (struct values){ s, &repeat->items[i], 1 };
-	if (s && s->type == SET_LIST && s->n > 0)
+	if (s && s->type == SET_LIST)
 		return (struct values){ s, s->items, s->n };
 	report_error(
 		r->report, s ? s : repeat,
 		"%s of repeat %s; write repeat = { seeds = ( 8, 9 ); stages = ( \"a\", \"b\" ); };",
-		key, s ? "must be a list that is not empty" : "are missing");
-	return (struct values){ 0 };
+		key, s ? "must be a list" : "are missing");
+	return (struct values){ .at = s };
+}
+
+static void check_seed(struct reader *r, const struct values *seeds, int64_t at)
+{
+	const struct setting *s = seeds->items[at];
+
+	if (s->type != SET_INT || s->i < 0)
+		report_error(r->report, s, "a seed of repeat must be a whole number from 0 on");
+	for (int64_t i = 0; i < at; i++)
+		if (s->type == SET_INT && seeds->items[i]->type == SET_INT &&
+		    s->i == seeds->items[i]->i)
+			report_error(r->report, s, "repeat names the seed %lld twice",
+			             (long long)s->i);
+}
+
+/* With the stage's own seed a repeat would be the stage itself, and count as another. */
+static void check_name(struct reader *r, const struct setting *root, const struct values *seeds,
+                       const struct values *names, int64_t at)
+{
+	const struct setting *s = names->items[at];
+	struct setting       *stage;
+	struct rt_error       e;
+	int64_t               own = r->p->seed;
+
+	if (s->type != SET_STRING) {
+		report_error(r->report, s, "stages of repeat are names, not %s",
+		             settings_type_name(s));
+		return;
+	}
+	if (settings_stage(root, s->s, &stage, &e) < 0) {
+		report_error(r->report, s, "repeat: %s", e.msg);
+		return;
+	}
+	if (settings_get(stage, "seed") && settings_get(stage, "seed")->type == SET_INT)
+		own = settings_get(stage, "seed")->i;
+	for (int64_t i = 0; i < at; i++)
+		if (names->items[i]->type == SET_STRING && strcmp(names->items[i]->s, s->s) == 0) {
+			report_error(r->report, s, "repeat names the stage '%s' twice", s->s);
+			return;
+		}
+	for (int64_t i = 0; i < seeds->n; i++)
+		if (seeds->items[i]->type == SET_INT && seeds->items[i]->i == own)
+			report_error(r->report, seeds->items[i],
+			             "%lld is the seed that stage %s has already: its repeat would "
+			             "be the same; take another one",
+			             (long long)own, s->s);
 }
 
 static void check_repeat(struct reader *r, const struct setting *root, const struct setting *repeat,
                          const struct values *seeds, const struct values *names)
 {
-	struct rt_error e;
-	struct setting *stage;
-
 	for (int64_t i = 0; i < repeat->n; i++)
 		if (repeat->items[i] != seeds->at && repeat->items[i] != names->at)
 			report_error(r->report, repeat->items[i],
 			             "repeat has no '%s', only seeds and stages",
 			             repeat->items[i]->name);
 	for (int64_t i = 0; i < seeds->n; i++)
-		if (seeds->items[i]->type != SET_INT || seeds->items[i]->i < 0)
-			report_error(r->report, seeds->items[i],
-			             "a seed of repeat must be a whole number from 0 on");
+		check_seed(r, seeds, i);
 	for (int64_t i = 0; i < names->n; i++)
-		if (names->items[i]->type != SET_STRING)
-			report_error(r->report, names->items[i],
-			             "stages of repeat are names, not %s",
-			             settings_type_name(names->items[i]));
-		else if (settings_stage(root, names->items[i]->s, &stage, &e) < 0)
-			report_error(r->report, names->items[i], "repeat: %s", e.msg);
+		check_name(r, root, seeds, names, i);
 }
 
 /* What is wrong with a stage has been said of itself: repeats come into being when nothing is. */
@@ -274,15 +311,16 @@ static void read_stages(struct reader *r, const struct setting *root)
 	if (repeat) {
 		seeds = repeat_values(r, repeat, "seeds");
 		names = repeat_values(r, repeat, "stages");
-		if (seeds.n && names.n)
-			check_repeat(r, root, repeat, &seeds, &names);
 	}
 	n = list->n + seeds.n * names.n;
-	if (n > MAX_STAGES) {
-		report_error(r->report, list, "%lld stages, at most %d are allowed", (long long)n,
+	if (n > MAX_STAGES || seeds.n > MAX_STAGES || names.n > MAX_STAGES) {
+		report_error(r->report, n > list->n ? repeat : list,
+		             "%lld stages with their repeats, at most %d are allowed", (long long)n,
 		             MAX_STAGES);
 		return;
 	}
+	if (repeat)
+		check_repeat(r, root, repeat, &seeds, &names);
 	r->p->stages = rt_arena_alloc(&r->p->arena, (size_t)n, sizeof *r->p->stages);
 	if (!r->p->stages) {
 		r->report->nomem = true;

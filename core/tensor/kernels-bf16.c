@@ -7,10 +7,11 @@
 #define ISA       "avx512-bf16"
 #define GEMM_BF16 gemm_bf16 /* and what else is declared here */
 
-static gemm_fn  gemm_bf16;
-static pack_fn  pack_bf16, pack_across_bf16;
-static panel_fn panel_tight;
-static void     bf16_row(const float *x, int64_t n, uint16_t *q);
+static gemm_fn          gemm_bf16;
+static pack_fn          pack_bf16, pack_across_bf16;
+static panel_fn         panel_tight;
+static panel_tighten_fn panel_tighten;
+static void             bf16_row(const float *x, int64_t n, uint16_t *q);
 
 #include "tensor/kernels-vnni.c"
 

@@ -83,7 +83,8 @@ static inline enum panel_input panel_input(const struct panel_layout *l)
 	return l->bits == 16 ? INPUT_INT16 : INPUT_INT8;
 }
 
-/* Panels that one call of a kernel multiplies; where there are two, they stand in each other. */
+/* Panels that one call of a kernel multiplies; where there are two, they are interleaved,
+ * group by group. */
 static inline int panel_at_once(const struct panel_layout *l)
 {
 	return l->number == PANEL_tight ? 2 : 1;
@@ -92,21 +93,23 @@ static inline int panel_at_once(const struct panel_layout *l)
 /* Bytes of a group with its scales and mins. */
 static inline int64_t panel_group(const struct panel_layout *l)
 {
-	const int scales = panel_input(l) == INPUT_BF16 ? 0 : (l->half ? 2 : 1) * (l->min ? 2 : 1);
+	const int scales = l->number == PANEL_tight ? 0 : (l->half ? 2 : 1) * (l->min ? 2 : 1);
 
 	return PANEL_ROWS * (2 * scales + INT_GROUP * l->bits / 8);
 }
 
-/* Bytes of what stands before the groups of as many panels: their exponents, if they are tight. */
-static inline int64_t panel_head(const struct panel_layout *l, int64_t groups)
+/* Twelve bits: bytes of a group of one panel, and of the exponents before the groups of two. */
+enum { TIGHT_BITS = 12, TIGHT_GROUP = PANEL_ROWS * INT_GROUP * TIGHT_BITS / 8 };
+
+static inline int64_t tight_head(int64_t groups)
 {
-	return l->number == PANEL_tight ? (groups * PANEL_TWO + 127) / 128 * 128 : 0;
+	return (groups * PANEL_TWO + 127) / 128 * 128;
 }
 
-/* Bytes from a panel to the next; of two that stand in each other, half of both. */
+/* Bytes from a panel to the next; of two that are interleaved, half of both. */
 static inline int64_t panel_stride(const struct panel_layout *l, int64_t groups)
 {
-	return panel_head(l, groups) / panel_at_once(l) + groups * panel_group(l);
+	return (l->number == PANEL_tight ? tight_head(groups) / 2 : 0) + groups * panel_group(l);
 }
 
 /* PANEL_ROWS unpacked rows, `groups` of each, into a panel.  false when a scale is not kept by f16.
@@ -185,7 +188,7 @@ struct kernels {
 	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
 	panel_pack_fn      *panel_pack;
 	panel_pack_wide_fn *panel_pack_wide;
-	panel_tighten_fn   *panel_tighten;
+	panel_tighten_fn   *panel_tighten; /* NULL where PANEL_tight has no kernel */
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

@@ -284,7 +284,6 @@ const struct kernels KERNELS = {
 	.interleave = interleave,
 	.panel_pack = panel_pack,
 	.panel_pack_wide = panel_pack_wide,
-	.panel_tighten = panel_tighten,
 	.max = max_of,
 	.sum_exp = sum_exp,
 	.sum_squares = sum_squares,
@@ -297,6 +296,7 @@ const struct kernels KERNELS = {
 	.gemm_bf16 = GEMM_BF16,
 	.pack_bf16 = pack_bf16,
 	.pack_across_bf16 = pack_across_bf16,
+	.panel_tighten = panel_tighten,
 #endif
 	.bf16_round = bf16_round,
 };

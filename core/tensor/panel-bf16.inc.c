@@ -5,8 +5,6 @@
  * another.  Of twelve bits each number is put together in registers, so that one row of activations
  * is as fast as memory gives three quarters of the bytes. */
 
-enum { GROUP_TIGHT = PANEL_ROWS * INT_GROUP * 12 / 8 };
-
 /* The exponents of a group's rows, where a pair has both of its own. */
 static inline __m512i exponents_tight(const uint8_t *row)
 {
@@ -56,20 +54,20 @@ rows_tight(const uint8_t *w, int64_t groups, const char *q, const int rows, floa
 	const uint8_t *exponents = w;
 	__m512         sum[2 * PANEL_MOST];
 
-	w += (groups * PANEL_TWO + 127) / 128 * 128;
+	w += tight_head(groups);
 	UNROLL
 	for (int i = 0; i < 2 * rows; i++)
 		sum[i] = _mm512_setzero_ps();
-	for (int64_t g = 0; g < groups; g++, w += 2 * GROUP_TIGHT, exponents += PANEL_TWO) {
+	for (int64_t g = 0; g < groups; g++, w += 2 * TIGHT_GROUP, exponents += PANEL_TWO) {
 		const __m512i one = exponents_tight(exponents),
 			      two = exponents_tight(exponents + PANEL_ROWS);
 
 		UNROLL
-		for (int line = 0; line < 2 * GROUP_TIGHT; line += 64)
+		for (int line = 0; line < 2 * TIGHT_GROUP; line += 64)
 			_mm_prefetch((const char *)w + AHEAD + line, _MM_HINT_T0);
 		UNROLL
 		for (int s = 0; s < INT_GROUP / 2; s++)
-			q = add_pair(pair_tight(w, one, s), pair_tight(w + GROUP_TIGHT, two, s), q,
+			q = add_pair(pair_tight(w, one, s), pair_tight(w + TIGHT_GROUP, two, s), q,
 			             rows, sum);
 	}
 	UNROLL
@@ -86,5 +84,71 @@ static void panel_tight(const uint8_t *w, int64_t groups, const struct input_row
 	case 4: rows_tight(w, groups, a->q, 4, ret); break;
 	case 8: rows_tight(w, groups, a->q, 8, ret); break;
 	default: rows_tight(w, groups, a->q, 12, ret); break;
+	}
+}
+
+/* ---- packing -------------------------------------------------------------------------------- */
+
+enum { PAIR_LINE = 2 * PANEL_ROWS, PAIR_LINES = INT_GROUP / 2, LEAST_EXPONENT = 15 };
+
+/* The exponent that a row's numbers of a group are told from, twice, as those of a pair stand side
+ * by side: that of the largest. */
+static inline void pair_exponents(const uint16_t (*w)[PAIR_LINE], uint16_t *ret)
+{
+	uint16_t top[PAIR_LINE] = { 0 };
+
+	for (int s = 0; s < PAIR_LINES; s++)
+		for (int i = 0; i < PAIR_LINE; i++) {
+			const uint16_t size = w[s][i] & 0x7fffu;
+
+			top[i] = size > top[i] ? size : top[i];
+		}
+	for (int i = 0; i < PAIR_LINE; i++) {
+		const uint16_t other = top[i ^ 1], most = top[i] > other ? top[i] : other;
+
+		ret[i] = (uint16_t)(most >> 7 > LEAST_EXPONENT ? most >> 7 : LEAST_EXPONENT);
+	}
+}
+
+/* Sign and fraction of a line, and how far below that its exponents are: 15 stands for 0. */
+static inline void tighten_line(const uint16_t *w, const uint16_t *top, uint16_t *rest,
+                                uint16_t *below)
+{
+	for (int i = 0; i < PAIR_LINE; i++) {
+		const uint16_t exponent = w[i] >> 7 & 255, far = (uint16_t)(top[i] - exponent);
+		const bool     next = far == 15 && exponent; /* half of the smallest, or more */
+
+		below[i] = next ? 14 : far > 15 ? 15 : far;
+		rest[i] = far < 15 ? w[i] & 0x807fu : next ? w[i] & 0x8000u : 0;
+	}
+}
+
+static void panel_tighten(const uint8_t *pairs, int64_t groups, uint8_t *dst, uint8_t *exponents)
+{
+	for (int64_t g = 0; g < groups; g++, pairs += PAIR_LINES * 4 * PANEL_ROWS) {
+		uint16_t w[PAIR_LINES][PAIR_LINE], top[PAIR_LINE];
+		uint16_t rest[PAIR_LINES][PAIR_LINE], below[PAIR_LINES][PAIR_LINE], line[PAIR_LINE];
+
+		memcpy(w, pairs, sizeof w);
+		pair_exponents((const uint16_t(*)[PAIR_LINE])w, top);
+		for (int j = 0; j < PANEL_ROWS; j++)
+			exponents[j] = (uint8_t)top[2 * j];
+		exponents += PANEL_TWO;
+		for (int s = 0; s < PAIR_LINES; s++)
+			tighten_line(w[s], top, rest[s], below[s]);
+		for (int s = 0; s < PAIR_LINES; s += 4) {
+			for (int i = 0; i < PAIR_LINE; i++)
+				line[i] = (uint16_t)(below[s][i] | below[s + 1][i] << 4 |
+				                     below[s + 2][i] << 8 | below[s + 3][i] << 12);
+			memcpy(dst, line, sizeof line);
+			dst += sizeof line;
+			for (int t = s; t < s + 4; t += 2, dst += sizeof line) {
+				for (int i = 0; i < PAIR_LINE; i++)
+					line[i] = (uint16_t)(rest[t][i] | rest[t + 1][i] << 8 |
+					                     rest[t + 1][i] >> 8);
+				memcpy(dst, line, sizeof line);
+			}
+		}
+		dst += TIGHT_GROUP; /* of the other panel */
 	}
 }

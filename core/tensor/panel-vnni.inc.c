@@ -1,8 +1,9 @@
 /* panel-vnni.inc.c - panels times rows of integers by VNNI: one instruction adds four products in
  * each of sixteen rows.  See panel.h for what stands where.
  *
- * Integer sums of up to PANEL_MOST rows stay in registers over a group, float sums over all.  With
- * one row, memory is the limit: what comes AHEAD bytes later is asked for; 16 bits gain nothing. */
+ * Integer sums of up to PANEL_MOST rows stay in registers over a group, float sums over all.  What
+ * comes AHEAD bytes later is asked for, whether it comes from memory or, for many rows, from the
+ * second cache: a thread's own loads are too few to keep either busy. */
 #define PANEL_OF(name) panel_vnni_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
@@ -55,8 +56,7 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
           const struct input_rows *a, const int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
-		  scales = PANEL_ROWS * (halves << min),
-		  ahead = rows == 1 && bits < 16 ? 64 * bits + 2 * scales : 0;
+		  scales = PANEL_ROWS * (halves << min), ahead = 64 * bits + 2 * scales;
 	const char *q = a->q;
 	__m512      sum[PANEL_MOST];
 

@@ -27,7 +27,7 @@
 #define LAYOUT(name, bits, min, half)                                                              \
 	static const struct panel_layout layout_##name = { PANEL_##name, bits, min, half };
 PANEL_LAYOUTS_ALL(LAYOUT)
-LAYOUT(tight, 12, false, false)
+LAYOUT(tight, TIGHT_BITS, false, false)
 
 #define TYPE(type, name, zero) [type] = { &layout_##name, zero },
 static const struct {
@@ -81,23 +81,26 @@ static const struct plain {
 static inline bool pack_plain_group(const struct kernels *k, const char *from, int64_t row,
                                     int rows, const int64_t bytes, uint64_t flip, uint8_t *dst)
 {
-	uint64_t numbers[PANEL_ROWS * INT_GROUP / 8];
+	union {
+		uint64_t eights[PANEL_ROWS * INT_GROUP / 8];
+		uint32_t fours[PANEL_ROWS * INT_GROUP / 4];
+	} numbers;
 	uint16_t scales[PANEL_ROWS] = { 0 };
 	int      bad = 0;
 
-	for (int j = 0; j < rows; j++, from += row) {
-		uint64_t *to = numbers + j * bytes / 8;
+	for (int j = 0; j < rows; j++) {
+		uint64_t *to = numbers.eights + j * bytes / 8;
 
-		memcpy(&scales[j], from, sizeof *scales);
-		memcpy(to, from + sizeof *scales, (size_t)bytes);
+		memcpy(&scales[j], from + j * row, sizeof *scales);
+		memcpy(to, from + j * row + sizeof *scales, (size_t)bytes);
 		for (int64_t i = 0; i < bytes / 8; i++)
 			to[i] ^= flip;
 		bad |= (scales[j] & 0x7c00) == 0x7c00;
 	}
 	if (rows < PANEL_ROWS)
-		memset(numbers + rows * bytes / 8, 0, (size_t)((PANEL_ROWS - rows) * bytes));
+		memset(numbers.eights + rows * bytes / 8, 0, (size_t)((PANEL_ROWS - rows) * bytes));
 	memcpy(dst, scales, sizeof scales);
-	k->interleave((const uint32_t *)numbers, bytes / 4, PANEL_ROWS, bytes / 4,
+	k->interleave(numbers.fours, bytes / 4, PANEL_ROWS, bytes / 4,
 	              (uint32_t *)(dst + sizeof scales));
 	return !bad;
 }
@@ -127,7 +130,7 @@ static void pack_plain(struct packing *k, int64_t panel)
 		atomic_store(&k->unfit, true);
 }
 
-/* Into one of two panels that stand in each other. */
+/* Into one of two panels that are interleaved. */
 static void pack_tight(struct packing *k, int64_t panel)
 {
 	const struct panels *to = k->to;
@@ -135,13 +138,14 @@ static void pack_tight(struct packing *k, int64_t panel)
 	const char          *from;
 	const int            rows = rows_of(k, panel, &from);
 	uint8_t             *exponents = to->data + (panel - second) * to->stride;
-	uint8_t             *dst = exponents + panel_head(to->layout, groups);
+	uint8_t             *dst = exponents + tight_head(groups);
 	union rows           w;
 	int                  bad = 0;
 
 	exponents += second * PANEL_ROWS;
 	dst += second * panel_group(to->layout);
-	memset(&w, 0, sizeof w);
+	if (rows < PANEL_ROWS)
+		memset(&w, 0, sizeof w);
 	for (int64_t c = 0; c < to->k; c += AFFINE) {
 		const int64_t n = to->k - c < AFFINE ? to->k - c : AFFINE;
 		uint32_t      pairs[AFFINE / 2 * PANEL_ROWS];
@@ -203,8 +207,8 @@ static void pack_piece(void *arg, int64_t first, int64_t last)
 		pack(k, p);
 }
 
-/* Where two stand in each other, there are two of the last, too. */
-static int64_t panels_of(const struct panels *p)
+/* Where two are interleaved, there are two of the last, too. */
+static int64_t panels_kept(const struct panels *p)
 {
 	const int64_t n = (p->rows + PANEL_ROWS - 1) / PANEL_ROWS;
 
@@ -213,7 +217,7 @@ static int64_t panels_of(const struct panels *p)
 
 int64_t panels_bytes(const struct panels *p)
 {
-	return panels_of(p) * p->stride;
+	return panels_kept(p) * p->stride;
 }
 
 int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err)
@@ -230,12 +234,12 @@ int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *
 	ret->rows = w->dim[0];
 	ret->k = w->dim[1];
 	ret->stride = panel_stride(layout, ret->k / INT_GROUP);
-	ret->data = rt_alloc_unset((size_t)panels_of(ret), (size_t)ret->stride);
+	ret->data = rt_alloc_unset((size_t)panels_kept(ret), (size_t)ret->stride);
 	if (!ret->data)
 		return rt_fail_nomem(err, "weights in panels");
 	k.bytes = AFFINE / info->block * info->bytes;
 	k.row = w->stride[0] / info->block * info->bytes;
-	rt_parallel(panels_of(ret), 1, pack_piece, &k);
+	rt_parallel(panels_kept(ret), 1, pack_piece, &k);
 	if (atomic_load(&k.unfit))
 		panels_free(ret);
 	return 0;

@@ -22,8 +22,8 @@
  *   - or twelve bits (tight), 768 bytes: for each four s of those a line of how far their exponents
  *     are below the largest of their row and group, s mod 4 in bits 4 (s mod 4) of two bytes, and
  *     two lines of signs and fractions, where they are in bf16, odd s with their bytes exchanged.
- *     Two panels stand in each other, group by group, and those exponents, 32 to a group, before
- *     all groups.
+ *     Two panels are interleaved group by group; those exponents, 32 to a group, stand before all
+ *     groups.
  *
  * Scales are the type's own where those are f16; the product of two (K types) is rounded, a
  * relative error below 2^-11.  A matrix with a scale that f16 cannot hold is refused.

@@ -107,7 +107,10 @@ static int read_scores(const struct job *j, const struct rt_artifact *from, stru
 
 		if (!id)
 			r = rt_fail(err, RT_E_FORMAT, "a row of %s has no id", from->name);
-		else if (!score)
+		else if (rt_json_get(ret, id))
+			r = rt_fail(err, RT_E_FORMAT, "two rows of %s have the id '%s'", from->name,
+			            id);
+		else if (!rt_json_is(score, RT_JSON_REAL) && !rt_json_is(score, RT_JSON_INT))
 			r = rt_fail(err, RT_E_FORMAT,
 			            "row '%s' of %s has no score of judge-%s; give the stage "
 			            "evaluate that judge, or name another one here",
@@ -161,7 +164,7 @@ static int compare_scores(struct job *j, int64_t k, const struct rt_json *a,
 	}
 	if (r < 0)
 		return r;
-	rt_text_printf(&name, "difference/%s", data->name);
+	rt_text_printf(&name, "difference/%lld", (long long)(k + 1));
 	r = name.failed || put(j->metrics, name.data, &t) < 0 ? rt_fail_nomem(err, "metrics") : 0;
 	rt_text_free(&name);
 	return r;

@@ -15,6 +15,10 @@ cat >base.cfg <<'END'
 retort = 1; name = "base";
 stages = ( { name = "pool"; use = "dataset"; paths = "rows.jsonl"; result = true; } );
 END
+cat >repeat.cfg <<'END'
+retort = 1; name = "base"; repeat = { seeds = ( 1, 2 ); stages = "pool"; };
+stages = ( { name = "pool"; use = "dataset"; paths = "rows.jsonl"; result = true; } );
+END
 echo '{"id":"1","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}' >rows.jsonl
 cp rows.jsonl secret.jsonl
 chmod a-r secret.jsonl

@@ -85,8 +85,8 @@ E2
 # Of four rows a has three right and b two: +1 +1 -1 0; the second pair is equal.
 compared() { run compare.cfg > out && figures runs/c/lead/metrics.json && ls -d runs/c/*_5* runs/c/*_6* &&
 	"$retort" plan compare.cfg --runs runs | sed -n '/^of_a_5/{s/,.*//;p;}'; }
-check "compare pairs rows, repeat makes its stages" 0 "difference/of_a.rows 0.25 n 4
-difference/of_a_5.rows 0.0 n 4
+check "compare pairs rows, repeat makes its stages" 0 "difference/1 0.25 n 4
+difference/2 0.0 n 4
 difference 0.125 n 4
 data 0.75 n 4
 against 0.625 n 4

@@ -3,6 +3,7 @@
 #include "runner.h"
 
 #include "cli/bench.h"
+#include "tensor/kernels.h"
 
 #include <retort/memory.h>
 
@@ -15,15 +16,35 @@ enum { BLOCK = 64 << 20 };
 
 static const char *const models[] = { "qwen2-tiny", "llama-tiny", "qwen3-tiny" }; /* tied or not */
 
-static struct rt_model *open_model(int i)
+static struct rt_model *open_folder(const char *name)
 {
 	struct rt_error  err = RT_ERROR_INIT;
 	struct rt_model *m = NULL;
 	char             path[4096];
 
-	snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, models[i]);
+	snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
 	ck_assert_msg(rt_model_open(&m, path, 0, &err) == 0, "%s", err.msg);
 	return m;
+}
+
+static struct rt_model *open_model(int i)
+{
+	return open_folder(models[i]);
+}
+
+/* Weights, and 8 sequences that begin with 10.5 tokens, as an engine reads them. */
+static void check_bytes(const struct rt_model *m, bool exact, double weights)
+{
+	const struct rt_engine_options o = { .exact = exact };
+	const struct rt_model_shape   *s = rt_model_shape(m);
+	struct rt_engine              *e;
+
+	for (int64_t layer = 0; layer < s->layers; layer++)
+		for (int64_t head = 0; head < s->kv_heads; head++)
+			weights += 8 * 10.5 * 2 * (double)s->head_dim * sizeof(float);
+	ck_assert_int_eq(rt_engine_open(&e, m, &o, NULL), 0);
+	ck_assert_double_eq(bench_bytes(e, 8, 10.5), weights);
+	rt_engine_close(e);
 }
 
 /* Matrices one by one, attention pair by pair. */
@@ -67,22 +88,37 @@ START_TEST(bytes_are_weights_once_and_the_cache_of_each)
 			if (s->tied || strcmp(p.name, "model.embed_tokens.weight") != 0)
 				want += (double)rt_bytes(&p.tensor);
 		}
-		for (int64_t layer = 0; layer < s->layers; layer++)
-			for (int64_t head = 0; head < s->kv_heads; head++)
-				want += 8 * 10.5 * 2 * (double)s->head_dim * sizeof(float);
-		for (int exact = 1; exact >= 0; exact--) {
-			const struct rt_engine_options o = { .exact = exact };
-			struct rt_engine              *e;
-			double                         bytes;
+		check_bytes(m, false, want); /* f32 has no panels */
+		check_bytes(m, true, want);
+		rt_model_close(m);
+	}
+END_TEST
 
-			ck_assert_int_eq(rt_engine_open(&e, m, &o, NULL), 0);
-			bytes = bench_bytes(e, 8, 10.5);
-			if (exact) /* else panels: f16 takes 2 bytes in 32 more, bf16 4 bits less */
-				ck_assert_double_eq(bytes, want);
-			else
-				ck_assert(bytes >= 0.7 * want && bytes <= 1.3 * want);
-			rt_engine_close(e);
+/* Of bf16 in twelve bits, where the kernels in use have that: two panels and their exponents. */
+START_TEST(weights_in_panels_count_as_they_are_kept)
+	{
+		struct rt_model *m = open_folder("qwen2-bf16-sharded");
+		const bool tied = rt_model_shape(m)->tied, tight = kernels()->panel[PANEL_tight];
+		double     plain = 0, want = 0;
+
+		for (int64_t i = 0; i < rt_model_parameters(m); i++) {
+			const struct rt_parameter p = rt_model_parameter(m, i);
+			const int64_t             groups = p.tensor.dim[1] / INT_GROUP,
+				      twos = (p.tensor.dim[0] + PANEL_TWO - 1) / PANEL_TWO;
+			const bool matrix = p.linear || (tied && p.layer < 0 && p.tensor.ndim == 2);
+
+			if (!tied && strcmp(p.name, "model.embed_tokens.weight") == 0)
+				continue;
+			ck_assert(!matrix || p.tensor.dim[1] % INT_GROUP == 0);
+			plain += (double)rt_bytes(&p.tensor);
+			want += matrix ? (double)(twos *
+			                          (tight_head(groups) + 2 * groups * TIGHT_GROUP))
+			               : (double)rt_bytes(&p.tensor);
 		}
+		check_bytes(m, true, plain);
+		if (tight)
+			check_bytes(m, false, want);
+		ck_assert(want < plain);
 		rt_model_close(m);
 	}
 END_TEST
@@ -152,5 +188,6 @@ END_TEST
 
 RUNNER("bench", 60, TABLE_TEST(tc, flops_are_those_of_all_products, models);
        TABLE_TEST(tc, bytes_are_weights_once_and_the_cache_of_each, models);
+       tcase_add_test(tc, weights_in_panels_count_as_they_are_kept);
        tcase_add_test(tc, parts_do_not_inherit_memory);
        tcase_add_test(tc, a_process_says_what_it_died_of);)
