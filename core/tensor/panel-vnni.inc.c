@@ -7,7 +7,7 @@
 #define PANEL_OF(name) panel_vnni_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-enum { AHEAD = 4096, PANEL_ALONE = 300000 };
+enum { AHEAD = 8192, PANEL_ALONE = 300000 };
 
 /* u of one quad of a group; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w, const int bits,

@@ -162,7 +162,7 @@ static int compare_scores(struct job *j, int64_t k, const struct rt_json *a,
 		s->n++;
 		add(&t, x - y);
 	}
-	if (r < 0)
+	if (r < 0 || j->cfg->data.n == 1)
 		return r;
 	rt_text_printf(&name, "difference/%lld", (long long)(k + 1));
 	r = name.failed || put(j->metrics, name.data, &t) < 0 ? rt_fail_nomem(err, "metrics") : 0;
