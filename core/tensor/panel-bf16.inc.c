@@ -64,7 +64,7 @@ rows_tight(const uint8_t *w, int64_t groups, const char *q, const int rows, floa
 
 		UNROLL
 		for (int line = 0; line < 2 * TIGHT_GROUP; line += 64)
-			_mm_prefetch((const char *)w + AHEAD + line, _MM_HINT_T0);
+			ask_ahead(w + AHEAD + line, rows);
 		UNROLL
 		for (int s = 0; s < INT_GROUP / 2; s++)
 			q = add_pair(pair_tight(w, one, s), pair_tight(w + TIGHT_GROUP, two, s), q,

@@ -9,6 +9,15 @@
 
 enum { AHEAD = 8192, PANEL_ALONE = 300000 };
 
+/* What few rows read is not read again soon: it need not take the place of other things. */
+static inline __attribute__((always_inline)) void ask_ahead(const uint8_t *at, const int rows)
+{
+	if (rows < PANEL_MOST)
+		_mm_prefetch((const char *)at, _MM_HINT_NTA);
+	else
+		_mm_prefetch((const char *)at, _MM_HINT_T0);
+}
+
 /* u of one quad of a group; of 16 bits, of a pair. */
 static inline __attribute__((always_inline)) __m512i quad_vnni(const uint8_t *w, const int bits,
                                                                const int s)
@@ -68,7 +77,7 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 
 		UNROLL
 		for (int line = 0; line < ahead; line += 64)
-			_mm_prefetch((const char *)w + AHEAD + line, _MM_HINT_T0);
+			ask_ahead(w + AHEAD + line, rows);
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int64_t at = (halves * g + h) * rows;
