@@ -33,8 +33,8 @@ int settings_read(const char *path, struct rt_arena *a, struct setting **ret, st
 
 /* The same, and where the file has base = "other.cfg", that file with the changes of this one: its
  * name, seed, trackers and repeat take the place of the base's, set = { stage = { key = value; }; }
- * those of its stages, and stages = ( ... ) come behind them.  Paths stay relative to the file that they
- * stand in. */
+ * those of its stages, and stages = ( ... ) come behind them.  Paths stay relative to the file that
+ * they stand in. */
 int settings_derive(const char *path, struct rt_arena *a, struct setting **ret,
                     struct rt_error *err);
 
