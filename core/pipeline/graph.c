@@ -8,25 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The stage whose name is the first n bytes of text and the suffix; -1: none. */
+static int64_t find(const struct pipeline *p, const char *text, size_t n, const char *suffix)
+{
+	for (int64_t i = 0; i < p->n; i++) {
+		const char *name = p->stages[i].name;
+
+		if (strncmp(name, text, n) == 0 && strcmp(name + n, suffix) == 0)
+			return i;
+	}
+	return -1;
+}
+
 /* The stage in "stage.output", and where the output's name begins (NULL: the default one).  A
  * repeat takes what is repeated with it from the same repeat. */
 static int64_t split(const struct pipeline *p, const struct stage *s, const char *text,
                      const char **output)
 {
-	const char *dot = strchr(text, '.');
-	char        name[128];
-	const int   n = dot ? (int)(dot - text) : (int)strlen(text);
-	int64_t     i;
+	const char   *dot = strchr(text, '.');
+	const size_t  n = dot ? (size_t)(dot - text) : strlen(text);
+	const int64_t i = find(p, text, n, s->suffix);
 
 	*output = dot ? dot + 1 : NULL;
-	if (n >= 96)
-		return -1;
-	snprintf(name, sizeof name, "%.*s%s", n, text, s->suffix);
-	i = pipeline_find(p, name);
-	if (i >= 0 && strcmp(p->stages[i].suffix, s->suffix) == 0)
-		return i;
-	name[n] = '\0';
-	return pipeline_find(p, name);
+	return i >= 0 && strcmp(p->stages[i].suffix, s->suffix) == 0 ? i : find(p, text, n, "");
 }
 
 static void no_stage(const struct pipeline *p, const struct stage *s, const struct ref *ref,

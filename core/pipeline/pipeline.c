@@ -265,6 +265,11 @@ static void check_repeat(struct reader *r, const struct setting *root, const str
 			report_error(r->report, repeat->items[i],
 			             "repeat has no '%s', only seeds and stages",
 			             repeat->items[i]->name);
+	if (seeds->n > 0 && names->at && names->n == 0)
+		report_error(
+			r->report, names->at,
+			"repeat has seeds, and no stages to repeat; write seeds = ( ); if none "
+			"should be");
 	for (int64_t i = 0; i < seeds->n; i++)
 		check_seed(r, seeds, i);
 	for (int64_t i = 0; i < names->n; i++)
@@ -314,8 +319,10 @@ static void read_stages(struct reader *r, const struct setting *root)
 	}
 	n = list->n + seeds.n * names.n;
 	if (n > MAX_STAGES || seeds.n > MAX_STAGES || names.n > MAX_STAGES) {
-		report_error(r->report, n > list->n ? repeat : list,
-		             "%lld stages with their repeats, at most %d are allowed", (long long)n,
+		report_error(r->report, list->n > MAX_STAGES ? list : repeat,
+		             "%lld stages, and %lld repeated with %lld seeds: at most %d are "
+		             "allowed together",
+		             (long long)list->n, (long long)names.n, (long long)seeds.n,
 		             MAX_STAGES);
 		return;
 	}

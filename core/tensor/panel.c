@@ -77,7 +77,7 @@ static const struct plain {
 	uint64_t flip;  /* bits of eight that a number with a sign has otherwise */
 } plain[RT_DTYPES] = { [RT_Q4_0] = { 16, 0 }, [RT_Q8_0] = { 32, 0x8080808080808080 } };
 
-/* A group of each row; false when a scale is not finite. */
+/* A group of each row; false when a scale is not finite.  A known number of bytes becomes moves. */
 static inline bool pack_plain_group(const struct kernels *k, const char *from, int64_t row,
                                     int rows, const int64_t bytes, uint64_t flip, uint8_t *dst)
 {

@@ -278,7 +278,7 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 
 static const struct rt_distill_ops ops = { .size = sizeof ops, .eval = eval };
 
-RT_PLUGIN(distill_kl, DISTILL, .name = "kl", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(distill_kl, DISTILL, .name = "kl", .version = "1.1", .license = "Apache-2.0",
           .summary =
                   "Kullback-Leibler divergences: forward, reverse, Jensen, skew (Hinton 2015; Gu, "
                   "Agarwal 2023; Ko 2024).",

@@ -102,6 +102,9 @@ runs/c/of_a_6.calls
 runs/c/of_a_6.rows
 of_a_5 (evaluate) <- a_5" compared
 
+failing() { "$retort" report c --runs runs | grep '^## Failures'; }
+check "a report shows failures of the last evaluation, not of a repeat" 0 "## Failures of of_b" failing
+
 sed 's|"four.jsonl"|"four.jsonl"; limit = 3|; s|"test"; teacher = { use = "nearest"; known = "bad|"all"; teacher = { use = "nearest"; known = "bad|
 s|^stages = (|stages = ( { name = "all"; use = "dataset"; paths = "four.jsonl"; },|' compare.cfg > unlike.cfg
 check "compare wants the same rows on both sides" 1 "retort: stage lead: row 'play pop' of of_b.rows is not in of_a.rows: what is compared must have been answered by both" \
