@@ -9,6 +9,7 @@ dist_retortinclude_HEADERS = \
 	sdk/include/retort/file.h \
 	sdk/include/retort/format.h \
 	sdk/include/retort/generate.h \
+	sdk/include/retort/grammar.h \
 	sdk/include/retort/hash.h \
 	sdk/include/retort/json.h \
 	sdk/include/retort/judge.h \

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GROUP = 256 }; /* rows that are answered together */
+enum {
+	GROUP = 256,      /* rows that are answered together */
+	SCHEMA = 16 << 20 /* bytes of a schema */
+};
 
 /* A prompt, and its answer when it is there. */
 struct prompt {
@@ -24,6 +27,7 @@ struct job {
 	struct rt_request  like; /* what all requests share */
 	struct option_list stop;
 	const char        *stops[65];
+	struct rt_grammar *grammar; /* or NULL */
 	int64_t            top, seed;
 	bool               chat, special, ids_only;
 	struct prompt      at[GROUP];
@@ -126,9 +130,10 @@ static int check_length(const struct job *j, const struct rt_ids *ids, struct rt
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static const char *const finishes[] = {
-	[RT_FINISH_STOP] = "stop", [RT_FINISH_STRING] = "stop_string", [RT_FINISH_LENGTH] = "length"
-};
+static const char *const finishes[] = { [RT_FINISH_STOP] = "stop",
+	                                [RT_FINISH_STRING] = "stop_string",
+	                                [RT_FINISH_LENGTH] = "length",
+	                                [RT_FINISH_STUCK] = "stuck" };
 
 static struct rt_json *reals(const float *x, int64_t n)
 {
@@ -313,14 +318,29 @@ static int answer_one(struct job *j, const char *prompt, const char *list, struc
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
+/* What all answers are to be. */
+static int take_schema(struct job *j, const char *path, struct rt_error *err)
+{
+	struct rt_json *schema = NULL;
+	int             r = rt_json_read(path, SCHEMA, &schema, err);
+
+	if (r == 0) {
+		r = rt_grammar_json(&j->grammar, schema, err);
+		r = r < 0 ? rt_within(err, r, "%s", path) : 0;
+	}
+	rt_json_free(schema);
+	j->like.grammar = j->grammar;
+	return r;
+}
+
 static int generate(struct job *j, const char *path, const char *prompt, const char *list,
                     struct rt_error *err)
 {
 	int r = lines_model(&j->m, path, 0, err);
 
-	if (r == 0 && j->stop.n && !rt_model_tokenizer(j->m))
-		r = rt_fail(err, RT_E_USAGE,
-		            "generate: --stop needs a tokenizer, %s comes without one", path);
+	if (r == 0 && (j->stop.n || j->grammar) && !rt_model_tokenizer(j->m))
+		r = rt_fail(err, RT_E_USAGE, "generate: %s needs a tokenizer, %s comes without one",
+		            j->stop.n ? "--stop" : "--schema", path);
 	if (r == 0)
 		r = rt_engine_open(&j->engine, j->m, NULL, err);
 	if (r < 0)
@@ -340,7 +360,7 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	struct job         *j = &job;
 	struct rt_sampling *s = &j->like.sampling;
 	bool                greedy = false;
-	const char         *prompt = NULL, *list = NULL;
+	const char         *prompt = NULL, *list = NULL, *schema = NULL;
 	const struct option options[] = {
 		{ "prompt", 'p', "TEXT", "go on from this text", OPT_TEXT, &prompt, 0, 0 },
 		{ "ids", 0, "LIST", "go on from these tokens: 1,2,3", OPT_TEXT, &list, 0, 0 },
@@ -363,6 +383,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		  &j->like.max_tokens, 1, 1 << 30 },
 		{ "stop", 0, "TEXT", "end in front of this text; may be repeated", OPT_LIST,
 		  &j->stop, 0, 0 },
+		{ "schema", 0, "FILE", "answers are JSON that fits this JSON Schema", OPT_TEXT,
+		  &schema, 0, 0 },
 		{ "ignore-stops", 0, NULL, "go on after the model's stop tokens", OPT_FLAG,
 		  &j->like.ignore_stops, 0, 0 },
 		{ "top", 'k', "K", "rows: the K most probable tokens of each place", OPT_INT,
@@ -389,8 +411,11 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	j->like.stop = j->stop.n ? j->stops : NULL;
 	j->like.top = j->top;
 	j->like.seed = (uint64_t)j->seed;
-	r = generate(j, argv[0], prompt, list, err);
+	r = schema ? take_schema(j, schema, err) : 0;
+	if (r == 0)
+		r = generate(j, argv[0], prompt, list, err);
 	rt_engine_close(j->engine);
+	rt_grammar_free(j->grammar);
 	rt_model_close(j->m);
 	return r;
 }
@@ -402,10 +427,12 @@ const struct command command_generate = {
 	.help = "One prompt (--prompt, --ids) is answered as it comes.  Without one, rows are\n"
 		"read from standard input as JSON Lines with ids, text or messages, answered\n"
 		"many at a time, and printed in their order: text, ids, logp (under the model\n"
-		"itself), finish (stop, stop_string, length).  The temperature comes first, then\n"
+		"itself), finish (stop, stop_string, length, or stuck: --schema lets nothing on).  "
+	        "The temperature comes first, then\n"
 		"top-k, top-p and min-p, as in transformers; llama.cpp applies it last.\n"
 		"\n"
 		"    retort generate MODEL --chat --prompt 'play some jazz'\n"
+		"    retort generate MODEL --chat --schema person.json --prompt 'who are you?'\n"
 		"    retort generate MODEL --temperature 0.7 --top-p 0.9 <rows.jsonl\n",
 	.run = run,
 };

@@ -100,6 +100,7 @@ void rt_engine_close(struct rt_engine *e)
 		return;
 	let_go(e);
 	model_tape_fini(&e->room);
+	allow_free(e->allow);
 	model_pack_free(&e->m->m, e->panels);
 	rt_free(e);
 }

@@ -4,6 +4,7 @@
 
 #include <retort/generate.h>
 
+#include "engine/allow.h"
 #include "engine/stream.h"
 #include "model/rt-model.h"
 
@@ -25,7 +26,9 @@ struct slot {
 	int                      code; /* of drawing */
 	struct rt_error          error;
 	struct stream            stream;
-	enum rt_finish           finish; /* 0: goes on */
+	struct rt_matcher       *matcher; /* or NULL: anything may come */
+	bool                     stuck;   /* nothing may */
+	enum rt_finish           finish;  /* 0: goes on */
 	int32_t                  stop;
 	float                    stop_logp;
 	double                   begun, first_token;
@@ -63,6 +66,7 @@ struct rt_engine {
 	struct part    *parts;           /* [rows] */
 	int64_t         n_parts, queued; /* and rows of them */
 	int64_t         computed;        /* tokens of this call's prompts, others were copied */
+	struct allow   *allow;           /* NULL: no request has had a grammar */
 	rt_token_fn    *tell;
 	void           *arg;
 };

@@ -20,6 +20,7 @@ void slot_clear(struct slot *s)
 	rt_free(s->top_id);
 	rt_free(s->top_logp);
 	stream_fini(&s->stream);
+	rt_matcher_free(s->matcher);
 	*s = (struct slot){ .first = old.first,
 		            .known = old.known,
 		            .known_n = old.known_n,
@@ -57,6 +58,14 @@ int slot_begin(struct rt_engine *e, struct slot *s, const struct rt_request *q, 
 	s->most = q->max_tokens < left ? q->max_tokens : left;
 	s->begun = engine_now();
 	s->waits = true;
+	if (q->grammar) {
+		int r = e->allow ? 0 : allow_new(&e->allow, e->m, err);
+
+		if (r == 0)
+			r = rt_matcher_new(&s->matcher, q->grammar, err);
+		if (r < 0)
+			return r;
+	}
 	return make_room(e, s, err);
 }
 
@@ -87,25 +96,60 @@ static void best(const float *logps, int64_t V, int64_t k, int32_t *id, float *l
 	}
 }
 
+/* The tokens that end an answer. */
+static const int32_t *stops_of(const struct rt_engine *e, const struct slot *s, int64_t *ret_n)
+{
+	const int32_t *stops = rt_model_stops(e->m, ret_n);
+
+	if (s->q->ignore_stops)
+		*ret_n = 0;
+	return stops;
+}
+
 static bool is_stop(const struct rt_engine *e, const struct slot *s, int32_t id)
 {
 	int64_t        n;
-	const int32_t *stops = rt_model_stops(e->m, &n);
+	const int32_t *stops = stops_of(e, s, &n);
 
-	for (int64_t i = 0; !s->q->ignore_stops && i < n; i++)
+	for (int64_t i = 0; i < n; i++)
 		if (stops[i] == id)
 			return true;
 	return false;
 }
 
-static int draw(const struct slot *s, float *logits, int64_t V, int32_t *ret, struct rt_error *err)
+/* One token by the n-th number of chance. */
+static int draw_one(struct slot *s, float *logits, int64_t V, uint64_t n)
 {
 	const struct rt_request *q = s->q;
-	const double             chance = rt_random_uniform(q->seed, q->stream, (uint64_t)s->n);
+	const double             chance = rt_random_uniform(q->seed, q->stream, n);
 
 	if (!q->sampler)
-		return rt_sample(&q->sampling, logits, V, chance, ret, err);
-	return q->sampler->sample(q->sampler_state, logits, V, s->id, s->n, chance, ret, err);
+		return rt_sample(&q->sampling, logits, V, chance, &s->drawn, &s->error);
+	return q->sampler->sample(q->sampler_state, logits, V, s->id, s->n, chance, &s->drawn,
+	                          &s->error);
+}
+
+/* One token, that may stand there: should it not, it is drawn again, with another number, among
+ * those that may.  So the tokens of an answer that fits by itself are not touched, and seldom have
+ * all tokens to be tried.  logps: as logits were, where they are overwritten; else NULL. */
+static int draw(const struct rt_engine *e, struct slot *s, float *logits, const float *logps)
+{
+	const uint64_t again = (uint64_t)1 << 62;
+	const int64_t  V = rt_model_shape(e->m)->vocabulary;
+	int            r = draw_one(s, logits, V, (uint64_t)s->n);
+	int64_t        n;
+	const int32_t *stops;
+
+	if (r < 0 || !s->matcher)
+		return r;
+	if (is_stop(e, s, s->drawn) ? rt_matcher_may_end(s->matcher)
+	                            : allow_token(e->allow, s->matcher, s->drawn))
+		return 0;
+	if (logps)
+		memcpy(logits, logps, (size_t)V * sizeof *logits);
+	stops = stops_of(e, s, &n);
+	s->stuck = allow_mask(e->allow, s->matcher, stops, n, logits) == 0;
+	return s->stuck ? 0 : draw_one(s, logits, V, (uint64_t)s->n | again);
 }
 
 /* Text that is ready goes out. */
@@ -147,7 +191,7 @@ static void draw_piece(void *arg, int64_t first, int64_t last)
 		if (s->q->sampler) /* a plugin's are called one after another */
 			continue;
 		if (s->code == 0)
-			s->code = draw(s, logits, V, &s->drawn, &s->error);
+			s->code = draw(e, s, logits, all ? logps : NULL);
 		if (s->code == 0)
 			s->drawn_logp = all ? logps[s->drawn] : logits[s->drawn] - lse;
 	}
@@ -162,6 +206,10 @@ static int take(struct rt_engine *e, struct slot *s, const float *logps, struct 
 
 	if (s->n == 0)
 		s->first_token = engine_now() - s->begun;
+	if (s->stuck) {
+		s->finish = RT_FINISH_STUCK;
+		return 0;
+	}
 	if (is_stop(e, s, id)) {
 		s->finish = RT_FINISH_STOP;
 		s->stop = id;
@@ -172,6 +220,8 @@ static int take(struct rt_engine *e, struct slot *s, const float *logps, struct 
 		best(logps, V, top, s->top_id + s->n * top, s->top_logp + s->n * top);
 	s->logp[s->n] = s->drawn_logp;
 	s->id[s->n++] = id;
+	if (s->matcher)
+		allow_put(e->allow, s->matcher, id);
 	r = stream_put(&s->stream, id, err);
 	if (r < 0)
 		return r;
@@ -192,12 +242,12 @@ int slots_choose(struct rt_engine *e, int64_t n, struct rt_error *err)
 		struct slot *s = e->choosing[i];
 
 		if (s->code == 0 && s->q->sampler) {
-			s->code = draw(s, e->logits + i * V, V, &s->drawn, &s->error);
+			s->code = draw(e, s, e->logits + i * V, e->logps + i * V);
 			if (s->code == 0)
 				s->drawn_logp = e->logps[i * V + s->drawn];
 		}
 		r = s->code;
-		if (r == 0 && !isfinite(s->drawn_logp))
+		if (r == 0 && !s->stuck && !isfinite(s->drawn_logp))
 			r = rt_fail(&s->error, RT_E_NUMERIC, "the logits are not finite");
 		if (r < 0) {
 			if (err)

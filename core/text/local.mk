@@ -1,6 +1,12 @@
 core_libcore_la_SOURCES += \
 	core/text/chat.c \
 	core/text/chat-calls.c \
+	core/text/grammar.c core/text/grammar.h \
+	core/text/grammar-answer.c core/text/grammar-step.h \
+	core/text/grammar-make.c core/text/grammar-make.h \
+	core/text/grammar-number.c \
+	core/text/grammar-schema.c \
+	core/text/grammar-value.c \
 	core/text/jinja.h \
 	core/text/jinja-builtin.c \
 	core/text/jinja-eval.c \
@@ -12,7 +18,7 @@ core_libcore_la_SOURCES += \
 	core/text/jinja-value.c \
 	core/text/normal.c core/text/normal.h \
 	core/text/regex.c core/text/regex.h \
-	core/text/schema.c \
+	core/text/schema.c core/text/schema.h \
 	core/text/tok-known.c core/text/tok-known.h \
 	core/text/tok.h \
 	core/text/tokenizer.c \

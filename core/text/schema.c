@@ -1,5 +1,5 @@
 /* schema.c - see retort/schema.h */
-#include <retort/schema.h>
+#include "text/schema.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -53,16 +53,25 @@ static const struct {
 	{ "any", ~0u },
 };
 
-static int type_bits(struct match *m, const struct rt_json *name, unsigned *bits)
+unsigned schema_types(const struct rt_json *name)
 {
 	const char *s = rt_json_string(name);
 
 	for (size_t i = 0; s && i < sizeof types / sizeof *types; i++)
-		if (strcmp(types[i].name, s) == 0) {
-			*bits |= types[i].types;
-			return 1;
-		}
-	return rt_fail(m->err, RT_E_FORMAT, "the schema has an unknown type '%s'", s ? s : "?");
+		if (strcmp(types[i].name, s) == 0)
+			return types[i].types;
+	return 0;
+}
+
+static int type_bits(struct match *m, const struct rt_json *name, unsigned *bits)
+{
+	const unsigned known = schema_types(name);
+	const char    *s = rt_json_string(name);
+
+	*bits |= known;
+	return known ? 1
+	             : rt_fail(m->err, RT_E_FORMAT, "the schema has an unknown type '%s'",
+	                       s ? s : "?");
 }
 
 static bool whole(double r)
@@ -305,14 +314,15 @@ static int check_multiple(struct match *m, const struct rt_json *w, const struct
 }
 
 /* "#/$defs/x": a step for each name between slashes. */
-static int check_ref(struct match *m, const struct rt_json *want, const struct rt_json *value)
+int schema_target(const struct rt_json *root, const struct rt_json *ref, const struct rt_json **ret,
+                  struct rt_error *err)
 {
-	const char           *s = rt_json_string(want);
-	const struct rt_json *at = m->root;
+	const char           *s = rt_json_string(ref);
+	const struct rt_json *at = root;
 	char                  part[128];
 
 	if (!s || s[0] != '#')
-		return rt_fail(m->err, RT_E_UNSUP,
+		return rt_fail(err, RT_E_UNSUP,
 		               "the schema refers to '%s'; only references into itself (#/...)",
 		               s ? s : "?");
 	for (s++; at && *s == '/'; s += strcspn(s + 1, "/") + 1) {
@@ -320,10 +330,19 @@ static int check_ref(struct match *m, const struct rt_json *want, const struct r
 		at = rt_json_get(at, part);
 	}
 	if (!at)
-		return rt_fail(m->err, RT_E_FORMAT,
+		return rt_fail(err, RT_E_FORMAT,
 		               "the schema refers to '%s', which it does not have",
-		               rt_json_string(want));
-	return fits(m, at, value);
+		               rt_json_string(ref));
+	*ret = at;
+	return 0;
+}
+
+static int check_ref(struct match *m, const struct rt_json *want, const struct rt_json *value)
+{
+	const struct rt_json *target;
+	int                   r = schema_target(m->root, want, &target, m->err);
+
+	return r < 0 ? r : fits(m, target, value);
 }
 
 typedef int keyword_fn(struct match *m, const struct rt_json *want, const struct rt_json *value);

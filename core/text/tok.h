@@ -227,6 +227,10 @@ struct tok_work {
 void bpe_piece(const struct rt_tokenizer *t, struct tok_work *w, const char *s, size_t n,
                struct rt_ids *ids);
 
+/* Append the bytes that a token has in the midst of a text, whole characters or not.  The decoder
+ * is for this alone. */
+int tok_bytes(struct rt_decoder *d, int32_t id, struct rt_text *out, struct rt_error *err);
+
 /* Read what is not the vocabulary: normalizer, pre_tokenizer, post_processor, decoder. */
 int tok_read_chain(struct rt_tokenizer *t, const struct rt_json *j, struct rt_error *err);
 /* One added token: its content is in the vocabulary from now on. */

@@ -221,13 +221,12 @@ static void emit(struct rt_decoder *d, bool all, struct rt_text *out)
 		t->data[t->len] = '\0';
 }
 
-/* The text of one token through all steps, to `bytes`. */
-static void steps(struct rt_decoder *d, struct rt_text *out)
+/* The text of one token, `a`, through all steps; or the byte that it stands for, else -1.  level:
+ * bytes of it need not be whole characters. */
+static int undo(struct rt_decoder *d, bool *level)
 {
 	const struct tok_decodes *c = &d->t->decodes;
 	int                       byte = -1;
-	bool                      level = false;
-	char                      one;
 
 	for (size_t i = 0; i < c->n && byte < 0; i++) {
 		const struct tok_decode *s = &c->v[i];
@@ -241,7 +240,7 @@ static void steps(struct rt_decoder *d, struct rt_text *out)
 		case UNDO_STRIP: unstrip(d, s, &d->a, &d->b); break;
 		case UNDO_BYTES:
 			unmap(&d->a, &d->b);
-			level = true;
+			*level = true;
 			break;
 		case UNDO_META: unmeta(s, d->count == 0, &d->a, &d->b); break;
 		}
@@ -249,10 +248,19 @@ static void steps(struct rt_decoder *d, struct rt_text *out)
 		d->a = d->b;
 		d->b = swap;
 	}
+	return byte;
+}
+
+/* The text of one token goes out, as far as its characters are whole. */
+static void steps(struct rt_decoder *d, struct rt_text *out)
+{
+	bool       level = false;
+	const int  byte = undo(d, &level);
+	const char one = (char)byte;
+
 	if (d->run != (byte >= 0) || (!level && byte < 0))
 		emit(d, true, out);
 	d->run = byte >= 0;
-	one = (char)byte;
 	if (byte >= 0) {
 		rt_text_add_n(&d->bytes, &one, 1);
 		d->begun = true;
@@ -262,20 +270,43 @@ static void steps(struct rt_decoder *d, struct rt_text *out)
 	emit(d, false, out);
 }
 
-int rt_decoder_put(struct rt_decoder *d, int32_t id, struct rt_text *out, struct rt_error *err)
+/* The token as its vocabulary spells it, to `a`; false when no token has the id. */
+static bool spell(struct rt_decoder *d, int32_t id)
 {
 	const struct tok_vocab *v = &d->t->vocab;
-	const struct tok_token *token;
 
 	if (id < 0 || (size_t)id >= v->size || !v->token[id].there)
-		return 0;
-	token = &v->token[id];
-	if (d->flags & RT_DECODE_SKIP && token->special)
-		return 0;
+		return false;
 	rt_text_clear(&d->a);
 	if (d->t->decodes.spaced && d->count > 0)
 		rt_text_add_char(&d->a, ' ');
-	rt_text_add_n(&d->a, v->text.data + token->at, token->len);
+	rt_text_add_n(&d->a, v->text.data + v->token[id].at, v->token[id].len);
+	return true;
+}
+
+int tok_bytes(struct rt_decoder *d, int32_t id, struct rt_text *out, struct rt_error *err)
+{
+	bool level = false;
+	int  byte;
+	char one;
+
+	d->count = 1; /* in the midst of a text */
+	d->begun = true;
+	if (!spell(d, id))
+		return 0;
+	byte = undo(d, &level);
+	one = (char)byte;
+	if (byte >= 0)
+		rt_text_add_n(out, &one, 1);
+	else
+		rt_text_add_n(out, d->a.data, d->a.len);
+	return d->a.failed || d->b.failed || out->failed ? rt_fail_nomem(err, "decoding") : 0;
+}
+
+int rt_decoder_put(struct rt_decoder *d, int32_t id, struct rt_text *out, struct rt_error *err)
+{
+	if ((d->flags & RT_DECODE_SKIP && rt_tokenizer_special(d->t, id)) || !spell(d, id))
+		return 0;
 	steps(d, out);
 	d->count++;
 	if (d->a.failed || d->b.failed || d->bytes.failed || out->failed)

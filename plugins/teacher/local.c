@@ -2,6 +2,8 @@
  *
  * What a request gets depends on its id, its content and the seed, not on what is asked beside it.
  * It also scores given tokens, for distillation. */
+#include "local-form.h"
+
 #include <retort/generate.h>
 #include <retort/memory.h>
 #include <retort/row.h>
@@ -19,7 +21,7 @@ struct config {
 	const char               *path, *gguf;
 	int64_t                   sequences, top_k;
 	double                    min_p;
-	bool                      exact;
+	bool                      exact, strict;
 	struct rt_component      *sampler;
 };
 
@@ -43,6 +45,8 @@ static const struct rt_param params[] = {
 	              "Tokens below this share of the most likely one are not drawn."),
 	RT_PARAM_BOOL(struct config, exact, false,
 	              "Whether activations stay in 32 bits also where 8 or 16 are faster."),
+	RT_PARAM_BOOL(struct config, strict, false,
+	              "Whether calls always fit their tools' schemas: other tokens are not drawn."),
 	RT_PARAM_COMPONENT(struct config, sampler, SAMPLER, NULL,
 	                   "Draws tokens instead of temperature, top_p, top_k and min_p."),
 	RT_PARAM_END
@@ -65,6 +69,7 @@ struct batch {
 	const struct rt_teacher_request *requests;
 	struct ask                      *asks;
 	struct rt_request               *queue;
+	struct forms                     forms;
 	struct {
 		int64_t ask, choice;
 	} * of; /* [queue] */
@@ -101,11 +106,8 @@ static void take_stops(struct ask *a, const struct rt_json *stop)
 static const char *refuse(const struct rt_json *body)
 {
 	const struct rt_json *stop = rt_json_get(body, "stop");
-	const char           *choice = rt_json_string(rt_json_get(body, "tool_choice"));
-	const char           *form =
-		rt_json_string(rt_json_get(rt_json_get(body, "response_format"), "type"));
-	const char   *role = rt_json_string(rt_json_get(body, "role"));
-	const int64_t n = rt_json_int(rt_json_get(body, "n"), 1);
+	const char           *role = rt_json_string(rt_json_get(body, "role"));
+	const int64_t         n = rt_json_int(rt_json_get(body, "n"), 1);
 
 	if (role && strcmp(role, "assistant") != 0 && strcmp(role, "user") != 0)
 		return "role other than assistant and user is not supported here";
@@ -113,10 +115,6 @@ static const char *refuse(const struct rt_json *body)
 		return "n is not within 1 and 64";
 	if (rt_json_is(stop, RT_JSON_ARRAY) && rt_json_length(stop) > MAX_STOPS)
 		return "it has more than 16 stop strings";
-	if (rt_json_get(body, "tool_choice") && (!choice || strcmp(choice, "auto") != 0))
-		return "tool_choice other than auto is not supported here";
-	if (rt_json_get(body, "response_format") && (!form || strcmp(form, "text") != 0))
-		return "response_format other than text is not supported here";
 	if (rt_json_int(rt_json_get(body, "top_logprobs"), 0) > 0)
 		return "top_logprobs is not supported here";
 	return NULL;
@@ -253,6 +251,23 @@ static int encode(struct batch *b, int64_t i, struct rt_error *err)
 	return 0;
 }
 
+/* What the answer may be.  A form that cannot be kept to refuses the request. */
+static int take_form(struct batch *b, int64_t i, const struct rt_grammar **ret,
+                     struct rt_error *err)
+{
+	struct ask     *a = &b->asks[i];
+	struct rt_error own;
+	int r = forms_get(&b->forms, b->requests[i].body, b->st->cfg->strict, ret, &own);
+
+	if (r < 0 && r != RT_E_NOMEM) {
+		snprintf(a->why, sizeof a->why, "%.190s", own.msg);
+		return 0;
+	}
+	if (r < 0 && err)
+		*err = own;
+	return r;
+}
+
 static int enqueue(struct batch *b, int64_t i, struct rt_error *err)
 {
 	const struct config     *c = b->st->cfg;
@@ -265,11 +280,14 @@ static int enqueue(struct batch *b, int64_t i, struct rt_error *err)
 		                              .top_k = c->top_k };
 	const uint64_t           seed =
 		(uint64_t)rt_json_int(rt_json_get(body, "seed"), (int64_t)rt_seed(b->st->context));
-	const char *why = refuse(body);
-	int         r = why ? 0 : encode(b, i, err);
+	const struct rt_grammar *grammar = NULL;
+	const char              *why = refuse(body);
+	int                      r = why ? 0 : encode(b, i, err);
 
 	if (why)
 		snprintf(a->why, sizeof a->why, "%s", why);
+	if (r == 0 && !a->why[0] && !for_user(body))
+		r = take_form(b, i, &grammar, err);
 	if (r < 0 || a->why[0])
 		return r;
 	a->n = rt_json_int(rt_json_get(body, "n"), 1);
@@ -282,6 +300,7 @@ static int enqueue(struct batch *b, int64_t i, struct rt_error *err)
 			                  .sampling = sampling,
 			                  .seed = seed,
 			                  .stream = stream_of(b->requests[i].id, k),
+			                  .grammar = grammar,
 			                  .stop = a->stop[0] ? a->stop : NULL };
 		q->max_tokens = rt_json_int(rt_json_get(body, "max_tokens"), 512);
 		if (c->sampler) {
@@ -322,14 +341,15 @@ static struct rt_json *logprobs(const struct state *st, const struct rt_answer *
 	return NULL;
 }
 
-/* What a user says is text, whatever it looks like. */
-static int user_message(const struct rt_answer *a, struct rt_json **ret, struct rt_error *err)
+/* A message that is text, whatever it looks like: what a user says, or JSON that was asked for. */
+static int text_message(const struct rt_answer *a, const char *role, struct rt_json **ret,
+                        struct rt_error *err)
 {
 	struct rt_json *o = rt_json_new_object();
 	int             r = o ? 0 : RT_E_NOMEM;
 
 	if (r == 0) {
-		r |= rt_json_set(o, "role", rt_json_new_string("user"));
+		r |= rt_json_set(o, "role", rt_json_new_string(role));
 		r |= rt_json_set(o, "content", rt_json_new_string_n(a->text, a->text_n));
 	}
 	if (r == 0) {
@@ -345,9 +365,11 @@ static int choice(const struct batch *b, int64_t q, const struct rt_answer *a, s
 {
 	const struct rt_json *body = b->requests[b->of[q].ask].body;
 	struct rt_json       *o = NULL, *message = NULL;
-	int                   r = for_user(body) ? user_message(a, &message, err)
-	                                         : rt_chat_message(a->text, a->text_n, &message, err);
-	const char           *why = a->finish == RT_FINISH_LENGTH        ? "length"
+	int                   r = for_user(body)       ? text_message(a, "user", &message, err)
+	                          : form_is_json(body) ? text_message(a, "assistant", &message, err)
+	                                               : rt_chat_message(a->text, a->text_n, &message, err);
+	const bool            cut = a->finish == RT_FINISH_LENGTH || a->finish == RT_FINISH_STUCK;
+	const char           *why = cut                                  ? "length"
 	                            : rt_json_get(message, "tool_calls") ? "tool_calls"
 	                                                                 : "stop";
 
@@ -445,6 +467,7 @@ static int chat(void *state, const struct rt_teacher_request *requests, int64_t 
 	rt_free(b.asks);
 	rt_free(b.queue);
 	rt_free(b.of);
+	forms_free(&b.forms);
 	return r;
 }
 

@@ -5,7 +5,8 @@ teacher_nearest_la_LDFLAGS  = -module $(PLUGIN_LINK)
 teacher_nearest_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += teacher-local.la
-teacher_local_la_SOURCES  = plugins/teacher/local.c
+teacher_local_la_SOURCES  = plugins/teacher/local.c \
+	plugins/teacher/local-form.c plugins/teacher/local-form.h
 teacher_local_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 teacher_local_la_LDFLAGS  = -module $(PLUGIN_LINK)
 teacher_local_la_LIBADD   = libretort.la -lm

@@ -126,6 +126,18 @@ check "a temperature that is none" 2 'retort: generate: --temperature hot: must 
 check "a prompt of text without a tokenizer" 1 'retort: the model comes without a tokenizer; give ids' \
 	"$retort" generate qwen2-tiny -p hi
 check "a prompt without tokens" 1 'retort: the prompt has no tokens' "$retort" generate qwen2-tiny --ids '[]'
+schema='{"type":"object","properties":{"sure":{"type":"boolean"}},"required":["sure"]}'
+echo "$schema" >schema.json
+check "JSON that fits a schema, by a model that knows nothing" 0 '{"sure":true}|{"sure":false}' sh -c \
+	'for i in 1 2 3 4 5 6 7 8; do echo "{\"id\":$i,\"text\":\"hi\"}"; done | "$0" generate tiny-qwen2.gguf --schema schema.json -t 50 -n 100 >out || exit 1
+	sed -n "s/^.*\"text\":\"\(.*\)\",\"ids\".*\"finish\":\"stop\".*/\1/p" out | sed "s/\\\\[trn]//g; s/ //g; s/\\\\//g" | sort -ru | paste -s -d"|"' "$retort"
+echo '{"type":"string","pattern":"a"}' >pattern.json
+check "a schema that cannot be kept to" 1 "retort: pattern.json: the schema keyword 'pattern' is not supported" \
+	"$retort" generate tiny-qwen2.gguf --schema pattern.json -p hi
+check "a schema that is not there" 1 'retort: cannot open no.json: No such file or directory' \
+	"$retort" generate tiny-qwen2.gguf --schema no.json -p hi
+check "--schema without a tokenizer" 2 'retort: generate: --schema needs a tokenizer, qwen2-tiny comes without one' \
+	"$retort" generate qwen2-tiny --ids 1 --schema schema.json
 check "--stop without a tokenizer" 2 'retort: generate: --stop needs a tokenizer, qwen2-tiny comes without one' \
 	"$retort" generate qwen2-tiny --ids 1 --stop x
 

@@ -97,6 +97,13 @@ tests_plugins_test_write_SOURCES  = tests/plugins/test-write.c tests/plugins/ins
 tests_plugins_test_write_CPPFLAGS = $(TEST_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
 tests_plugins_test_write_LDADD    = $(TEST_LIBS) -lm
 
+check_PROGRAMS += tests/plugins/test-local
+tests_plugins_test_local_SOURCES  = tests/plugins/test-local.c tests/plugins/instance.h tests/golden.h \
+	tests/runner.h plugins/teacher/local.c plugins/teacher/local-form.c \
+	plugins/teacher/local-form.h
+tests_plugins_test_local_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
+tests_plugins_test_local_LDADD    = $(TEST_LIBS) -lm
+
 check_PROGRAMS += tests/plugins/test-choices
 tests_plugins_test_choices_SOURCES  = tests/plugins/test-choices.c tests/plugins/instance.h \
 	tests/runner.h plugins/judge/llm.c plugins/judge/rouge.c plugins/judge/words.c \

@@ -11,6 +11,7 @@
 #ifndef RETORT_GENERATE_H
 #define RETORT_GENERATE_H
 
+#include <retort/grammar.h>
 #include <retort/model.h>
 #include <retort/sampler.h>
 
@@ -62,14 +63,20 @@ struct rt_request {
 	struct rt_sampling sampling;
 	const struct rt_sampler_ops *sampler; /* instead of rt_sample(), or NULL */
 	void                        *sampler_state;
-	uint64_t           seed, stream; /* uniforms are Philox(seed, stream, token number) */
-	const char *const *stop;         /* NULL-terminated stop strings, or NULL */
-	bool               ignore_stops; /* do not end at the model's stop tokens */
-	bool               prompt_logps; /* log-probabilities of the prompt are wanted too */
-	int64_t            top;          /* alternatives wanted for each token, 0 to 1000 */
+	uint64_t                 seed, stream; /* uniforms are Philox(seed, stream, token number) */
+	const struct rt_grammar *grammar; /* what the answer may be, or NULL: a token that may not
+	                                   * stand where it is drawn is drawn again, among those
+	                                   * that may.  max_tokens and stop strings cut it off
+	                                   * wherever it is */
+	const char *const *stop;          /* NULL-terminated stop strings, or NULL */
+	bool               ignore_stops;  /* do not end at the model's stop tokens */
+	bool               prompt_logps;  /* log-probabilities of the prompt are wanted too */
+	int64_t            top;           /* alternatives wanted for each token, 0 to 1000 */
 };
 
-enum rt_finish { RT_FINISH_STOP = 1, RT_FINISH_STRING, RT_FINISH_LENGTH };
+/* STUCK: the grammar lets nothing through that the model can write: a schema that goes deeper than
+ * 32 values, or characters that the vocabulary lacks. */
+enum rt_finish { RT_FINISH_STOP = 1, RT_FINISH_STRING, RT_FINISH_LENGTH, RT_FINISH_STUCK };
 
 struct rt_answer {
 	const int32_t *id;

@@ -1,0 +1,30 @@
+/* local-form.h - the form that a request asks for: tool_choice, strict functions, response_format.
+ */
+#ifndef TEACHER_LOCAL_FORM_H
+#define TEACHER_LOCAL_FORM_H
+
+#include <retort/grammar.h>
+
+/* Grammars of the requests of one batch: rows of a dataset mostly share their tools, and then one
+ * grammar. */
+struct forms {
+	struct form {
+		struct rt_grammar *grammar;
+		struct rt_json    *what; /* tools, or a schema */
+		char              *choice;
+		bool               json;
+	} * v;
+	size_t n, cap;
+};
+
+void forms_free(struct forms *f);
+
+/* Is the answer JSON instead of a message with calls? */
+bool form_is_json(const struct rt_json *body);
+
+/* The grammar of a request, of f; NULL where its answer may be anything.  strict: calls fit their
+ * tools' schemas also where no function says so. */
+int forms_get(struct forms *f, const struct rt_json *body, bool strict,
+              const struct rt_grammar **ret, struct rt_error *err);
+
+#endif
