@@ -428,7 +428,7 @@ const struct command command_generate = {
 		"read from standard input as JSON Lines with ids, text or messages, answered\n"
 		"many at a time, and printed in their order: text, ids, logp (under the model\n"
 		"itself), finish (stop, stop_string, length, or stuck: --schema lets nothing on).  "
-	        "The temperature comes first, then\n"
+		"The temperature comes first, then\n"
 		"top-k, top-p and min-p, as in transformers; llama.cpp applies it last.\n"
 		"\n"
 		"    retort generate MODEL --chat --prompt 'play some jazz'\n"

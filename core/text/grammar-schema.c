@@ -430,7 +430,8 @@ int grammar_value(struct compiler *c, const struct rt_json *schema, struct gramm
 			return 0;
 		}
 	if (c->n == GRAMMAR_SCHEMAS)
-		return rt_fail(c->err, RT_E_RANGE, "there are more than %d schemas", GRAMMAR_SCHEMAS);
+		return rt_fail(c->err, RT_E_RANGE, "there are more than %d schemas",
+		               GRAMMAR_SCHEMAS);
 	if (c->depth == MAX_DEPTH)
 		return rt_fail(c->err, RT_E_RANGE, "schemas nest deeper than %d", MAX_DEPTH);
 	r = grammar_node(c, GRAMMAR_ANY_OF, 1, ret);
