@@ -1,10 +1,10 @@
 # Fuzz targets.  make check replays their corpora, with variants; with clang and
 #     ../configure CC=clang CFLAGS='-g -O1 -fsanitize=fuzzer-no-link' --enable-sanitizers
 # `make fuzz` looks for new inputs, FUZZ_SECONDS (default 300) of processor time each.
-FUZZ_TARGETS = tests/fuzz/fuzz-chat tests/fuzz/fuzz-gguf tests/fuzz/fuzz-pipeline tests/fuzz/fuzz-rows \
-	tests/fuzz/fuzz-safetensors tests/fuzz/fuzz-template tests/fuzz/fuzz-tokenizer \
+FUZZ_TARGETS = tests/fuzz/fuzz-chat tests/fuzz/fuzz-gguf tests/fuzz/fuzz-grammar \
+	tests/fuzz/fuzz-pipeline tests/fuzz/fuzz-rows tests/fuzz/fuzz-safetensors tests/fuzz/fuzz-template tests/fuzz/fuzz-tokenizer \
 	tests/fuzz/fuzz-vet
-FUZZ = chat gguf pipeline rows safetensors template tokenizer vet
+FUZZ = chat gguf grammar pipeline rows safetensors template tokenizer vet
 FUZZ_SECONDS = 300
 
 check_PROGRAMS += $(FUZZ_TARGETS)
@@ -19,6 +19,8 @@ tests_fuzz_fuzz_chat_SOURCES = tests/fuzz/fuzz-chat.c tests/fuzz/file.c tests/fu
 tests_fuzz_fuzz_chat_LDADD   = core/libcore.la
 tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz-gguf.c tests/fuzz/file.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_fuzz_gguf_LDADD   = core/libcore.la
+tests_fuzz_fuzz_grammar_SOURCES = tests/fuzz/fuzz-grammar.c tests/fuzz/file.c tests/fuzz/fuzz.h tests/fuzz/replay.c
+tests_fuzz_fuzz_grammar_LDADD   = core/libcore.la
 tests_fuzz_fuzz_safetensors_SOURCES = tests/fuzz/fuzz-safetensors.c tests/fuzz/file.c tests/fuzz/fuzz.h tests/fuzz/replay.c
 tests_fuzz_fuzz_safetensors_LDADD   = core/libcore.la
 tests_fuzz_fuzz_template_SOURCES = tests/fuzz/fuzz-template.c tests/fuzz/file.c tests/fuzz/fuzz.h tests/fuzz/replay.c
