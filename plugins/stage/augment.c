@@ -24,7 +24,7 @@ struct config {
 	const struct rt_artifact *data;
 	int64_t                   copies;
 	double                    exchange, made_up, words;
-	bool                      originals;
+	bool                      across, originals;
 };
 
 struct state {
@@ -43,6 +43,8 @@ static const struct rt_param params[] = {
 		struct config, words, .5, 0, 1, NULL,
 		"Share of the words of made-up values that come from the data; the others are "
 		"random letters."),
+	RT_PARAM_BOOL(struct config, across, false,
+	              "Whether arguments of one name share their values, whatever the function."),
 	RT_PARAM_BOOL(struct config, originals, true,
 	              "Whether the rows themselves stay, in front."),
 	RT_PARAM_END
@@ -54,8 +56,9 @@ static const struct rt_stage_output outputs[] = {
 	{ 0 }
 };
 
-/* All values of one argument of one function, each as often as it came. */
+/* All values of one argument of one function, or of all functions, each as often as it came. */
 struct pool {
+	bool            across;
 	struct rt_json *values; /* "function.argument" -> array; "": words */
 };
 
@@ -100,9 +103,10 @@ static int pool_add(struct pool *p, const char *key, const char *value)
 	return rt_json_append(list, rt_json_new_string(value));
 }
 
-static void pool_key(const char *function, const char *argument, char key[MAX_VALUE])
+static void pool_key(const struct pool *p, const char *function, const char *argument,
+                     char key[MAX_VALUE])
 {
-	snprintf(key, MAX_VALUE, "%s.%s", function ? function : "", argument);
+	snprintf(key, MAX_VALUE, "%s.%s", function && !p->across ? function : "", argument);
 }
 
 static int pool_words(struct pool *p, const char *text)
@@ -155,11 +159,12 @@ static int each_value(const struct rt_json *answer, value_fn *fn, void *arg)
 static int note_value(void *arg, const char *function, const char *argument, size_t call,
                       size_t item, const char *value)
 {
-	char key[MAX_VALUE];
+	struct pool *p = arg;
+	char         key[MAX_VALUE];
 
 	(void)call, (void)item;
-	pool_key(function, argument, key);
-	return pool_add(arg, key, value);
+	pool_key(p, function, argument, key);
+	return pool_add(p, key, value);
 }
 
 /* ---- slots ---------------------------------------------------------------------------------- */
@@ -290,7 +295,7 @@ static void choose_value(struct job *j, const struct rt_json *answer, const char
 		make_up(j, s->value);
 		return;
 	}
-	pool_key(rt_call_name(answer, s->call), s->key, key);
+	pool_key(&j->pool, rt_call_name(answer, s->call), s->key, key);
 	list = rt_json_get(j->pool.values, key);
 	value = rt_json_length(list)
 	                ? rt_json_string(rt_json_at(list, below(j, rt_json_length(list))))
@@ -431,6 +436,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	     *to = rt_path_join(out[0], "rows.jsonl");
 	int r = in && to ? 0 : rt_fail_nomem(err, "a path");
 
+	j.pool.across = j.cfg->across;
 	j.pool.values = rt_json_new_object();
 	if (r == 0 && !j.pool.values)
 		r = rt_fail_nomem(err, "values");

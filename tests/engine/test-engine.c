@@ -1,7 +1,5 @@
-/* test-engine.c - generation: what third parties get, whatever stands beside a request; stop
- * strings; ends. */
-#include "golden.h"
-#include "runner.h"
+/* test-engine.c - generation: what third parties get, whatever stands beside a request. */
+#include "heard.h"
 
 #include "base/fault.h"
 #include "engine/engine.h"
@@ -17,82 +15,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { MOST = 64, REQUESTS = 9 };
-
-/* Answers, copied. */
-struct heard {
-	int32_t id[REQUESTS][MOST];
-	float   logp[REQUESTS][MOST], prompt[REQUESTS][MOST];
-	int64_t n[REQUESTS];
-	char    text[REQUESTS][1024];
-	char    told[REQUESTS][1024];
-	int     finish[REQUESTS];
-	int     answers;
-};
-
-/* Text that may hold zero bytes, which become dots. */
-static void append(char *to, const char *text, size_t n)
-{
-	size_t at = strlen(to);
-
-	ck_assert_uint_lt(at + n, 1024);
-	for (size_t i = 0; i < n; i++)
-		to[at++] = text[i] ? text[i] : '.';
-	to[at] = '\0';
-}
-
-static int hear(void *arg, int64_t i, const struct rt_answer *a, struct rt_error *err)
-{
-	struct heard *h = arg;
-
-	(void)err;
-	ck_assert_int_le(a->n, MOST);
-	memcpy(h->id[i], a->id, (size_t)a->n * sizeof *a->id);
-	memcpy(h->logp[i], a->logp, (size_t)a->n * sizeof *a->logp);
-	if (a->prompt_logp)
-		memcpy(h->prompt[i], a->prompt_logp, 12 * sizeof(float));
-	if (a->text)
-		append(h->text[i], a->text, a->text_n);
-	h->n[i] = a->n;
-	h->finish[i] = (int)a->finish;
-	h->answers++;
-	return 0;
-}
-
-static int tell(void *arg, int64_t i, int32_t id, const char *text, size_t n, struct rt_error *err)
-{
-	struct heard *h = arg;
-
-	(void)id, (void)err;
-	append(h->told[i], text, n);
-	return 0;
-}
-
-static struct rt_model *open_golden(const char *name)
-{
-	const char      *root = getenv("RETORT_GOLDEN");
-	char             path[4096];
-	struct rt_model *m;
-	struct rt_error  err = RT_ERROR_INIT;
-
-	snprintf(path, sizeof path, "%s/%s", root && *root ? root : GOLDEN_DIR, name);
-	ck_assert_msg(rt_model_open(&m, path, 0, &err) == 0, "%s", err.msg);
-	return m;
-}
-
-static void generate(const struct rt_model *m, const struct rt_engine_options *o,
-                     const struct rt_request *q, int64_t n, struct heard *h)
-{
-	struct rt_engine *e;
-	struct rt_error   err = RT_ERROR_INIT;
-
-	memset(h, 0, sizeof *h);
-	ck_assert_int_eq(rt_engine_open(&e, m, o, NULL), 0);
-	ck_assert_msg(rt_generate(e, q, n, hear, tell, h, &err) == 0, "%s", err.msg);
-	ck_assert_int_eq(h->answers, n);
-	rt_engine_close(e);
-}
 
 static int64_t take(const json_t *list, int32_t *ret)
 {
@@ -439,78 +361,6 @@ START_TEST(a_prompt_in_parts_has_the_frequencies_of_the_whole)
 	}
 END_TEST
 
-/* ---- text ----------------------------------------------------------------------------------- */
-
-START_TEST(a_stop_string_ends_the_answer_in_front_of_it)
-	{
-		struct rt_model    *m = open_golden("gguf/tiny-qwen2.gguf");
-		int32_t             prompt[4] = { 40, 41, 42, 43 };
-		static struct heard whole, cut;
-		struct rt_request   q = { .prompt = prompt,
-			                  .n = 4,
-			                  .max_tokens = 30,
-			                  .ignore_stops = true,
-			                  .sampling = { .temperature = 2 },
-			                  .seed = 11 };
-		char                needle[8];
-		const char         *stop[] = { "never seen at all", needle, NULL };
-		const char         *at;
-
-		generate(m, NULL, &q, 1, &whole);
-		ck_assert_str_eq(whole.text[0], whole.told[0]);
-		ck_assert_uint_gt(strlen(whole.text[0]), 20);
-		snprintf(needle, sizeof needle, "%.5s", whole.text[0] + 10);
-		if (rt_utf8_check(needle, strlen(needle)) < strlen(needle))
-			snprintf(needle, sizeof needle, "%.1s", whole.text[0] + 10);
-		at = strstr(whole.text[0], needle);
-		q.stop = stop;
-		generate(m, NULL, &q, 1, &cut);
-		ck_assert_int_eq(cut.finish[0], RT_FINISH_STRING);
-		ck_assert_uint_eq(strlen(cut.text[0]), (size_t)(at - whole.text[0]));
-		ck_assert_mem_eq(cut.text[0], whole.text[0], strlen(cut.text[0]));
-		ck_assert_str_eq(cut.text[0], cut.told[0]);
-		ck_assert_int_lt(cut.n[0], 30);
-		rt_model_close(m);
-	}
-END_TEST
-
-/* Greedily "hello world" gives four tokens and a stop token; of each beginning of a stop string
- * that their text ends in, and of each length, what was told is the answer. */
-START_TEST(what_was_told_is_the_answer)
-	{
-		struct rt_model    *m = open_golden("gguf/tiny-qwen2.gguf");
-		struct rt_ids       ids = RT_IDS_INIT;
-		static struct heard whole, h;
-		char                needle[64];
-		const char         *stop[] = { needle, NULL };
-		struct rt_request   q = { .max_tokens = 8 };
-
-		ck_assert_int_eq(rt_tokenizer_encode(rt_model_tokenizer(m), "hello world", 11, 0,
-		                                     &ids, NULL),
-		                 0);
-		q.prompt = ids.data;
-		q.n = (int64_t)ids.len;
-		generate(m, NULL, &q, 1, &whole);
-		ck_assert_int_eq(whole.finish[0], RT_FINISH_STOP);
-		ck_assert_str_eq(whole.text[0], whole.told[0]);
-		for (size_t at = 0; at < strlen(whole.text[0]); at++) {
-			snprintf(needle, sizeof needle, "%.40s never", whole.text[0] + at);
-			q.stop = stop;
-			generate(m, NULL, &q, 1, &h);
-			ck_assert_int_eq(h.finish[0], RT_FINISH_STOP);
-			ck_assert_str_eq(h.text[0], whole.text[0]);
-			ck_assert_str_eq(h.told[0], whole.text[0]);
-		}
-		q = (struct rt_request){ .prompt = ids.data, .n = 1, .ignore_stops = true };
-		for (q.max_tokens = 1; q.max_tokens < 40; q.max_tokens++) {
-			generate(m, NULL, &q, 1, &h);
-			ck_assert_str_eq(h.told[0], h.text[0]);
-		}
-		rt_ids_free(&ids);
-		rt_model_close(m);
-	}
-END_TEST
-
 /* Greedy answers want the one log-probability, others all of them: by another way. */
 START_TEST(log_probabilities_do_not_depend_on_what_else_is_wanted)
 	{
@@ -632,8 +482,6 @@ RUNNER("engine", 300, {
 	TABLE_TEST(tc, what_prompts_share_is_computed_once, beside);
 	tcase_add_test(tc, frequencies_that_follow_the_length_follow_that_of_the_sequence);
 	tcase_add_test(tc, a_prompt_in_parts_has_the_frequencies_of_the_whole);
-	tcase_add_test(tc, a_stop_string_ends_the_answer_in_front_of_it);
-	tcase_add_test(tc, what_was_told_is_the_answer);
 	tcase_add_test(tc, an_engine_that_found_no_memory_can_be_used_again);
 	tcase_add_test(tc, log_probabilities_do_not_depend_on_what_else_is_wanted);
 	tcase_add_test(tc, requests_that_cannot_be_answered_are_named);

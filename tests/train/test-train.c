@@ -1,10 +1,6 @@
-/* test-train.c - the trainer against PyTorch's steps, and a run that was cut short against one that
- * was not; packing. */
-#include "golden.h"
-#include "runner.h"
+/* test-train.c - the trainer against PyTorch's steps and the formulas; number types; packing. */
 #include "temp.h"
-
-#include "plugin/context.h"
+#include "tiny.h"
 
 #include <retort/memory.h>
 #include <retort/safetensors.h>
@@ -13,21 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-extern const struct rt_plugin retort_plugin_optimizer_adamw, retort_plugin_optimizer_muon;
-
-/* As the first members of adamw's config. */
-struct adamw_config {
-	double beta1, beta2, eps, decay;
-};
-
-static struct adamw_config adamw = { .9, .95, 1e-8, .1 };
-static struct {
-	const void *config;
-	char        room[64];
-} adamw_state;
-static struct rt_component optimizer = { .plugin = &retort_plugin_optimizer_adamw,
-	                                 .state = &adamw_state,
-	                                 .config = &adamw };
+extern const struct rt_plugin retort_plugin_optimizer_muon;
 
 /* As muon's config begins. */
 static struct muon_config {
@@ -40,105 +22,6 @@ static const void         *muon_state = &muon;
 static struct rt_component orthogonal = { .plugin = &retort_plugin_optimizer_muon,
 	                                  .state = &muon_state,
 	                                  .config = &muon };
-
-static struct rt_training plain(void)
-{
-	ck_assert_int_eq(optimizer.plugin->open(&adamw_state, &adamw, NULL, NULL), 0);
-	return (struct rt_training){ .optimizer = &optimizer,
-		                     .rate = .01,
-		                     .rate_end = 1,
-		                     .schedule = RT_SCHEDULE_CONSTANT,
-		                     .clip = 1,
-		                     .batch = 2,
-		                     .rows = 1000,
-		                     .save = 1e6 };
-}
-
-static const struct context_sink silence;
-
-static struct rt_model *open_tiny(void)
-{
-	char             path[4096];
-	struct rt_model *m;
-	struct rt_error  err = RT_ERROR_INIT;
-
-	snprintf(path, sizeof path, "%s/qwen2-tiny", GOLDEN_DIR);
-	ck_assert_msg(rt_model_open(&m, path, RT_MODEL_TRAIN, &err) == 0, "%s", err.msg);
-	return m;
-}
-
-/* Two sequences that stay the same from step to step. */
-enum { LONG = 40 };
-static int32_t            token[2][LONG];
-static float              weight[2][LONG];
-static struct rt_sequence two[2];
-
-static void make_two(void)
-{
-	for (int s = 0; s < 2; s++) {
-		for (int i = 0; i < LONG; i++) {
-			token[s][i] = (s * 31 + i * 7) % 300;
-			weight[s][i] = i > 9 ? 1 : 0;
-		}
-		two[s] = (struct rt_sequence){ "x", token[s], weight[s], LONG - 5 * s, 10 };
-	}
-}
-
-/* One forward and backward pass over sequences; the mean loss. */
-static double learn(struct rt_model *m, struct rt_trainer *t, const struct rt_sequence *const *s,
-                    int64_t n)
-{
-	struct rt_packed p = { 0 };
-	struct rt_pass   x = { 0 };
-	struct rt_tape  *tape;
-	double           loss = 0;
-
-	ck_assert_int_eq(rt_tape_new(&tape, false, NULL), 0);
-	ck_assert_int_eq(rt_pack(&p, s, n, NULL), 0);
-	ck_assert_int_eq(rt_pass_reserve(&x, m, p.batch.rows, NULL), 0);
-	ck_assert_int_eq(rt_model_forward(m, &p.batch, tape, x.hidden, NULL), 0);
-	for (int64_t i = 0; i < p.batch.rows; i++)
-		x.coef[i] = (float)(-p.weight[i] / p.total);
-	ck_assert_int_eq(rt_model_logps(m, x.hidden, p.batch.rows, p.label, x.coef, x.logp, NULL,
-	                                x.dhidden, rt_trainer_gradients(t), NULL),
-	                 0);
-	ck_assert_int_eq(
-		rt_model_backward(m, &p.batch, tape, x.dhidden, rt_trainer_gradients(t), NULL), 0);
-	for (int64_t i = 0; i < p.batch.rows; i++)
-		loss -= (double)p.weight[i] * (double)x.logp[i] / p.total;
-	rt_packed_free(&p);
-	rt_pass_free(&x);
-	rt_tape_free(tape);
-	return loss;
-}
-
-static void steps(struct rt_model *m, struct rt_trainer *t, int64_t to)
-{
-	const struct rt_sequence *s[2] = { &two[0], &two[1] };
-	struct rt_stepped         did;
-	struct rt_error           err = RT_ERROR_INIT;
-
-	while (rt_trainer_at(t) < to) {
-		learn(m, t, s, 2);
-		ck_assert_msg(rt_trainer_step(t, &did, &err) == 0, "%s", err.msg);
-		ck_assert_int_eq(did.step, rt_trainer_at(t));
-	}
-}
-
-static double distance(const struct rt_model *a, const struct rt_model *b)
-{
-	double most = 0;
-
-	for (int64_t i = 0; i < rt_model_parameters(a); i++) {
-		const struct rt_parameter p = rt_model_parameter(a, i),
-					  q = rt_model_parameter(b, i);
-		const float *x = p.tensor.data, *y = q.tensor.data;
-
-		for (int64_t k = 0; k < rt_numel(&p.tensor); k++)
-			most = fmax(most, fabs((double)x[k] - (double)y[k]));
-	}
-	return most;
-}
 
 /* ---- against PyTorch ------------------------------------------------------------------------- */
 
@@ -239,129 +122,6 @@ START_TEST(a_step_is_the_formula)
 		}
 		rt_trainer_close(t);
 		rt_model_close(m);
-	}
-END_TEST
-
-/* ---- going on -------------------------------------------------------------------------------- */
-
-static const struct {
-	double average;
-	bool   small;
-	int    products;
-	bool   muon;
-} kinds[] = { { 0, false, RT_PRODUCTS_F32, false }, { .9, false, RT_PRODUCTS_F32, false },
-	      { .9, true, RT_PRODUCTS_F32, false }, { 0, false, RT_PRODUCTS_BF16, false },
-	      { .9, false, RT_PRODUCTS_F32, true }, { 0, true, RT_PRODUCTS_BF16, true } };
-
-START_TEST(a_run_that_goes_on_ends_with_the_same_bytes)
-	{
-		struct rt_context c = {
-			.sink = &silence, .stage = "t", .seed = 5, .work_dir = temp_folder
-		};
-		struct rt_training training = plain();
-		struct rt_model   *whole = open_tiny(), *cut = open_tiny();
-		struct rt_trainer *t;
-
-		training.average = kinds[_i].average;
-		training.small_moments = kinds[_i].small;
-		training.products = kinds[_i].products;
-		if (kinds[_i].muon)
-			training.optimizer = &orthogonal;
-		ck_assert_int_eq(rt_trainer_open(&t, whole, &training, 6, &c, NULL), 0);
-		steps(whole, t, 6);
-		rt_trainer_swap(t);
-		rt_trainer_close(t);
-
-		training.save = 0; /* after every step */
-		ck_assert_int_eq(rt_trainer_open(&t, cut, &training, 6, &c, NULL), 0);
-		ck_assert_int_eq(rt_json_set(rt_trainer_notes(t), "best", rt_json_new_int(42)), 0);
-		steps(cut, t, 4);
-		rt_trainer_close(t);
-		rt_model_close(cut);
-
-		cut = open_tiny();
-		ck_assert_int_eq(rt_trainer_open(&t, cut, &training, 6, &c, NULL), 0);
-		ck_assert_int_eq(rt_trainer_at(t), 4);
-		ck_assert_int_eq(rt_json_int(rt_json_get(rt_trainer_notes(t), "best"), 0), 42);
-		steps(cut, t, 6);
-		rt_trainer_swap(t);
-		rt_trainer_close(t);
-		ck_assert_double_eq(distance(whole, cut), 0);
-		rt_model_close(whole);
-		rt_model_close(cut);
-	}
-END_TEST
-
-static bool stop_now(void *arg)
-{
-	(void)arg;
-	return true;
-}
-
-START_TEST(a_cancelled_run_keeps_where_it_was)
-	{
-		const struct context_sink stopping = { .cancelled = stop_now };
-		const struct rt_sequence *s[2] = { &two[0], &two[1] };
-		struct rt_context  c = { .sink = &stopping, .stage = "t", .work_dir = temp_folder };
-		struct rt_training training = plain();
-		struct rt_model   *m = open_tiny();
-		struct rt_trainer *t;
-		struct rt_stepped  did;
-
-		ck_assert_int_eq(rt_trainer_open(&t, m, &training, 6, &c, NULL), 0);
-		learn(m, t, s, 2);
-		ck_assert_int_eq(rt_trainer_step(t, &did, NULL), RT_E_CANCEL);
-		rt_trainer_close(t);
-		ck_assert_int_eq(rt_trainer_open(&t, m, &training, 6, &c, NULL), 0);
-		ck_assert_int_eq(rt_trainer_at(t), 1);
-		rt_trainer_close(t);
-		rt_model_close(m);
-	}
-END_TEST
-
-START_TEST(a_damaged_checkpoint_is_an_error)
-	{
-		struct rt_context  c = { .sink = &silence, .stage = "t", .work_dir = temp_folder };
-		struct rt_training training = plain();
-		struct rt_model   *m = open_tiny();
-		struct rt_trainer *t;
-		struct rt_error    err = RT_ERROR_INIT;
-		FILE              *f;
-
-		training.save = 0;
-		ck_assert_int_eq(rt_trainer_open(&t, m, &training, 6, &c, NULL), 0);
-		steps(m, t, 1);
-		rt_trainer_close(t);
-		f = fopen(temp_path("trainer.state"), "r+b");
-		ck_assert_ptr_nonnull(f);
-		ck_assert_int_eq(fseek(f, 5000, SEEK_SET), 0);
-		ck_assert_int_ne(fputc('?', f), EOF);
-		ck_assert_int_eq(fclose(f), 0);
-		ck_assert_int_eq(rt_trainer_open(&t, m, &training, 6, &c, &err), RT_E_FORMAT);
-		ck_assert_str_eq(
-			temp_strip(err.msg),
-			"trainer.state: the checkpoint is damaged; remove it to begin this "
-			"stage again");
-		rt_model_close(m);
-	}
-END_TEST
-
-START_TEST(weights_under_a_name_come_back)
-	{
-		struct rt_context  c = { .sink = &silence, .stage = "t", .work_dir = temp_folder };
-		struct rt_training training = plain();
-		struct rt_model   *m = open_tiny(), *first = open_tiny();
-		struct rt_trainer *t;
-
-		ck_assert_int_eq(rt_trainer_open(&t, m, &training, 6, &c, NULL), 0);
-		ck_assert_int_eq(rt_trainer_keep(t, "best", NULL), 0);
-		steps(m, t, 2);
-		ck_assert_double_gt(distance(m, first), 1e-3);
-		ck_assert_int_eq(rt_trainer_bring(t, "best", NULL), 0);
-		ck_assert_double_eq(distance(m, first), 0);
-		rt_trainer_close(t);
-		rt_model_close(m);
-		rt_model_close(first);
 	}
 END_TEST
 
@@ -623,10 +383,6 @@ RUNNER("train", 300, {
 	tcase_add_checked_fixture(tc, temp_begin, temp_end);
 	tcase_add_test(tc, losses_fall_as_under_pytorch);
 	tcase_add_test(tc, a_step_is_the_formula);
-	TABLE_TEST(tc, a_run_that_goes_on_ends_with_the_same_bytes, kinds);
-	tcase_add_test(tc, a_cancelled_run_keeps_where_it_was);
-	tcase_add_test(tc, a_damaged_checkpoint_is_an_error);
-	tcase_add_test(tc, weights_under_a_name_come_back);
 	tcase_add_test(tc, small_moments_step_nearly_the_same_way);
 	TABLE_TEST(tc, matrices_of_layers_are_updated_whole_and_all_else_element_by_element,
 	           smalls);
