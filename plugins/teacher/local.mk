@@ -6,7 +6,8 @@ teacher_nearest_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += teacher-local.la
 teacher_local_la_SOURCES  = plugins/teacher/local.c \
-	plugins/teacher/local-form.c plugins/teacher/local-form.h
+	plugins/teacher/local-form.c plugins/teacher/local-form.h \
+	plugins/teacher/local-user.c plugins/teacher/local-user.h
 teacher_local_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 teacher_local_la_LDFLAGS  = -module $(PLUGIN_LINK)
 teacher_local_la_LIBADD   = libretort.la -lm

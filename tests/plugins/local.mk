@@ -100,7 +100,7 @@ tests_plugins_test_write_LDADD    = $(TEST_LIBS) -lm
 check_PROGRAMS += tests/plugins/test-local
 tests_plugins_test_local_SOURCES  = tests/plugins/test-local.c tests/plugins/instance.h tests/golden.h \
 	tests/runner.h plugins/teacher/local.c plugins/teacher/local-form.c \
-	plugins/teacher/local-form.h
+	plugins/teacher/local-form.h plugins/teacher/local-user.c plugins/teacher/local-user.h
 tests_plugins_test_local_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS) -I$(srcdir)/plugins -DRETORT_STATIC
 tests_plugins_test_local_LDADD    = $(TEST_LIBS) -lm
 

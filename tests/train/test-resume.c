@@ -7,6 +7,20 @@
 
 #include <string.h>
 
+extern const struct rt_plugin retort_plugin_optimizer_muon;
+
+/* As muon's config begins. */
+static struct muon_config {
+	struct adamw_config adam;
+	double              momentum;
+	int64_t             iterations;
+	int                 products;
+} muon = { { .9, .95, 1e-8, .1 }, .95, 5, RT_PRODUCTS_F32 };
+static const void         *muon_state = &muon;
+static struct rt_component orthogonal = { .plugin = &retort_plugin_optimizer_muon,
+	                                  .state = &muon_state,
+	                                  .config = &muon };
+
 /* ---- going on -------------------------------------------------------------------------------- */
 
 static const struct {
