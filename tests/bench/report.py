@@ -123,7 +123,7 @@ Written by `make bench` (tests/bench/compare); do not edit.  Medians of pairs th
 number of threads on both sides; ± is half of what lies between least and most.  Models have random weights in the
 shapes that `retort bench` names; llama.cpp and retort read the same file.  Limits are measured by retort in the minute
 of each figure: f32 arithmetic out of the caches (prefill), reading memory (decode: weights and cache that one token
-needs), the rate of one large f32 product (training).  PyTorch runs tests/bench/peer.py.  A peak of memory is that of
+needs; in front of it and behind, and again where the two differ by more than a tenth), the rate of one large f32 product (training).  PyTorch runs tests/bench/peer.py.  A peak of memory is that of
 the whole process, libraries included.
 """
 
