@@ -120,6 +120,11 @@ void whole_step(struct grammar_set *out, struct grammar_thread *t, struct gramma
 	}
 }
 
+bool answer_takes_text(const struct grammar_frame *f)
+{
+	return f->node->kind == GRAMMAR_CALLS && f->phase == TEXT && !f->at && !f->foreign;
+}
+
 bool answer_may_end(const struct grammar_frame *f)
 {
 	if (f->node->kind == GRAMMAR_WHOLE)

@@ -54,6 +54,10 @@ typedef void grammar_step(struct grammar_set *out, struct grammar_thread *t,
                           struct grammar_frame *f, unsigned char c);
 grammar_step string_step, object_step, array_step, call_step, calls_step, whole_step;
 
+/* Does any text fit that has no byte of rt_matcher_takes_text()? */
+bool value_takes_text(const struct grammar_frame *f);
+bool answer_takes_text(const struct grammar_frame *f);
+
 /* Is it within a string? */
 bool value_in_string(const struct grammar_frame *f);
 

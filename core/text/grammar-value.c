@@ -197,7 +197,7 @@ static void free_key(struct grammar_set *out, struct grammar_thread *t, struct g
 				return;
 		f->keys[f->last++] = f->mark;
 		f->phase = COLON;
-	} else if (c == '\\' || c == '<' || !character(f, c)) {
+	} else if (c == '\\' || c == '<' || c == '[' || !character(f, c)) {
 		return;
 	}
 	f->mark = (f->mark ^ c) * 16777619u; /* FNV-1a */
@@ -270,6 +270,12 @@ void array_step(struct grammar_set *out, struct grammar_thread *t, struct gramma
 		f->at++;
 		value_begin(out, t, f->node->of[0], c);
 	}
+}
+
+bool value_takes_text(const struct grammar_frame *f)
+{
+	return f->node->kind == GRAMMAR_STRING && f->phase == S_TEXT && !f->need && !f->first &&
+	       !f->foreign && f->node->most == UINT32_MAX;
 }
 
 bool value_in_string(const struct grammar_frame *f)

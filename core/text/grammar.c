@@ -194,6 +194,18 @@ bool rt_matcher_may_end(const struct rt_matcher *m)
 	return false;
 }
 
+bool rt_matcher_takes_text(const struct rt_matcher *m)
+{
+	for (int i = 0; i < m->now->n; i++) {
+		const struct grammar_thread *t = &m->now->t[i];
+		const struct grammar_frame  *f = &t->f[t->depth - 1];
+
+		if (value_takes_text(f) || answer_takes_text(f))
+			return true;
+	}
+	return false;
+}
+
 bool rt_matcher_in_string(const struct rt_matcher *m)
 {
 	for (int i = 0; i < m->now->n; i++) {

@@ -172,8 +172,12 @@ static size_t walk(const struct rt_grammar *g, uint64_t seed, char *text, size_t
 
 	ck_assert_int_eq(rt_matcher_new(&m, g, NULL), 0);
 	for (;;) {
-		const bool end = rt_matcher_may_end(m);
-		int        c;
+		static const char any[] = "/tool_call>TOOL_CALLS]}{,:\xc3\xa9|python_tag|>";
+		const bool        end = rt_matcher_may_end(m);
+		int               c;
+
+		if (rt_matcher_takes_text(m))
+			ck_assert(rt_matcher_may(m, any, sizeof any - 1));
 
 		if (end && rt_random_uniform(seed, 3, n) < (n > 60 ? 0.9 : 0.3))
 			break;

@@ -57,6 +57,10 @@ bool rt_matcher_put(struct rt_matcher *m, const char *bytes, size_t n);
 /* May the answer end here? */
 bool rt_matcher_may_end(const struct rt_matcher *m);
 
+/* May any text come next that is UTF-8 with nothing below U+0020 and none of " \\ < [ in it?  For
+ * whoever has many to ask for. */
+bool rt_matcher_takes_text(const struct rt_matcher *m);
+
 /* Is this inside a string of JSON, where a special token has no business? */
 bool rt_matcher_in_string(const struct rt_matcher *m);
 
