@@ -37,7 +37,7 @@ void call_step(struct grammar_set *out, struct grammar_thread *t, struct grammar
 	const char *part = parts[f->phase];
 
 	if (is_blank(c) && f->phase > 0 && f->at == 0) {
-		thread_keep_blank(out, t);
+		thread_keep_blank(out, t, c);
 	} else if (f->phase == NAME) {
 		if (!word_narrow(f, c))
 			return;
@@ -97,7 +97,7 @@ void calls_step(struct grammar_set *out, struct grammar_thread *t, struct gramma
 	if (f->phase == BEGINNING || f->phase == TEXT) {
 		free_text(out, t, f, c);
 	} else if (is_blank(c) && f->at == 0) {
-		thread_keep_blank(out, t);
+		thread_keep_blank(out, t, c);
 	} else if (f->phase == VALUE_BEGINS) {
 		f->phase = AFTER;
 		value_begin(out, t, f->node->of[0], c);
@@ -113,7 +113,7 @@ void whole_step(struct grammar_set *out, struct grammar_thread *t, struct gramma
                 unsigned char c)
 {
 	if (is_blank(c)) {
-		thread_keep_blank(out, t);
+		thread_keep_blank(out, t, c);
 	} else if (f->phase == BEFORE) {
 		f->phase = AFTER;
 		value_begin(out, t, f->node->of[0], c);

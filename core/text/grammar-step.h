@@ -35,7 +35,7 @@ void thread_copy(struct grammar_thread *to, const struct grammar_thread *from);
  * the innermost value, which has ended.  Forms beyond the number of threads are lost: what is
  * written is then of one of the others. */
 void thread_keep(struct grammar_set *out, struct grammar_thread *t);
-void thread_keep_blank(struct grammar_set *out, struct grammar_thread *t);
+void thread_keep_blank(struct grammar_set *out, struct grammar_thread *t, unsigned char c);
 void thread_keep_phase(struct grammar_set *out, struct grammar_thread *t, struct grammar_frame *f,
                        uint8_t phase);
 void thread_end(struct grammar_set *out, struct grammar_thread *t);

@@ -210,7 +210,7 @@ void object_step(struct grammar_set *out, struct grammar_thread *t, struct gramm
 	const bool open = f->node->kind == GRAMMAR_OPEN;
 
 	if (is_blank(c) && takes_blank(f)) {
-		thread_keep_blank(out, t);
+		thread_keep_blank(out, t, c);
 		return;
 	}
 	switch ((enum phase)f->phase) {
@@ -254,7 +254,7 @@ void array_step(struct grammar_set *out, struct grammar_thread *t, struct gramma
                 unsigned char c)
 {
 	if (is_blank(c) && takes_blank(f)) {
-		thread_keep_blank(out, t);
+		thread_keep_blank(out, t, c);
 	} else if (f->phase == START) {
 		if (c == '[')
 			thread_keep_phase(out, t, f, FIRST);

@@ -26,14 +26,22 @@ void thread_keep(struct grammar_set *out, struct grammar_thread *t)
 
 bool is_blank(unsigned char c)
 {
-	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+	return c == ' ' || c == '\n' || c == '\t';
 }
 
-void thread_keep_blank(struct grammar_set *out, struct grammar_thread *t)
+/* Of blanks, threads count: 1 is one blank, LINE a line's end, and from there on its indentation.
+ */
+void thread_keep_blank(struct grammar_set *out, struct grammar_thread *t, unsigned char c)
 {
-	const int blanks = t->blanks + 1;
+	enum { LINE = 2 };
+	const int blanks = t->blanks == 0 ? (c == '\n'  ? LINE
+	                                     : c == ' ' ? 1
+	                                                : 0)
+	                   : t->blanks >= LINE && t->blanks < LINE + GRAMMAR_INDENT && c != '\n'
+	                           ? t->blanks + 1
+	                           : 0;
 
-	if (blanks > GRAMMAR_BLANKS || out->n == GRAMMAR_THREADS)
+	if (blanks == 0 || out->n == GRAMMAR_THREADS)
 		return;
 	thread_keep(out, t);
 	out->t[out->n - 1].blanks = blanks;

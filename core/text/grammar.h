@@ -16,7 +16,7 @@ enum {
 	GRAMMAR_FREE = 16,  /* keys of an object whose properties are not known */
 	GRAMMAR_DEPTH = 34, /* 32 values, the call, and the answer around it */
 	GRAMMAR_THREADS = 16,
-	GRAMMAR_BLANKS = 32
+	GRAMMAR_INDENT = 32
 };
 
 enum grammar_kind {

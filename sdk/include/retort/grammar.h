@@ -15,10 +15,12 @@
  *   oneOf           is read as anyOf: that no second form fits is not seen to
  *   number, integer have at most 15 and 18 digits; with limits no exponent
  *   strings         characters beyond U+FFFF stand as they are, not as pairs of \u
- *   nesting         32 values deep; 32 blanks in a row
- * and some cannot be kept to: multipleOf, uniqueItems, not, allOf of several, and enum, $ref,
- * anyOf, oneOf beside other restrictions (enum beside any is fine).  Those are RT_E_UNSUP with tool
- * and place: never passed over. */
+ *   blanks          one between two signs, or a line's end and at most 32 blanks and tabs: a
+ *                   model that may not write what it would could else write blanks for ever
+ *   nesting         32 values deep
+ * and some cannot be kept to: multipleOf, uniqueItems, not, allOf of several, and $ref, anyOf or
+ * oneOf beside other restrictions (enum and const may stand beside any).  Those are RT_E_UNSUP with
+ * tool and place: never passed over. */
 #ifndef RETORT_GRAMMAR_H
 #define RETORT_GRAMMAR_H
 
