@@ -140,6 +140,9 @@ static int draw(const struct rt_engine *e, struct slot *s, float *logits, const 
 	int64_t        n;
 	const int32_t *stops;
 
+	if (r == 0 && (s->drawn < 0 || s->drawn >= V))
+		r = rt_fail(&s->error, RT_E_RANGE, "the sampler chose token %d of %lld",
+		            (int)s->drawn, (long long)V);
 	if (r < 0 || !s->matcher)
 		return r;
 	if (is_stop(e, s, s->drawn) ? rt_matcher_may_end(s->matcher)
@@ -207,7 +210,7 @@ static int take(struct rt_engine *e, struct slot *s, const float *logps, struct 
 	if (s->n == 0)
 		s->first_token = engine_now() - s->begun;
 	if (s->stuck) {
-		s->finish = RT_FINISH_STUCK;
+		s->finish = rt_matcher_may_end(s->matcher) ? RT_FINISH_STOP : RT_FINISH_STUCK;
 		return 0;
 	}
 	if (is_stop(e, s, id)) {

@@ -11,7 +11,7 @@ uint32_t mark_progress(const char *mark, uint32_t at, unsigned char c)
 
 bool mark_foreign(struct grammar_frame *f, unsigned char c)
 {
-	f->foreign = (uint8_t)mark_progress(MARK_FOREIGN, f->foreign, c);
+	f->foreign = mark_progress(MARK_FOREIGN, (uint32_t)f->foreign, c);
 	return f->foreign == sizeof MARK_FOREIGN - 1;
 }
 
@@ -62,7 +62,8 @@ void call_step(struct grammar_set *out, struct grammar_thread *t, struct grammar
 enum answer_phase { BEFORE, BEGINNING, TEXT, BETWEEN, VALUE_BEGINS, AFTER };
 
 /* Of an answer with calls, frames use: at: bytes of the mark that stand in front; first: of
- * MARK_SHELL; mark: calls. */
+ * MARK_SHELL, or that the answer has begun with something else; mark: calls. */
+enum { NOT_FIRST = UINT16_MAX };
 
 /* A byte of text.  Nothing in it may look like a call of another form: as an answer that is one
  * object does. */
@@ -70,11 +71,13 @@ static void free_text(struct grammar_set *out, struct grammar_thread *t, struct 
                       unsigned char c)
 {
 	if (f->phase == BEGINNING) {
-		const bool shell = c == (unsigned char)MARK_SHELL[f->first];
+		const bool shell = f->first < sizeof MARK_SHELL - 1 &&
+		                   c == (unsigned char)MARK_SHELL[f->first];
 
-		f->first = (uint16_t)(f->first + shell);
-		if (c == '{' || f->first == sizeof MARK_SHELL - 1)
+		if ((c == '{' && (f->first == 0 || f->first == NOT_FIRST)) ||
+		    (shell && f->first == sizeof MARK_SHELL - 2))
 			return;
+		f->first = shell ? (uint16_t)(f->first + 1) : NOT_FIRST;
 		if (!shell && !is_blank(c) && c != '\v' && c != '\f')
 			f->phase = TEXT;
 	}

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_TOOLS = 4096 };
+
 static int begin(struct compiler **ret, struct rt_error *err)
 {
 	struct compiler *c = rt_alloc(1, sizeof *c);
@@ -25,6 +27,8 @@ static int begin(struct compiler **ret, struct rt_error *err)
 
 static int finish(struct compiler *c, int r, struct rt_grammar **ret)
 {
+	if (r == 0)
+		r = grammar_heights(c, GRAMMAR_DEPTH - 2);
 	if (r == 0)
 		*ret = c->g;
 	else
@@ -60,7 +64,7 @@ static int objects_of(struct compiler *c, const struct grammar_node *value,
 int rt_grammar_json(struct rt_grammar **ret, const struct rt_json *schema, struct rt_error *err)
 {
 	struct compiler     *c;
-	struct grammar_node *top;
+	struct grammar_node *top = NULL;
 	int                  r = schema ? rt_schema_check(schema, err) : 0;
 
 	if (r == 0)
@@ -75,7 +79,8 @@ int rt_grammar_json(struct rt_grammar **ret, const struct rt_json *schema, struc
 		r = grammar_flatten(c);
 	if (r == 0 && !schema)
 		r = objects_of(c, top->of[0], &top->of[0]);
-	c->g->top = top;
+	if (r == 0)
+		c->g->top = top;
 	return finish(c, r, ret);
 }
 
@@ -124,7 +129,7 @@ static int arguments_of(struct compiler *c, const struct tool *tool, struct gram
 
 static int call_of(struct compiler *c, struct tool *tools, size_t n, struct grammar_node **ret)
 {
-	struct grammar_node *call;
+	struct grammar_node *call = NULL;
 	int                  r = grammar_flatten(c);
 
 	if (r == 0)
@@ -139,7 +144,8 @@ static int call_of(struct compiler *c, struct tool *tools, size_t n, struct gram
 		call->words[i] = tools[i].word;
 		r = arguments_of(c, &tools[i], &call->of[i]);
 	}
-	*ret = call;
+	if (r == 0)
+		*ret = call;
 	return r;
 }
 
@@ -155,9 +161,15 @@ static int call_tools(struct compiler *c, const struct rt_json *list, const char
                       struct grammar_node **ret)
 {
 	const size_t n = rt_json_length(list);
-	struct tool *tools = rt_alloc(n, sizeof *tools);
+	struct tool *tools;
 	size_t       have = 0;
-	int          r = tools ? 0 : rt_fail_nomem(c->err, "a grammar");
+	int          r;
+
+	if (n > MAX_TOOLS)
+		return rt_fail(c->err, RT_E_RANGE, "there are %zu tools, the limit is %d", n,
+		               MAX_TOOLS);
+	tools = rt_alloc(n, sizeof *tools);
+	r = tools ? 0 : rt_fail_nomem(c->err, "a grammar");
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct rt_json *function = function_of(rt_json_at(list, i));
@@ -187,7 +199,7 @@ int rt_grammar_calls(struct rt_grammar **ret, const struct rt_json *tools, const
 	const bool           free = none || !choice || is(choice, "auto");
 	const char          *only = free || is(choice, "required") ? NULL : choice;
 	struct compiler     *c;
-	struct grammar_node *top;
+	struct grammar_node *top = NULL;
 	int                  r = begin(&c, err);
 
 	if (r < 0)
@@ -199,6 +211,7 @@ int rt_grammar_calls(struct rt_grammar **ret, const struct rt_json *tools, const
 		top->calls_only = !free;
 		top->no_calls = none;
 	}
-	c->g->top = top;
+	if (r == 0)
+		c->g->top = top;
 	return finish(c, r, ret);
 }

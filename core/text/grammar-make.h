@@ -32,7 +32,9 @@ int grammar_value(struct compiler *c, const struct rt_json *schema, struct gramm
 int grammar_spell(struct compiler *c, const struct rt_json *value, struct grammar_word *w);
 int grammar_by_bytes(const void *a, const void *b); /* of words, for qsort() */
 
-/* At the end: choices between choices become one each. */
+/* At the end: choices between choices become one each; then how deep values have to go, `most` at
+ * most. */
 int grammar_flatten(struct compiler *c);
+int grammar_heights(struct compiler *c, int most);
 
 #endif

@@ -1,76 +1,109 @@
 /* grammar-number.c - a number of JSON, digit by digit, that can still come to lie within its
  * limits.  See grammar.h
  *
- * What stands so far is digits / 10^decimals.  More digits bring it to any number from there up to
- * one more in the last place; while there is no point, to ten times that as well, and so on.  So
- * a digit is refused at once when no number within the limits begins with it. */
+ * A number has at most so many digits, so what may become of its beginning are finitely many: all
+ * digits that are left behind the point, or some of them in front of it.  Each such way is a range
+ * of integers over a power of ten, in order, and a search by halves finds whether one of them is
+ * within the limits.  So there is always a way on, or the digit was refused. */
 #include "text/grammar.h"
-
-#include <math.h>
 
 enum phase { START, MINUS, ZERO, INTEGER, POINT, FRACTION, E, E_SIGN, EXPONENT };
 
-enum { NEGATIVE = 1, INTEGER_DIGITS = 18, REAL_DIGITS = 15, EXPONENT_DIGITS = 2 };
-
 /* Of a number, frames use: at: digits; first: decimals, then digits of the exponent; mark:
  * whether it is negative. */
+enum { NEGATIVE = 1, INTEGER_DIGITS = 18, REAL_DIGITS = 15, EXPONENT_DIGITS = 2 };
 
-static bool within(const struct grammar_node *n, double x)
+static uint32_t most_digits(const struct grammar_node *n)
 {
-	return (n->above ? x > n->low : x >= n->low) && (n->below ? x < n->high : x <= n->high);
+	return n->integer ? INTEGER_DIGITS : REAL_DIGITS;
 }
 
-static double value(const struct grammar_frame *f)
+/* 10^n: whole numbers, up to 10^18 and beyond exact. */
+static int64_t ten(uint32_t n)
 {
-	const double x = (double)f->digits / pow(10, f->first);
+	int64_t x = 1;
+
+	while (n-- > 0)
+		x *= 10;
+	return x;
+}
+
+/* digits / 10^decimals, rounded once, as whoever reads the number rounds it. */
+static double value(const struct grammar_frame *f, int64_t digits, uint32_t decimals)
+{
+	const double x = (double)digits / (double)ten(decimals);
 
 	return f->mark & NEGATIVE ? -x : x;
 }
 
-/* Is there a number within the limits from x to less than x + width, away from 0? */
-static bool meets(const struct grammar_frame *f, double x, double width)
+static bool above(const struct grammar_node *n, double x)
 {
-	const struct grammar_node *n = f->node;
-	const double               a = f->mark & NEGATIVE ? -x - width : x, b = a + width;
-	const double               from = a > n->low ? a : n->low, to = b < n->high ? b : n->high;
-	double                     first;
-
-	if (within(n, f->mark & NEGATIVE ? -x : x))
-		return true;
-	if (!n->integer)
-		return from < to;
-	first = ceil(from);
-	if (first == a && f->mark & NEGATIVE) /* the far end is not part of it */
-		first++;
-	if (first == n->low && n->above)
-		first++;
-	return within(n, first) && (f->mark & NEGATIVE ? first <= b : first < b);
+	return n->above ? x > n->low : x >= n->low;
 }
 
-/* Can this still become a number within the limits? */
+static bool below(const struct grammar_node *n, double x)
+{
+	return n->below ? x < n->high : x <= n->high;
+}
+
+/* Is one of from, ..., to over 10^decimals within the limits?  What is far enough from 0 is a
+ * beginning of the range, or all of it. */
+static bool any_within(const struct grammar_frame *f, int64_t from, int64_t to, uint32_t decimals)
+{
+	const struct grammar_node *n = f->node;
+	const bool                 negative = f->mark & NEGATIVE;
+
+	while (from < to) {
+		const int64_t middle = from + (to - from) / 2;
+		const double  x = value(f, middle, decimals);
+
+		if (negative ? below(n, x) : above(n, x))
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	return above(n, value(f, from, decimals)) && below(n, value(f, from, decimals));
+}
+
+/* Can the number still come to lie within its limits? */
 static bool hopeful(const struct grammar_frame *f)
 {
-	const uint32_t most = f->node->integer ? INTEGER_DIGITS : REAL_DIGITS;
-	double         x = (double)f->digits, width = 1;
+	const uint32_t left = most_digits(f->node) - f->at;
+	const int64_t  from = f->digits, to = f->digits + 1;
+	const bool     in_front = f->phase == INTEGER;
 
-	if (!f->node->limited)
-		return true;
-	if (f->phase == MINUS)
-		return f->node->low < 0 || within(f->node, 0);
 	if (f->phase == POINT || f->phase == FRACTION)
-		return meets(f, x / pow(10, f->first), pow(10, -(double)f->first));
-	if (f->phase == ZERO)
-		return meets(f, 0, 1);
-	for (uint32_t n = f->at; n <= most; n++, x *= 10, width *= 10)
-		if (meets(f, x, width))
+		return any_within(f, from * ten(left), to * ten(left) - 1, f->first + left);
+	/* `more` digits in front of the point, and where there is one all others behind it. */
+	for (uint32_t more = 0; more <= (in_front ? left : 0); more++) {
+		const uint32_t all = f->node->integer ? more : left;
+
+		if (any_within(f, from * ten(all), to * ten(all) - 1, all - more))
 			return true;
+	}
 	return false;
+}
+
+static bool begins(const struct grammar_node *n, uint32_t mark)
+{
+	for (int d = 0; d < 10; d++) {
+		const struct grammar_frame f = {
+			.node = n, .phase = d ? INTEGER : ZERO, .at = 1, .digits = d, .mark = mark
+		};
+
+		if (hopeful(&f))
+			return true;
+	}
+	return false;
+}
+
+bool number_exists(const struct grammar_node *n)
+{
+	return !n->limited || begins(n, 0) || begins(n, NEGATIVE);
 }
 
 static bool digit(struct grammar_frame *f, int d)
 {
-	const uint32_t most = f->node->integer ? INTEGER_DIGITS : REAL_DIGITS;
-
 	switch ((enum phase)f->phase) {
 	case START:
 	case MINUS: f->phase = d ? INTEGER : ZERO; break;
@@ -86,12 +119,12 @@ static bool digit(struct grammar_frame *f, int d)
 	case ZERO:
 	default: return false;
 	}
-	if (f->at == most)
+	if (f->at == most_digits(f->node))
 		return false;
 	f->at++;
 	f->digits = 10 * f->digits + d;
 	f->first = (uint16_t)(f->first + (f->phase == FRACTION));
-	return hopeful(f);
+	return !f->node->limited || hopeful(f);
 }
 
 bool number_put(struct grammar_frame *f, unsigned char c)
@@ -104,11 +137,11 @@ bool number_put(struct grammar_frame *f, unsigned char c)
 	if (c == '-' && p == START) {
 		f->mark |= NEGATIVE;
 		f->phase = MINUS;
-		return hopeful(f);
+		return !n->limited || begins(n, NEGATIVE);
 	}
 	if (c == '.' && !n->integer && (p == ZERO || p == INTEGER) && f->at < REAL_DIGITS) {
 		f->phase = POINT;
-		return hopeful(f);
+		return !n->limited || hopeful(f);
 	}
 	if ((c == 'e' || c == 'E') && !n->integer && !n->limited &&
 	    (p == ZERO || p == INTEGER || p == FRACTION)) {
@@ -124,10 +157,15 @@ bool number_put(struct grammar_frame *f, unsigned char c)
 
 bool number_whole(const struct grammar_frame *f)
 {
+	const struct grammar_node *n = f->node;
+	double                     x;
+
 	switch ((enum phase)f->phase) {
 	case ZERO:
 	case INTEGER:
-	case FRACTION: return !f->node->limited || within(f->node, value(f));
+	case FRACTION:
+		x = value(f, f->digits, f->first);
+		return !n->limited || (above(n, x) && below(n, x));
 	case EXPONENT: return true;
 	case START:
 	case MINUS:

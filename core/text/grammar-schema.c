@@ -21,6 +21,8 @@ int grammar_node(struct compiler *c, enum grammar_kind kind, size_t n, struct gr
 	node->kind = kind;
 	node->n = n;
 	node->most = UINT32_MAX;
+	node->next = c->g->all;
+	c->g->all = node;
 	*ret = node;
 	return 0;
 }
@@ -101,18 +103,16 @@ static int listed(struct compiler *c, const struct rt_json *schema, struct gramm
 
 /* ---- values --------------------------------------------------------------------------------- */
 
-static uint32_t count(const struct rt_json *schema, const char *key, uint32_t otherwise)
+static uint32_t count(double x)
 {
-	const double x = rt_json_real(rt_json_get(schema, key), (double)otherwise);
-
-	return x <= 0 ? 0 : x >= UINT32_MAX ? UINT32_MAX : (uint32_t)ceil(x);
+	return x <= 0 ? 0 : x >= UINT32_MAX ? UINT32_MAX : (uint32_t)x;
 }
 
 static int range(struct compiler *c, struct grammar_node *n, const struct rt_json *schema,
                  const char *least, const char *most)
 {
-	n->least = count(schema, least, 0);
-	n->most = count(schema, most, UINT32_MAX);
+	n->least = count(ceil(rt_json_real(rt_json_get(schema, least), 0)));
+	n->most = count(floor(rt_json_real(rt_json_get(schema, most), UINT32_MAX)));
 	if (n->least > n->most)
 		return rt_fail(c->err, RT_E_FORMAT, "%s is %u, %s is %u", least, n->least, most,
 		               n->most);
@@ -126,14 +126,28 @@ static int string(struct compiler *c, const struct rt_json *schema, struct gramm
 	return r < 0 ? r : range(c, *ret, schema, "minLength", "maxLength");
 }
 
+/* The schema that nothing fits. */
+static bool is_false(const struct rt_json *schema)
+{
+	return rt_json_is(schema, RT_JSON_BOOL) && !rt_json_bool(schema, true);
+}
+
 static int array(struct compiler *c, const struct rt_json *schema, struct grammar_node **ret)
 {
-	int r = grammar_node(c, GRAMMAR_ARRAY, 1, ret);
+	const struct rt_json *items = rt_json_get(schema, "items");
+	int                   r = grammar_node(c, GRAMMAR_ARRAY, 1, ret);
 
 	if (r == 0)
 		r = range(c, *ret, schema, "minItems", "maxItems");
-	if (r == 0)
-		r = grammar_value(c, rt_json_get(schema, "items"), &(*ret)->of[0]);
+	if (r < 0)
+		return r;
+	if (is_false(items)) {
+		(*ret)->most = 0;
+		items = NULL;
+	}
+	if ((*ret)->least > (*ret)->most)
+		return rt_fail(c->err, RT_E_FORMAT, "it needs items, and none are allowed");
+	r = grammar_value(c, items, &(*ret)->of[0]);
 	return r < 0 ? rt_within(c->err, r, "items") : 0;
 }
 
@@ -156,12 +170,12 @@ static void upper(struct grammar_node *n, double limit, bool out)
 static int number(struct compiler *c, const struct rt_json *schema, bool integer,
                   struct grammar_node **ret)
 {
+	struct grammar_node *n;
 	int                  r = grammar_node(c, GRAMMAR_NUMBER, 0, ret);
-	struct grammar_node *n = *ret;
-	double               first;
 
 	if (r < 0)
 		return r;
+	n = *ret;
 	n->integer = integer;
 	n->low = -INFINITY;
 	n->high = INFINITY;
@@ -170,12 +184,10 @@ static int number(struct compiler *c, const struct rt_json *schema, bool integer
 	upper(n, rt_json_real(rt_json_get(schema, "maximum"), INFINITY), false);
 	upper(n, rt_json_real(rt_json_get(schema, "exclusiveMaximum"), INFINITY), true);
 	n->limited = isfinite(n->low) || isfinite(n->high);
-	/* The first number that may be, and whether it may. */
-	first = integer && isfinite(n->low) ? ceil(n->low) + (n->above && ceil(n->low) == n->low)
-	                                    : n->low;
-	if (first > n->high || (first == n->high && (n->below || (!integer && n->above))))
-		return rt_fail(c->err, RT_E_FORMAT, "no number is within its limits");
-	return 0;
+	return number_exists(n)
+	               ? 0
+	               : rt_fail(c->err, RT_E_FORMAT, "no number of %d digits is within its limits",
+	                         integer ? 18 : 15);
 }
 
 /* ---- objects -------------------------------------------------------------------------------- */
@@ -232,32 +244,45 @@ static int known_keys(struct compiler *c, struct key *keys, size_t n, struct gra
 	return r;
 }
 
-static int object(struct compiler *c, const struct rt_json *schema, struct grammar_node **ret)
+/* Keys of `properties`, and those that are required besides, whose values are what
+ * additionalProperties says. */
+static int all_keys(struct compiler *c, const struct rt_json *schema, struct key *keys, size_t *n)
 {
 	const struct rt_json *properties = rt_json_get(schema, "properties"),
 			     *required = rt_json_get(schema, "required"),
 			     *others = rt_json_get(schema, "additionalProperties");
-	struct key keys[GRAMMAR_KEYS];
-	size_t     n = 0;
-	int        r = 0;
+	int r = 0;
 
 	for (struct rt_json_iter i = rt_json_first(properties); r == 0 && i.key; rt_json_next(&i))
-		r = add_key(c, keys, &n, i.key, i.value, false);
-	for (size_t i = 0; r == 0 && i < rt_json_length(required); i++)
-		if (rt_json_string(rt_json_at(required, i)))
-			r = add_key(
-				c, keys, &n, rt_json_string(rt_json_at(required, i)),
-				rt_json_get(properties, rt_json_string(rt_json_at(required, i))),
-				true);
+		if (!is_false(i.value))
+			r = add_key(c, keys, n, i.key, i.value, false);
+	for (size_t i = 0; r == 0 && i < rt_json_length(required); i++) {
+		const char           *name = rt_json_string(rt_json_at(required, i));
+		const struct rt_json *value = rt_json_get(properties, name);
+
+		if (is_false(value ? value : others))
+			return rt_fail(c->err, RT_E_FORMAT, "'%s' is required, and not allowed",
+			               name);
+		r = add_key(c, keys, n, name, value ? value : others, true);
+	}
+	return r;
+}
+
+static int object(struct compiler *c, const struct rt_json *schema, struct grammar_node **ret)
+{
+	const struct rt_json *others = rt_json_get(schema, "additionalProperties");
+	struct key            keys[GRAMMAR_KEYS];
+	size_t                n = 0;
+	int                   r = all_keys(c, schema, keys, &n);
+
 	if (r < 0)
 		return r;
-	if (properties || n > 0 ||
-	    (rt_json_is(others, RT_JSON_BOOL) && !rt_json_bool(others, true)))
+	if (rt_json_get(schema, "properties") || n > 0 || is_false(others))
 		return known_keys(c, keys, n, ret);
 	r = grammar_node(c, GRAMMAR_OPEN, 1, ret);
-	if (r == 0)
-		r = grammar_value(c, rt_json_is(others, RT_JSON_OBJECT) ? others : NULL,
-		                  &(*ret)->of[0]);
+	if (r < 0)
+		return r;
+	r = grammar_value(c, others, &(*ret)->of[0]);
 	return r < 0 ? rt_within(c->err, r, "additionalProperties") : 0;
 }
 
@@ -383,11 +408,16 @@ static int typed(struct compiler *c, const struct rt_json *schema, struct gramma
 static int forms(struct compiler *c, const struct rt_json *list, struct grammar_node **ret)
 {
 	const size_t n = rt_json_length(list);
-	int          r = n ? grammar_node(c, GRAMMAR_ANY_OF, n, ret)
-	                   : rt_fail(c->err, RT_E_FORMAT, "no form is allowed");
+	size_t       have = 0;
+	int          r = grammar_node(c, GRAMMAR_ANY_OF, n, ret);
 
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = grammar_value(c, rt_json_at(list, i), &(*ret)->of[i]);
+		if (!is_false(rt_json_at(list, i)))
+			r = grammar_value(c, rt_json_at(list, i), &(*ret)->of[have++]);
+	if (r == 0 && have == 0)
+		return rt_fail(c->err, RT_E_FORMAT, "no form is allowed");
+	if (r == 0)
+		(*ret)->n = have;
 	return r;
 }
 
@@ -407,6 +437,8 @@ static int by_group(struct compiler *c, const struct rt_json *schema, struct gra
 		return r < 0 ? rt_within(c->err, r, "%s", keyword) : 0;
 	case BY_REF:
 		r = schema_target(c->root, rt_json_get(schema, "$ref"), &target, c->err);
+		if (r == 0)
+			r = rt_schema_check(target, c->err);
 		return r < 0 ? r : grammar_value(c, target, ret);
 	case NOTHING:
 	case BY_TYPE:
@@ -419,11 +451,10 @@ int grammar_value(struct compiler *c, const struct rt_json *schema, struct gramm
 {
 	int r;
 
-	if (rt_json_is(schema, RT_JSON_BOOL)) {
-		if (!rt_json_bool(schema, true))
-			return rt_fail(c->err, RT_E_FORMAT, "nothing is allowed (false)");
+	if (is_false(schema))
+		return rt_fail(c->err, RT_E_FORMAT, "nothing is allowed (false)");
+	if (rt_json_is(schema, RT_JSON_BOOL))
 		schema = NULL;
-	}
 	for (size_t i = 0; i < c->n; i++)
 		if (c->made[i].schema == schema) {
 			*ret = c->made[i].node;
@@ -433,7 +464,8 @@ int grammar_value(struct compiler *c, const struct rt_json *schema, struct gramm
 		return rt_fail(c->err, RT_E_RANGE, "there are more than %d schemas",
 		               GRAMMAR_SCHEMAS);
 	if (c->depth == MAX_DEPTH)
-		return rt_fail(c->err, RT_E_RANGE, "schemas nest deeper than %d", MAX_DEPTH);
+		return rt_fail(c->err, RT_E_RANGE, "schemas and references nest deeper than %d",
+		               MAX_DEPTH);
 	r = grammar_node(c, GRAMMAR_ANY_OF, 1, ret);
 	if (r < 0)
 		return r;
@@ -470,6 +502,22 @@ static int find(struct compiler *c, struct grammar_node *node, struct found *f)
 	return r;
 }
 
+/* Forms that begin alike are followed side by side. */
+static int check_forms(struct compiler *c, const struct found *f)
+{
+	size_t objects = 0, arrays = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		objects += f->v[i]->kind == GRAMMAR_OBJECT || f->v[i]->kind == GRAMMAR_OPEN;
+		arrays += f->v[i]->kind == GRAMMAR_ARRAY;
+	}
+	if (objects <= GRAMMAR_THREADS && arrays <= GRAMMAR_THREADS &&
+	    f->n - objects - arrays <= GRAMMAR_THREADS)
+		return 0;
+	return rt_fail(c->err, RT_E_RANGE, "a choice has %zu forms, the limit is %d of a kind",
+	               f->n, GRAMMAR_THREADS);
+}
+
 /* A choice between choices becomes one: no byte is spent on the way, and no schema that refers to
  * itself, or doubles at every step, makes it long. */
 int grammar_flatten(struct compiler *c)
@@ -485,6 +533,8 @@ int grammar_flatten(struct compiler *c)
 		r = find(c, node, f);
 		if (r == 0 && f->n == 0)
 			r = rt_fail(c->err, RT_E_FORMAT, "a schema refers to nothing but itself");
+		if (r == 0)
+			r = check_forms(c, f);
 		if (r < 0)
 			break;
 		node->of = rt_arena_alloc(&c->g->room, f->n, sizeof(struct grammar_node *));
@@ -496,4 +546,57 @@ int grammar_flatten(struct compiler *c)
 	}
 	rt_free(f);
 	return r;
+}
+
+/* ---- heights -------------------------------------------------------------------------------- */
+
+enum { ENDLESS = 1 << 20 };
+
+static int height_of(const struct grammar_node *n)
+{
+	int h = n->kind == GRAMMAR_ANY_OF ? ENDLESS : 0;
+
+	switch (n->kind) {
+	case GRAMMAR_ANY_OF:
+		for (size_t i = 0; i < n->n; i++)
+			if (n->of[i]->height < h)
+				h = n->of[i]->height;
+		return h;
+	case GRAMMAR_OBJECT:
+		for (size_t i = 0; i < n->n; i++)
+			if (n->required[i / 64] >> i % 64 & 1 && n->of[i]->height > h)
+				h = n->of[i]->height;
+		return h + 1;
+	case GRAMMAR_ARRAY: return n->least > 0 ? n->of[0]->height + 1 : 1;
+	case GRAMMAR_OPEN:
+	case GRAMMAR_STRING:
+	case GRAMMAR_NUMBER:
+	case GRAMMAR_WORDS:
+	case GRAMMAR_CALL:
+	case GRAMMAR_CALLS:
+	case GRAMMAR_WHOLE:
+	default: return 1;
+	}
+}
+
+int grammar_heights(struct compiler *c, int most)
+{
+	bool change = true;
+
+	for (struct grammar_node *n = c->g->all; n; n = n->next)
+		n->height = ENDLESS;
+	while (change) {
+		change = false;
+		for (struct grammar_node *n = c->g->all; n; n = n->next) {
+			const int h = height_of(n);
+
+			change = change || h < n->height;
+			n->height = h < n->height ? h : n->height;
+		}
+	}
+	for (size_t i = 0; i < c->n; i++)
+		if (c->made[i].node->height > most)
+			return rt_fail(c->err, RT_E_RANGE, "a value has to nest deeper than %d",
+			               most);
+	return 0;
 }

@@ -142,13 +142,19 @@ static bool seen(const struct grammar_frame *f, size_t i)
 	return f->seen[i / 64] >> i % 64 & 1;
 }
 
+/* Would a value of this node, inside of the thread's innermost one, go too deep? */
+static bool too_deep(const struct grammar_thread *t, const struct grammar_node *value)
+{
+	return t->depth + value->height > GRAMMAR_DEPTH;
+}
+
 /* Is there a key left to be written? */
-static bool has_more(const struct grammar_frame *f)
+static bool has_more(const struct grammar_thread *t, const struct grammar_frame *f)
 {
 	if (f->node->kind == GRAMMAR_OPEN)
-		return f->last < GRAMMAR_FREE;
+		return f->last < GRAMMAR_FREE && !too_deep(t, f->node->of[0]);
 	for (size_t i = f->first; i < f->last; i++)
-		if (!seen(f, i))
+		if (!seen(f, i) && !too_deep(t, f->node->of[i]))
 			return true;
 	return false;
 }
@@ -175,7 +181,7 @@ static void key_begins(struct grammar_frame *f)
 static void known_key(struct grammar_set *out, struct grammar_thread *t, struct grammar_frame *f,
                       unsigned char c)
 {
-	if (!word_narrow(f, c) || !has_more(f))
+	if (!word_narrow(f, c) || !has_more(t, f))
 		return;
 	if (word_ends(f)) {
 		f->seen[f->first / 64] |= (uint64_t)1 << f->first % 64;
@@ -223,7 +229,7 @@ void object_step(struct grammar_set *out, struct grammar_thread *t, struct gramm
 	case FIRST:
 	case MORE:
 		key_begins(f);
-		if (c == '"' && has_more(f)) {
+		if (c == '"' && has_more(t, f)) {
 			if (open || word_narrow(f, c))
 				f->phase = KEY;
 			thread_keep(out, t);
@@ -242,7 +248,7 @@ void object_step(struct grammar_set *out, struct grammar_thread *t, struct gramm
 		break;
 	case NEXT:
 		key_begins(f);
-		if (c == ',' && has_more(f))
+		if (c == ',' && has_more(t, f))
 			thread_keep_phase(out, t, f, MORE);
 		else if (c == '}' && has_all(f))
 			thread_end(out, t);
@@ -263,7 +269,7 @@ void array_step(struct grammar_set *out, struct grammar_thread *t, struct gramma
 			thread_end(out, t);
 	} else if (f->phase == NEXT) {
 		f->phase = MORE;
-		if (c == ',' && f->at < f->node->most)
+		if (c == ',' && f->at < f->node->most && !too_deep(t, f->node->of[0]))
 			thread_keep(out, t);
 	} else if (f->at < f->node->most) {
 		f->phase = NEXT;

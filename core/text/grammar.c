@@ -17,11 +17,26 @@ void thread_copy(struct grammar_thread *to, const struct grammar_thread *from)
 	memcpy(to->f, from->f, (size_t)from->depth * sizeof *to->f);
 }
 
-void thread_keep(struct grammar_set *out, struct grammar_thread *t)
+/* Forms that have come to the same. */
+static bool same(const struct grammar_thread *a, const struct grammar_thread *b)
 {
-	t->blanks = 0;
+	return a->depth == b->depth && a->blanks == b->blanks &&
+	       memcmp(a->f, b->f, (size_t)a->depth * sizeof *a->f) == 0;
+}
+
+static void put(struct grammar_set *out, struct grammar_thread *t, int blanks)
+{
+	t->blanks = blanks;
+	for (int i = 0; i < out->n; i++)
+		if (same(&out->t[i], t))
+			return;
 	if (out->n < GRAMMAR_THREADS)
 		thread_copy(&out->t[out->n++], t);
+}
+
+void thread_keep(struct grammar_set *out, struct grammar_thread *t)
+{
+	put(out, t, 0);
 }
 
 bool is_blank(unsigned char c)
@@ -41,10 +56,8 @@ void thread_keep_blank(struct grammar_set *out, struct grammar_thread *t, unsign
 	                           ? t->blanks + 1
 	                           : 0;
 
-	if (blanks == 0 || out->n == GRAMMAR_THREADS)
-		return;
-	thread_keep(out, t);
-	out->t[out->n - 1].blanks = blanks;
+	if (blanks > 0)
+		put(out, t, blanks);
 }
 
 void thread_keep_phase(struct grammar_set *out, struct grammar_thread *t, struct grammar_frame *f,
@@ -66,7 +79,7 @@ static void begin_one(struct grammar_set *out, const struct grammar_thread *t,
 {
 	struct grammar_thread own;
 
-	if (t->depth == GRAMMAR_DEPTH)
+	if (t->depth + node->height > GRAMMAR_DEPTH)
 		return;
 	thread_copy(&own, t);
 	own.blanks = 0;
@@ -120,7 +133,7 @@ static void feed(struct grammar_set *out, struct grammar_thread *t, unsigned cha
 	case GRAMMAR_CALL: call_step(out, t, f, c); break;
 	case GRAMMAR_CALLS: calls_step(out, t, f, c); break;
 	case GRAMMAR_WHOLE: whole_step(out, t, f, c); break;
-	case GRAMMAR_ANY_OF: break; /* value_value_begin() resolves them */
+	case GRAMMAR_ANY_OF: break; /* value_begin() resolves them */
 	}
 }
 

@@ -15,7 +15,7 @@ enum {
 	GRAMMAR_KEYS = 128, /* properties of one object */
 	GRAMMAR_FREE = 16,  /* keys of an object whose properties are not known */
 	GRAMMAR_DEPTH = 34, /* 32 values, the call, and the answer around it */
-	GRAMMAR_THREADS = 16,
+	GRAMMAR_THREADS = 32,
 	GRAMMAR_INDENT = 32
 };
 
@@ -48,12 +48,14 @@ struct grammar_node {
 	bool                  above, below; /* whether the limits themselves are excluded */
 	double                low, high;
 	bool                  calls_only, no_calls; /* of GRAMMAR_CALLS */
-	uint32_t              stamp;                /* while the grammar is made */
+	int                   height; /* values that are open at once, at least, to write one */
+	uint32_t              stamp;  /* while the grammar is made */
+	struct grammar_node  *next;   /* of all of the grammar */
 };
 
 struct rt_grammar {
 	struct rt_arena      room;
-	struct grammar_node *top;
+	struct grammar_node *top, *all;
 };
 
 struct grammar_frame {
@@ -63,7 +65,7 @@ struct grammar_frame {
 	uint16_t                   first, last;     /* words that still fit; then `first` is it */
 	uint32_t                   at;              /* bytes of a word, characters, items, digits */
 	uint32_t                   mark;            /* see the kinds */
-	uint8_t                    foreign;         /* bytes of FOREIGN that stand in front */
+	uint64_t foreign; /* bytes of MARK_FOREIGN that stand in front; no padding, for memcmp() */
 	union {
 		uint64_t seen[GRAMMAR_KEYS / 64];
 		uint32_t keys[GRAMMAR_FREE]; /* their hashes */
@@ -78,6 +80,8 @@ struct grammar_thread {
 
 /* One more byte of a number; false: it does not belong to it.  Phase 0 is in front of it. */
 bool number_put(struct grammar_frame *f, unsigned char c);
+/* Is there any within the limits that has few enough digits? */
+bool number_exists(const struct grammar_node *n);
 /* Is it one, as it stands? */
 bool number_whole(const struct grammar_frame *f);
 

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64, PATH = 200 };
+enum {
+	MAX_DEPTH = 64,  /* of a schema */
+	MAX_STEPS = 512, /* of a value in it: references count */
+	PATH = 200
+};
 
 /* One comparison: a value against a schema, somewhere inside the whole. */
 struct match {
@@ -350,30 +354,31 @@ typedef int keyword_fn(struct match *m, const struct rt_json *want, const struct
 static const struct {
 	const char *name;
 	keyword_fn *check; /* NULL: restricts nothing */
-	char        holds; /* 's' a schema, 'l' a list of them, 'm' members that are, 0 neither */
+	char holds; /* 's' a schema, 'l' a list of them, 'm' members that are, 't' types, 'n' a
+	             * number, 'k' a list of keys, 'b' a boolean, 'v' a list, 0 anything */
 } keywords[] = {
-	{ "type", check_type, 0 },
-	{ "enum", check_enum, 0 },
+	{ "type", check_type, 't' },
+	{ "enum", check_enum, 'v' },
 	{ "const", check_const, 0 },
-	{ "required", check_required, 0 },
+	{ "required", check_required, 'k' },
 	{ "properties", check_properties, 'm' },
 	{ "items", check_items, 's' },
 	{ "anyOf", check_any, 'l' },
 	{ "allOf", check_all, 'l' },
 	{ "oneOf", check_one, 'l' },
 	{ "not", check_not, 's' },
-	{ "minLength", check_min_length, 0 },
-	{ "maxLength", check_max_length, 0 },
-	{ "minItems", check_min_items, 0 },
-	{ "maxItems", check_max_items, 0 },
-	{ "uniqueItems", check_unique, 0 },
-	{ "minimum", check_minimum, 0 },
-	{ "maximum", check_maximum, 0 },
-	{ "exclusiveMinimum", check_above, 0 },
-	{ "exclusiveMaximum", check_below, 0 },
-	{ "multipleOf", check_multiple, 0 },
+	{ "minLength", check_min_length, 'n' },
+	{ "maxLength", check_max_length, 'n' },
+	{ "minItems", check_min_items, 'n' },
+	{ "maxItems", check_max_items, 'n' },
+	{ "uniqueItems", check_unique, 'b' },
+	{ "minimum", check_minimum, 'n' },
+	{ "maximum", check_maximum, 'n' },
+	{ "exclusiveMinimum", check_above, 'n' },
+	{ "exclusiveMaximum", check_below, 'n' },
+	{ "multipleOf", check_multiple, 'n' },
 	{ "$ref", check_ref, 0 },
-	{ "additionalProperties", NULL, 0 }, /* beside properties, see check_others() */
+	{ "additionalProperties", NULL, 's' }, /* beside properties, see check_others() */
 	{ "$defs", NULL, 'm' },
 	{ "definitions", NULL, 'm' },
 	{ "title", NULL, 0 },
@@ -421,8 +426,9 @@ static int fits(struct match *m, const struct rt_json *schema, const struct rt_j
 	if (!rt_json_is(schema, RT_JSON_OBJECT))
 		return rt_fail(m->err, RT_E_FORMAT, "a schema must be an object, this is %s",
 		               rt_json_type_name(schema));
-	if (++m->depth > MAX_DEPTH)
-		return rt_fail(m->err, RT_E_FORMAT, "the schema nests deeper than %d", MAX_DEPTH);
+	if (++m->depth > MAX_STEPS)
+		return rt_fail(m->err, RT_E_FORMAT, "a value nests deeper than %d schemas",
+		               MAX_STEPS);
 	for (struct rt_json_iter i = rt_json_first(schema); r == 1 && i.key; rt_json_next(&i)) {
 		size_t k = 0;
 
@@ -456,7 +462,53 @@ int rt_schema_fits(const struct rt_json *schema, const struct rt_json *value, ch
 	return r;
 }
 
+int schema_fits(const struct rt_json *root, const struct rt_json *schema,
+                const struct rt_json *value, struct rt_error *err)
+{
+	struct match m = { .root = root, .err = err };
+
+	return fits(&m, schema, value);
+}
+
 static int check_schema(const struct rt_json *schema, int depth, struct rt_error *err);
+
+static int check_types(const struct rt_json *value, struct rt_error *err)
+{
+	struct match m = { .err = err };
+	unsigned     bits = 0;
+	int          r = 1;
+
+	if (!rt_json_is(value, RT_JSON_ARRAY))
+		return type_bits(&m, value, &bits);
+	for (size_t i = 0; r == 1 && i < rt_json_length(value); i++)
+		r = type_bits(&m, rt_json_at(value, i), &bits);
+	return r;
+}
+
+/* A keyword's value is of the kind that restricts something: "2" as a limit would not. */
+static int check_value(const char *keyword, char holds, const struct rt_json *value,
+                       struct rt_error *err)
+{
+	bool fits = true;
+
+	if (holds == 't')
+		return check_types(value, err) < 0 ? RT_E_FORMAT : 0;
+	if (holds == 'n')
+		fits = is_number(value);
+	if (holds == 'b')
+		fits = rt_json_is(value, RT_JSON_BOOL);
+	if (holds == 'v' || holds == 'k' || holds == 'l')
+		fits = rt_json_is(value, RT_JSON_ARRAY);
+	if (holds == 'm')
+		fits = rt_json_is(value, RT_JSON_OBJECT);
+	for (size_t i = 0; holds == 'k' && fits && i < rt_json_length(value); i++)
+		fits = rt_json_string(rt_json_at(value, i)) != NULL;
+	return fits ? 0
+	            : rt_fail(err, RT_E_FORMAT, "the schema keyword '%s' cannot be %s", keyword,
+	                      holds == 'k' && rt_json_is(value, RT_JSON_ARRAY)
+	                              ? "a list of anything but names"
+	                              : rt_json_type_name(value));
+}
 
 /* The schemas that a keyword's value holds. */
 static int check_held(char holds, const struct rt_json *value, int depth, struct rt_error *err)
@@ -480,9 +532,7 @@ static int check_held(char holds, const struct rt_json *value, int depth, struct
 
 static int check_schema(const struct rt_json *schema, int depth, struct rt_error *err)
 {
-	struct match m = { .err = err };
-	unsigned     bits = 0;
-	int          r = 0;
+	int r = 0;
 
 	if (rt_json_is(schema, RT_JSON_BOOL))
 		return 0;
@@ -500,9 +550,8 @@ static int check_schema(const struct rt_json *schema, int depth, struct rt_error
 		if (k == sizeof keywords / sizeof *keywords)
 			return rt_fail(err, RT_E_UNSUP, "the schema keyword '%s' is not supported",
 			               i.key);
-		if (strcmp(i.key, "type") == 0 && rt_json_is(i.value, RT_JSON_STRING))
-			r = type_bits(&m, i.value, &bits) < 0 ? RT_E_FORMAT : 0;
-		else
+		r = check_value(i.key, keywords[k].holds, i.value, err);
+		if (r == 0)
 			r = check_held(keywords[k].holds, i.value, depth, err);
 	}
 	return r;

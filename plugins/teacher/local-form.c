@@ -16,12 +16,25 @@ void forms_free(struct forms *f)
 	*f = (struct forms){ 0 };
 }
 
+/* A member that says something: null does not. */
+static const struct rt_json *given(const struct rt_json *object, const char *key)
+{
+	const struct rt_json *value = rt_json_get(object, key);
+
+	return rt_json_is(value, RT_JSON_NULL) ? NULL : value;
+}
+
 static const char *format_of(const struct rt_json *body)
 {
-	const struct rt_json *format = rt_json_get(body, "response_format");
+	const struct rt_json *format = given(body, "response_format");
 	const char           *type = rt_json_string(rt_json_get(format, "type"));
 
 	return format && !type ? "?" : type && strcmp(type, "text") != 0 ? type : NULL;
+}
+
+bool form_is_asked(const struct rt_json *body)
+{
+	return given(body, "response_format") || given(body, "tool_choice");
 }
 
 bool form_is_json(const struct rt_json *body)
@@ -35,9 +48,9 @@ static int schema_of(const struct rt_json *body, const struct rt_json **ret, str
 	const struct rt_json *format = rt_json_get(body, "response_format");
 	const char           *type = format_of(body);
 
-	*ret = rt_json_get(rt_json_get(format, "json_schema"), "schema");
+	*ret = given(rt_json_get(format, "json_schema"), "schema");
 	if (!*ret)
-		*ret = rt_json_get(format, "schema");
+		*ret = given(format, "schema");
 	if (strcmp(type, "json_object") == 0 || (strcmp(type, "json_schema") == 0 && *ret))
 		return 0;
 	return rt_fail(
@@ -47,21 +60,24 @@ static int schema_of(const struct rt_json *body, const struct rt_json **ret, str
 		type);
 }
 
+static bool is_word(const char *s)
+{
+	return strcmp(s, "auto") == 0 || strcmp(s, "none") == 0 || strcmp(s, "required") == 0;
+}
+
 /* tool_choice as one word: auto, none, required, or the name of a function; NULL when it is none of
  * them. */
 static const char *choice_of(const struct rt_json *body)
 {
-	const struct rt_json *choice = rt_json_get(body, "tool_choice");
-	const char           *s = rt_json_string(choice);
+	const struct rt_json *choice = given(body, "tool_choice");
+	const char           *s = rt_json_string(choice), *name;
 
 	if (!choice)
 		return "auto";
 	if (s)
-		return strcmp(s, "auto") == 0 || strcmp(s, "none") == 0 ||
-		                       strcmp(s, "required") == 0
-		               ? s
-		               : NULL;
-	return rt_json_string(rt_json_get(rt_json_get(choice, "function"), "name"));
+		return is_word(s) ? s : NULL;
+	name = rt_json_string(rt_json_get(rt_json_get(choice, "function"), "name"));
+	return name && !is_word(name) ? name : NULL;
 }
 
 static bool any_strict(const struct rt_json *tools)
@@ -120,9 +136,9 @@ int forms_get(struct forms *f, const struct rt_json *body, bool strict,
 		return rt_fail(err, RT_E_INVAL,
 		               "tool_choice is none of auto, none, required, and a function by its "
 		               "name");
-	if (json && tools && strcmp(choice, "none") != 0)
+	if (json && strcmp(choice, "none") != 0 && (tools || strcmp(choice, "auto") != 0))
 		return rt_fail(err, RT_E_INVAL,
-		               "it has tools and a response_format: an answer is calls or JSON");
+		               "it wants calls and a response_format: an answer is calls or JSON");
 	if (json)
 		r = schema_of(body, &what, err);
 	else if (strcmp(choice, "auto") == 0 && (!tools || (!strict && !any_strict(what))))

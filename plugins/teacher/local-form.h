@@ -19,11 +19,14 @@ struct forms {
 
 void forms_free(struct forms *f);
 
+/* Does a request say what form its answer has, apart from strict functions? */
+bool form_is_asked(const struct rt_json *body);
+
 /* Is the answer JSON instead of a message with calls? */
 bool form_is_json(const struct rt_json *body);
 
-/* The grammar of a request, of f; NULL where its answer may be anything.  strict: calls fit their
- * tools' schemas also where no function says so. */
+/* The grammar of a request, of f; NULL where its answer may be anything.  Calls fit the schemas of
+ * all tools where one of them is strict, or `strict` says so. */
 int forms_get(struct forms *f, const struct rt_json *body, bool strict,
               const struct rt_grammar **ret, struct rt_error *err);
 

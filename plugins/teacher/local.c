@@ -112,6 +112,8 @@ static const char *refuse(const struct rt_json *body)
 
 	if (role && strcmp(role, "assistant") != 0 && strcmp(role, "user") != 0)
 		return "role other than assistant and user is not supported here";
+	if (role && strcmp(role, "user") == 0 && form_is_asked(body))
+		return "response_format and tool_choice are for what the assistant says";
 	if (n < 1 || n > MAX_N)
 		return "n is not within 1 and 64";
 	if (rt_json_is(stop, RT_JSON_ARRAY) && rt_json_length(stop) > MAX_STOPS)

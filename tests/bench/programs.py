@@ -67,8 +67,8 @@ class Retort:
         return {k: found[k] for k in ("value", "share", "of", "memory") if k in found}
 
     def at_one_rate(self, found, limits, again, threads):
-        """A virtual machine's memory may be faster in one minute than in the next: a share counts where the
-        rate was the same in front of the part and behind it, within a tenth, or else is of the mean of both."""
+        """A virtual machine's memory may be faster in one minute than in the next: a share is of the mean of
+        the rates in front of the part and behind it, measured again while these differ by more than a tenth."""
         for attempt in range(ATTEMPTS):
             before, after = limits[READ], self.limits(threads)[READ]
             if abs(after - before) <= .1 * before or attempt == ATTEMPTS - 1:

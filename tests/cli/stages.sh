@@ -15,6 +15,21 @@ figures() { # file: one figure a line, NAME VALUE n N
 	tr -d ' \n' < "$1" | sed 's/},*/\n/g' | sed -n 's/^{*"\([^"]*\)":{"value":\([^,]*\),"n":\([0-9]*\).*/\1 \2 n \3/p'
 }
 
+# ---- augment: values of one function, or of all ----------------------------------------------
+
+{ row 'table in rome' book '{"city":"rome"}'; row 'rain in oslo' weather '{"city":"oslo"}'; } > cities.jsonl
+for across in false true; do
+	cat > augment-$across.cfg <<E1
+retort = 1; name = "a$across"; seed = 1;
+stages = (
+  { name = "d"; use = "dataset"; paths = "cities.jsonl"; },
+  { name = "v"; use = "augment"; data = "d"; copies = 20; exchange = 1.0; made_up = 0.0; across = $across; result = true; } );
+E1
+done
+booked() { run "augment-$1.cfg" > out && sed -n 's/.*table in \([a-z]*\)".*/\1/p' "runs/a$1/v/rows.jsonl" | sort -u | paste -s -d,; }
+check "values stay with their function" 0 rome booked false
+check "across functions, an argument's values are one" 0 oslo,rome booked true
+
 # ---- evaluate: one right argument of two, one wrong function --------------------------------
 
 { row 'play jazz' play '{"genre":"jazz","n":1}'; row 'weather in rome' weather '{"city":"rome"}'; } > test.jsonl

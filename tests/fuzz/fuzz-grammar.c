@@ -49,6 +49,8 @@ static size_t walk(const struct rt_grammar *g, const uint8_t *choice, size_t n, 
 	while (len < LONGEST && !(len >= n && rt_matcher_may_end(m))) {
 		const int c = len < n ? choose(m, choice[len]) : close_up(m);
 
+		if (c < 0 && !rt_matcher_may_end(m))
+			abort(); /* a dead end */
 		if (c < 0)
 			break;
 		text[len++] = (char)c;

@@ -41,11 +41,19 @@ static const struct {
 	{ "{" USER ",\"response_format\":{\"type\":\"json_schema\"}}",
 	  .why = "response_format is text, json_object, or json_schema with a schema; here it is "
 	         "'json_schema'" },
+	{ "{" USER ",\"role\":\"user\",\"response_format\":{\"type\":\"json_object\"}}",
+	  .why = "response_format and tool_choice are for what the assistant says" },
+	{ "{" USER ",\"tool_choice\":\"required\",\"response_format\":{\"type\":\"json_object\"}}",
+	  .why = "it wants calls and a response_format: an answer is calls or JSON" },
+	{ "{" USER "," TOOLS("") ",\"tool_choice\":{\"function\":{\"name\":\"none\"}}}",
+	  .why = "tool_choice is none of auto, none, required, and a function by its name" },
+	{ "{" USER "," TOOLS("\"strict\":true,") ",\"tool_choice\":null,\"response_format\":null}",
+	  .text = true },
 	{ "{" USER ",\"response_format\":{\"type\":\"xml\"}}",
 	  .why = "response_format is text, json_object, or json_schema with a schema; here it is "
 	         "'xml'" },
 	{ "{" USER "," TOOLS("") ",\"response_format\":{\"type\":\"json_object\"}}",
-	  .why = "it has tools and a response_format: an answer is calls or JSON" },
+	  .why = "it wants calls and a response_format: an answer is calls or JSON" },
 	{ "{" USER ",\"response_format\":{\"type\":\"json_object\",\"schema\":{\"type\":\"string\","
 	  "\"pattern\":\"a\"}}}",
 	  .why = "the schema keyword 'pattern' is not supported" },

@@ -74,8 +74,8 @@ struct rt_request {
 	int64_t            top;           /* alternatives wanted for each token, 0 to 1000 */
 };
 
-/* STUCK: the grammar lets nothing through that the model can write: a schema that goes deeper than
- * 32 values, or characters that the vocabulary lacks. */
+/* STOP is also the end of an answer to which nothing could be added.  STUCK: what the grammar lets
+ * through the vocabulary cannot write. */
 enum rt_finish { RT_FINISH_STOP = 1, RT_FINISH_STRING, RT_FINISH_LENGTH, RT_FINISH_STUCK };
 
 struct rt_answer {

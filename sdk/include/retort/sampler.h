@@ -14,6 +14,8 @@ struct rt_sampler_ops {
 	 * logits   (V) f32  may be overwritten; -inf is a token that is not allowed
 	 * history  (n) the tokens so far, oldest first
 	 * uniform  in [0, 1): the only source of chance
+	 * Called once more for the same place, with another uniform and fewer tokens allowed, when
+	 * what it chose may not stand there (struct rt_request, grammar).
 	 * Returns RT_E_NUMERIC when a logit is NaN or +inf or all are -inf.  Allocates nothing
 	 * that stays. [worker] */
 	int (*sample)(void *state, float *logits, int64_t V, const int32_t *history, int64_t n,
