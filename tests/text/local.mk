@@ -8,7 +8,7 @@ tests_text_test_chat_SOURCES  = tests/text/test-chat.c tests/golden.h tests/runn
 tests_text_test_chat_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
 tests_text_test_chat_LDADD    = $(TEST_LIBS)
 
-tests_text_test_grammar_SOURCES  = tests/text/test-grammar.c tests/golden.h tests/runner.h
+tests_text_test_grammar_SOURCES  = tests/text/test-grammar.c tests/golden.h tests/runner.h tests/torture.h
 tests_text_test_grammar_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)
 tests_text_test_grammar_LDADD    = $(TEST_LIBS)
 

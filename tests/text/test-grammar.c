@@ -2,6 +2,7 @@
  * through. */
 #include "golden.h"
 #include "runner.h"
+#include "torture.h"
 
 #include "text/tok.h"
 
@@ -414,6 +415,34 @@ START_TEST(what_cannot_be_kept_to_is_refused)
 	}
 END_TEST
 
+static struct rt_json *schema_at_hand, *tools_at_hand;
+
+static int live(struct rt_error *err)
+{
+	struct rt_grammar *a = NULL, *b = NULL;
+	struct rt_matcher *m = NULL;
+	int                r = rt_grammar_json(&a, schema_at_hand, err);
+
+	if (r == 0)
+		r = rt_grammar_calls(&b, tools_at_hand, NULL, err);
+	if (r == 0)
+		r = rt_matcher_new(&m, b, err);
+	rt_matcher_free(m);
+	rt_grammar_free(a);
+	rt_grammar_free(b);
+	return r;
+}
+
+START_TEST(any_allocation_may_fail)
+	{
+		schema_at_hand = parse(cases[0].schema);
+		tools_at_hand = parse(tools);
+		ck_assert_int_gt(torture("alloc", live, RT_E_NOMEM), 5);
+		rt_json_free(schema_at_hand);
+		rt_json_free(tools_at_hand);
+	}
+END_TEST
+
 /* A choice that doubles at every step would have 2^20 forms. */
 START_TEST(a_schema_that_doubles_is_no_burden)
 	{
@@ -484,6 +513,7 @@ RUNNER("grammar", 120, {
 	TABLE_TEST(tc, calls_get_through_in_text_or_alone, answers);
 	TABLE_TEST(tc, no_call_that_gets_through_is_wrong, answers);
 	TABLE_TEST(tc, what_cannot_be_kept_to_is_refused, refused);
+	tcase_add_test(tc, any_allocation_may_fail);
 	tcase_add_test(tc, a_schema_that_doubles_is_no_burden);
 	tcase_add_test(tc, depth_has_its_limit);
 	TABLE_TEST(tc, bytes_of_tokens_are_the_text, tokenizers);

@@ -18,6 +18,8 @@
  *   blanks          one between two signs, or a line's end and at most 32 blanks and tabs: a
  *                   model that may not write what it would could else write blanks for ever
  *   nesting         32 values deep
+ *   counts          128 properties of an object, 32 objects (arrays, other values) among the
+ *                   forms of a choice, 4,096 values of an enum and tools: more is RT_E_RANGE
  * and some cannot be kept to: multipleOf, uniqueItems, not, allOf of several, and $ref, anyOf or
  * oneOf beside other restrictions (enum and const may stand beside any).  Those are RT_E_UNSUP with
  * tool and place: never passed over. */
