@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TOOLS = 4096 };
-
 static int begin(struct compiler **ret, struct rt_error *err)
 {
 	struct compiler *c = rt_alloc(1, sizeof *c);
@@ -112,6 +110,7 @@ static int add_tool(struct compiler *c, const struct rt_json *function, struct t
 	if (r < 0 || !parameters)
 		return r;
 	c->root = parameters;
+	c->tool = tool->name;
 	r = rt_schema_check(parameters, c->err);
 	if (r == 0)
 		r = grammar_value(c, parameters, &tool->arguments);
@@ -165,9 +164,9 @@ static int call_tools(struct compiler *c, const struct rt_json *list, const char
 	size_t       have = 0;
 	int          r;
 
-	if (n > MAX_TOOLS)
+	if (n > GRAMMAR_WORDS_MOST)
 		return rt_fail(c->err, RT_E_RANGE, "there are %zu tools, the limit is %d", n,
-		               MAX_TOOLS);
+		               GRAMMAR_WORDS_MOST);
 	tools = rt_alloc(n, sizeof *tools);
 	r = tools ? 0 : rt_fail_nomem(c->err, "a grammar");
 
@@ -210,8 +209,7 @@ int rt_grammar_calls(struct rt_grammar **ret, const struct rt_json *tools, const
 	if (r == 0) {
 		top->calls_only = !free;
 		top->no_calls = none;
-	}
-	if (r == 0)
 		c->g->top = top;
+	}
 	return finish(c, r, ret);
 }

@@ -4,18 +4,23 @@
 
 #include "text/grammar.h"
 
-enum { GRAMMAR_SCHEMAS = 4096 };
+enum {
+	GRAMMAR_SCHEMAS = 4096,
+	GRAMMAR_WORDS_MOST = 4096, /* of an enum, tools, forms of a choice */
+};
 
 /* A schema, and the choice (GRAMMAR_ANY_OF) that stands for it: from its beginning on, so that it
  * may refer to itself. */
 struct made {
 	const struct rt_json *schema;
 	struct grammar_node  *node;
+	const char           *tool; /* whose parameters it is of; or NULL */
 };
 
 struct compiler {
 	struct rt_grammar    *g;
 	const struct rt_json *root; /* of the schema, for $ref */
+	const char           *tool; /* at hand, or NULL */
 	struct made           made[GRAMMAR_SCHEMAS];
 	size_t                n;
 	int                   depth;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64, MAX_WORDS = 4096 };
+enum { MAX_DEPTH = 64 };
 
 int grammar_node(struct compiler *c, enum grammar_kind kind, size_t n, struct grammar_node **ret)
 {
@@ -55,9 +55,9 @@ int grammar_by_bytes(const void *a, const void *b)
 
 static int words(struct compiler *c, size_t n, struct grammar_node **ret)
 {
-	if (n > MAX_WORDS)
+	if (n > GRAMMAR_WORDS_MOST)
 		return rt_fail(c->err, RT_E_RANGE, "it has %zu values, the limit is %d", n,
-		               MAX_WORDS);
+		               GRAMMAR_WORDS_MOST);
 	return grammar_node(c, GRAMMAR_WORDS, n, ret);
 }
 
@@ -85,7 +85,7 @@ static int listed(struct compiler *c, const struct rt_json *schema, struct gramm
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct rt_json *value = list ? rt_json_at(list, i) : one;
-		int                   fit = rt_schema_fits(schema, value, NULL, 0, c->err);
+		int                   fit = schema_fits(c->root, schema, value, c->err);
 
 		if (fit < 0)
 			return fit;
@@ -469,134 +469,9 @@ int grammar_value(struct compiler *c, const struct rt_json *schema, struct gramm
 	r = grammar_node(c, GRAMMAR_ANY_OF, 1, ret);
 	if (r < 0)
 		return r;
-	c->made[c->n++] = (struct made){ schema, *ret };
+	c->made[c->n++] = (struct made){ schema, *ret, c->tool };
 	c->depth++;
 	r = by_group(c, schema, &(*ret)->of[0]);
 	c->depth--;
 	return r;
-}
-
-/* ---- choices -------------------------------------------------------------------------------- */
-
-struct found {
-	struct grammar_node *v[MAX_WORDS];
-	size_t               n;
-	uint32_t             stamp;
-};
-
-/* All forms of a choice that are no choices themselves, each once. */
-static int find(struct compiler *c, struct grammar_node *node, struct found *f)
-{
-	int r = 0;
-
-	if (node->stamp == f->stamp)
-		return 0;
-	node->stamp = f->stamp;
-	for (size_t i = 0; node->kind == GRAMMAR_ANY_OF && r == 0 && i < node->n; i++)
-		r = find(c, node->of[i], f);
-	if (node->kind != GRAMMAR_ANY_OF) {
-		if (f->n == MAX_WORDS)
-			return rt_fail(c->err, RT_E_RANGE, "it has more than %d forms", MAX_WORDS);
-		f->v[f->n++] = node;
-	}
-	return r;
-}
-
-/* Forms that begin alike are followed side by side. */
-static int check_forms(struct compiler *c, const struct found *f)
-{
-	size_t objects = 0, arrays = 0;
-
-	for (size_t i = 0; i < f->n; i++) {
-		objects += f->v[i]->kind == GRAMMAR_OBJECT || f->v[i]->kind == GRAMMAR_OPEN;
-		arrays += f->v[i]->kind == GRAMMAR_ARRAY;
-	}
-	if (objects <= GRAMMAR_THREADS && arrays <= GRAMMAR_THREADS &&
-	    f->n - objects - arrays <= GRAMMAR_THREADS)
-		return 0;
-	return rt_fail(c->err, RT_E_RANGE, "a choice has %zu forms, the limit is %d of a kind",
-	               f->n, GRAMMAR_THREADS);
-}
-
-/* A choice between choices becomes one: no byte is spent on the way, and no schema that refers to
- * itself, or doubles at every step, makes it long. */
-int grammar_flatten(struct compiler *c)
-{
-	struct found *f = rt_alloc(1, sizeof *f);
-	int           r = f ? 0 : rt_fail_nomem(c->err, "a grammar");
-
-	for (size_t i = 0; r == 0 && i < c->n; i++) {
-		struct grammar_node *node = c->made[i].node;
-
-		f->n = 0;
-		f->stamp++;
-		r = find(c, node, f);
-		if (r == 0 && f->n == 0)
-			r = rt_fail(c->err, RT_E_FORMAT, "a schema refers to nothing but itself");
-		if (r == 0)
-			r = check_forms(c, f);
-		if (r < 0)
-			break;
-		node->of = rt_arena_alloc(&c->g->room, f->n, sizeof(struct grammar_node *));
-		node->n = f->n;
-		if (node->of)
-			memcpy(node->of, f->v, f->n * sizeof(struct grammar_node *));
-		else
-			r = rt_fail_nomem(c->err, "a grammar");
-	}
-	rt_free(f);
-	return r;
-}
-
-/* ---- heights -------------------------------------------------------------------------------- */
-
-enum { ENDLESS = 1 << 20 };
-
-static int height_of(const struct grammar_node *n)
-{
-	int h = n->kind == GRAMMAR_ANY_OF ? ENDLESS : 0;
-
-	switch (n->kind) {
-	case GRAMMAR_ANY_OF:
-		for (size_t i = 0; i < n->n; i++)
-			if (n->of[i]->height < h)
-				h = n->of[i]->height;
-		return h;
-	case GRAMMAR_OBJECT:
-		for (size_t i = 0; i < n->n; i++)
-			if (n->required[i / 64] >> i % 64 & 1 && n->of[i]->height > h)
-				h = n->of[i]->height;
-		return h + 1;
-	case GRAMMAR_ARRAY: return n->least > 0 ? n->of[0]->height + 1 : 1;
-	case GRAMMAR_OPEN:
-	case GRAMMAR_STRING:
-	case GRAMMAR_NUMBER:
-	case GRAMMAR_WORDS:
-	case GRAMMAR_CALL:
-	case GRAMMAR_CALLS:
-	case GRAMMAR_WHOLE:
-	default: return 1;
-	}
-}
-
-int grammar_heights(struct compiler *c, int most)
-{
-	bool change = true;
-
-	for (struct grammar_node *n = c->g->all; n; n = n->next)
-		n->height = ENDLESS;
-	while (change) {
-		change = false;
-		for (struct grammar_node *n = c->g->all; n; n = n->next) {
-			const int h = height_of(n);
-
-			change = change || h < n->height;
-			n->height = h < n->height ? h : n->height;
-		}
-	}
-	for (size_t i = 0; i < c->n; i++)
-		if (c->made[i].node->height > most)
-			return rt_fail(c->err, RT_E_RANGE, "a value has to nest deeper than %d",
-			               most);
-	return 0;
 }

@@ -4,8 +4,7 @@
 #include <string.h>
 
 struct rt_matcher {
-	const struct rt_grammar *g;
-	struct grammar_set       sets[3], *now, *a, *b; /* a and b: where a byte leads */
+	struct grammar_set sets[3], *now, *a, *b; /* a and b: where a byte leads */
 };
 
 static void feed(struct grammar_set *out, struct grammar_thread *t, unsigned char c);
@@ -44,20 +43,20 @@ bool is_blank(unsigned char c)
 	return c == ' ' || c == '\n' || c == '\t';
 }
 
-/* Of blanks, threads count: 1 is one blank, LINE a line's end, and from there on its indentation.
- */
+/* One blank, or a line's end and its indentation.  Of them threads count: 1 is a blank, LINE a
+ * line's end, and each blank behind it one more. */
 void thread_keep_blank(struct grammar_set *out, struct grammar_thread *t, unsigned char c)
 {
 	enum { LINE = 2 };
-	const int blanks = t->blanks == 0 ? (c == '\n'  ? LINE
-	                                     : c == ' ' ? 1
-	                                                : 0)
-	                   : t->blanks >= LINE && t->blanks < LINE + GRAMMAR_INDENT && c != '\n'
-	                           ? t->blanks + 1
-	                           : 0;
+	const bool first = t->blanks == 0;
+	const bool indents = t->blanks >= LINE && t->blanks < LINE + GRAMMAR_INDENT;
 
-	if (blanks > 0)
-		put(out, t, blanks);
+	if (first && c == '\n')
+		put(out, t, LINE);
+	else if (first && c == ' ')
+		put(out, t, 1);
+	else if (indents && c != '\n')
+		put(out, t, t->blanks + 1);
 }
 
 void thread_keep_phase(struct grammar_set *out, struct grammar_thread *t, struct grammar_frame *f,
@@ -164,7 +163,6 @@ int rt_matcher_new(struct rt_matcher **ret, const struct rt_grammar *g, struct r
 
 	if (!m)
 		return rt_fail_nomem(err, "an answer's grammar");
-	m->g = g;
 	m->now = &m->sets[0];
 	m->a = &m->sets[1];
 	m->b = &m->sets[2];

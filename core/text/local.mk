@@ -6,6 +6,7 @@ core_libcore_la_SOURCES += \
 	core/text/grammar-make.c core/text/grammar-make.h \
 	core/text/grammar-number.c \
 	core/text/grammar-schema.c \
+	core/text/grammar-shape.c \
 	core/text/grammar-value.c \
 	core/text/jinja.h \
 	core/text/jinja-builtin.c \

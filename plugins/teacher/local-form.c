@@ -123,7 +123,22 @@ static int make(struct forms *f, const struct rt_json *what, const char *choice,
 	return own.choice ? 0 : rt_fail_nomem(err, "grammars");
 }
 
-int forms_get(struct forms *f, const struct rt_json *body, bool strict,
+int form_check(const struct rt_model *m, struct rt_error *err)
+{
+	static const char *const others[] = { "[TOOL_CALLS]", "<|python_tag|>" };
+	const char              *text = rt_template_source(rt_model_template(m));
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (strstr(text, others[i]) && !strstr(text, "<tool_call>"))
+			return rt_fail(
+				err, RT_E_UNSUP,
+				"the model's chat template writes calls behind %s; strict calls "
+				"are those of <tool_call>",
+				others[i]);
+	return 0;
+}
+
+int forms_get(struct forms *f, const struct rt_model *m, const struct rt_json *body, bool strict,
               const struct rt_grammar **ret, struct rt_error *err)
 {
 	const struct rt_json *what = rt_json_get(body, "tools");
@@ -143,6 +158,8 @@ int forms_get(struct forms *f, const struct rt_json *body, bool strict,
 		r = schema_of(body, &what, err);
 	else if (strcmp(choice, "auto") == 0 && (!tools || (!strict && !any_strict(what))))
 		return 0;
+	else if (strcmp(choice, "none") != 0)
+		r = form_check(m, err);
 	if (r == 0 && (f->n == 0 || !same(&f->v[f->n - 1], what, choice, json)))
 		r = make(f, what, choice, json, err);
 	if (r == 0)

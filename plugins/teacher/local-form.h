@@ -4,6 +4,7 @@
 #define TEACHER_LOCAL_FORM_H
 
 #include <retort/grammar.h>
+#include <retort/model.h>
 
 /* Grammars of the requests of one batch: rows of a dataset mostly share their tools, and then one
  * grammar. */
@@ -25,9 +26,13 @@ bool form_is_asked(const struct rt_json *body);
 /* Is the answer JSON instead of a message with calls? */
 bool form_is_json(const struct rt_json *body);
 
+/* Does the model write calls in the form that a grammar keeps to?  RT_E_UNSUP when its chat
+ * template has another. */
+int form_check(const struct rt_model *m, struct rt_error *err);
+
 /* The grammar of a request, of f; NULL where its answer may be anything.  Calls fit the schemas of
  * all tools where one of them is strict, or `strict` says so. */
-int forms_get(struct forms *f, const struct rt_json *body, bool strict,
+int forms_get(struct forms *f, const struct rt_model *m, const struct rt_json *body, bool strict,
               const struct rt_grammar **ret, struct rt_error *err);
 
 #endif

@@ -167,7 +167,7 @@ static int take_form(struct batch *b, int64_t i, const struct rt_grammar **ret,
 {
 	struct ask     *a = &b->asks[i];
 	struct rt_error own;
-	int r = forms_get(&b->forms, b->requests[i].body, b->st->cfg->strict, ret, &own);
+	int r = forms_get(&b->forms, b->st->m, b->requests[i].body, b->st->cfg->strict, ret, &own);
 
 	if (r < 0 && r != RT_E_NOMEM) {
 		snprintf(a->why, sizeof a->why, "%.190s", own.msg);
@@ -486,6 +486,8 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 	if (r == 0 && (!rt_model_tokenizer(st->m) || !rt_model_template(st->m)))
 		r = rt_fail(err, RT_E_FORMAT, "%s comes without %s", path,
 		            rt_model_tokenizer(st->m) ? "a chat template" : "a tokenizer");
+	if (r == 0 && cfg->strict)
+		r = form_check(st->m, err);
 	return r < 0 ? r : rt_engine_open(&st->e, st->m, &o, err);
 }
 

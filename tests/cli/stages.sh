@@ -30,6 +30,19 @@ booked() { run "augment-$1.cfg" > out && sed -n 's/.*table in \([a-z]*\)".*/\1/p
 check "values stay with their function" 0 rome booked false
 check "across functions, an argument's values are one" 0 oslo,rome booked true
 
+# ---- strict calls are of one form -----------------------------------------------------------
+
+cp -r "${srcdir:-.}/examples/assistant/teacher" other && chmod -R u+w other &&
+	sed 's/<tool_call>/[TOOL_CALLS]/; s/<.tool_call>//' "${srcdir:-.}/examples/assistant/teacher/chat_template.jinja" >other/chat_template.jinja
+cat > strict.cfg <<'E3'
+retort = 1; name = "s"; seed = 1;
+stages = (
+  { name = "d"; use = "dataset"; paths = "cities.jsonl"; },
+  { name = "a"; use = "sample"; data = "d"; teacher = { use = "local"; path = "other"; strict = true; }; } );
+E3
+check "a model that writes calls otherwise is refused" 1 "the model's chat template writes calls behind [TOOL_CALLS]; strict calls are those of <tool_call>" sh -c \
+	'"$0" run strict.cfg --runs runs --log plain 2>&1 >/dev/null | sed -n "s/^retort: .*: \(the model.s chat template\)/\1/p"; "$0" run strict.cfg --runs runs >/dev/null 2>&1' "$retort"
+
 # ---- evaluate: one right argument of two, one wrong function --------------------------------
 
 { row 'play jazz' play '{"genre":"jazz","n":1}'; row 'weather in rome' weather '{"city":"rome"}'; } > test.jsonl

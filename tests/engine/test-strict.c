@@ -203,8 +203,7 @@ START_TEST(an_answer_that_is_whole_ends)
 		         20);
 		for (int i = 0; i < 20; i++) {
 			ck_assert_int_eq(heard.finish[i], RT_FINISH_STOP);
-			ck_assert(strstr(heard.text[i], "12") || strstr(heard.text[i], "[true]") ||
-			          strchr(heard.text[i], '['));
+			ck_assert(strstr(heard.text[i], "12") || strstr(heard.text[i], "[true]"));
 		}
 		rt_json_free(schema);
 		rt_grammar_free(g);

@@ -113,6 +113,10 @@ static const struct {
 	  "\"$defs\":{\"d\":{\"type\":\"array\",\"items\":false}}}",
 	  { "{\"y\":[]}" },
 	  { "{\"^x", "{\"y\":[^1" } },
+	{ "{\"properties\":{\"x\":{\"$ref\":\"#/$defs/d\",\"enum\":[\"a\",1]}},\"$defs\":{\"d\":{"
+	  "\"type\":\"string\"}}}",
+	  { "{\"x\":\"a\"}" },
+	  { "{\"x\":^1" } },
 	{ "{\"properties\":{\"next\":{\"$ref\":\"#\"}}}", { "{\"next\":{}}" }, { "^[" } },
 	{ "{\"type\":\"array\",\"items\":{\"anyOf\":[" OBJECT("\"a\":{}") "," OBJECT(
 		  "\"a\":{},\"b\":{}") "]}}",
@@ -391,9 +395,9 @@ static const struct {
 	  NULL, "tool 'a', parameters: x: minItems is 2, maxItems is 1" },
 	{ "[{\"name\":\"a\",\"parameters\":{\"required\":[\"x\"],\"properties\":{\"x\":{\"$ref\":"
 	  "\"#\"}}}}]",
-	  NULL, "a value has to nest deeper than 32" },
+	  NULL, "tool 'a', parameters: a value has to nest deeper than 32" },
 	{ "[{\"name\":\"a\",\"parameters\":{\"$ref\":\"#\"}}]", NULL,
-	  "a schema refers to nothing but itself" },
+	  "tool 'a', parameters: a schema refers to nothing but itself" },
 	{ "[{\"name\":\"a\",\"parameters\":" OBJECT("\"x\":{\"minimum\":3,\"maximum\":2}") "}]",
 	  NULL, "tool 'a', parameters: x: no number of 15 digits is within its limits" },
 	{ "[{\"name\":\"a\",\"parameters\":" OBJECT(
