@@ -1,7 +1,9 @@
 /* gemm-panels.c - products of weights in panels.  See panel.h
  *
  * The input is rounded once for all products that share it; then blocks of panels, small enough
- * for the second cache, are multiplied by blocks of up to PANEL_MOST rows. */
+ * for the second cache, are multiplied by blocks of up to PANEL_MOST rows.  For many rows weights
+ * of twelve bits are bf16 again there, as putting them together for each block is arithmetic, too.
+ */
 #include "tensor/gemm.h"
 #include "tensor/panel.h"
 
@@ -16,8 +18,11 @@ enum {
 	CACHE = 1 << 18,       /* bytes of panels that a piece multiplies */
 	FEW = 4,               /* rows for which reading the panels is the limit: then pieces are */
 	STREAM = 1 << 21,      /* long, since each begins with misses, but two for each thread */
+	MANY = 2 * PANEL_MOST, /* rows for which one more pass over a block of panels pays */
 	ROWS = 10 * PANEL_MOST /* rows of a piece */
 };
+
+static const struct panel_layout loose = { PANEL_loose, 16, false, false };
 
 /* Blocks of rows rounded, as struct input_rows has them, one behind the other; no q where no
  * product wants it. */
@@ -36,6 +41,14 @@ struct job {
 	float                       *sum[MOST];
 	int32_t                     *less[MOST];
 	int64_t                      per[MOST], across[MOST]; /* panels of a piece; pieces */
+	size_t                       room; /* bytes of those of twelve bits, loose */
+};
+
+/* Panels [first, last) of a product, in the order that a kernel reads. */
+struct some {
+	const struct panel_layout *layout;
+	const uint8_t             *data;
+	int64_t                    stride, first, last;
 };
 
 static enum panel_input input_of(const struct job *j, int t)
@@ -155,15 +168,14 @@ static void put(const struct panels_product *p, int64_t row, int64_t column, int
 	}
 }
 
-/* A block of rows times panels [first, last). */
-static void multiply_block(const struct job *j, int t, int64_t row, int rows, int64_t first,
-                           int64_t last)
+/* A block of rows times some panels. */
+static void multiply_block(const struct job *j, int t, int64_t row, int rows, const struct some *w)
 {
 	const struct panels_product *p = &j->p[t];
-	const struct panels         *w = p->w;
 	const enum panel_input       input = input_of(j, t);
 	const int64_t                part = row * (w->layout->half ? 2 : 1) * j->groups;
 	const int                    step = panel_at_once(w->layout), width = step * PANEL_ROWS;
+	const uint8_t               *data = w->data;
 	struct input_rows            a = { .q = j->in[input].q + row * j->k * input_size(input) };
 	float                        sum[PANEL_MOST * PANEL_TWO];
 
@@ -173,25 +185,47 @@ static void multiply_block(const struct job *j, int t, int64_t row, int rows, in
 		a.sum = j->sum[t] + part;
 	if (j->less[t])
 		a.less = j->less[t] + part;
-	for (int64_t i = first; i < last; i += step) {
-		const int64_t left = w->rows - i * PANEL_ROWS;
+	for (int64_t i = w->first; i < w->last; i += step, data += step * w->stride) {
+		const int64_t left = p->w->rows - i * PANEL_ROWS;
 
-		j->kernels->panel[w->layout->number](w->data + i * w->stride, j->groups, &a, rows,
-		                                     sum);
+		j->kernels->panel[w->layout->number](data, j->groups, &a, rows, sum);
 		for (int r = 0; r < rows; r++)
 			put(p, row + r, i * PANEL_ROWS, (int)(left < width ? left : width),
 			    sum + r * width);
 	}
 }
 
-/* Rows [row, stop) times panels [first, last). */
-static void multiply_rows(const struct job *j, int t, int64_t row, int64_t stop, int64_t first,
-                          int64_t last)
+/* Rows [row, stop) times some panels. */
+static void multiply_rows(const struct job *j, int t, int64_t row, int64_t stop,
+                          const struct some *w)
 {
 	for (int rows; row < stop; row += rows) {
 		rows = j->kernels->panel_block(j->m - row);
-		multiply_block(j, t, row, rows, first, last);
+		multiply_block(j, t, row, rows, w);
 	}
+}
+
+/* Where twelve bits are bf16 again: those of a product from a panel on. */
+struct room {
+	uint8_t *data; /* NULL: nowhere, they stay what they are */
+	int      t;
+	int64_t  first;
+};
+
+static struct some panels_at(const struct job *j, int t, int64_t first, int64_t last,
+                             struct room *room)
+{
+	const struct panels *w = j->p[t].w;
+	const uint8_t       *data = w->data + first * w->stride;
+	const int64_t        stride = panel_stride(&loose, j->groups);
+
+	if (!room->data || w->layout->number != PANEL_tight)
+		return (struct some){ w->layout, data, w->stride, first, last };
+	for (int64_t i = 0; (t != room->t || first != room->first) && i < last - first; i += 2)
+		j->kernels->panel_loosen(data + i * w->stride, j->groups, room->data + i * stride);
+	room->t = t;
+	room->first = first;
+	return (struct some){ &loose, room->data, stride, first, last };
 }
 
 static int64_t panels_of(const struct panels *w)
@@ -202,6 +236,7 @@ static int64_t panels_of(const struct panels *w)
 static void multiply(void *arg, int64_t first, int64_t last)
 {
 	const struct job *j = arg;
+	struct room       room = { j->room ? workspace_take(j->room) : NULL, 0, -1 };
 
 	for (int64_t piece = first; piece < last; piece++) {
 		const int64_t down = (j->m + ROWS - 1) / ROWS, row = piece % down * ROWS;
@@ -217,9 +252,14 @@ static void multiply(void *arg, int64_t first, int64_t last)
 		step = j->m <= FEW && j->kernels->panel_block(j->m) < j->m
 		               ? panel_at_once(j->p[t].w->layout)
 		               : end - at;
-		for (; at < end; at += step)
-			multiply_rows(j, t, row, stop, at, at + step < end ? at + step : end);
+		for (; at < end; at += step) {
+			const struct some w =
+				panels_at(j, t, at, at + step < end ? at + step : end, &room);
+
+			multiply_rows(j, t, row, stop, &w);
+		}
 	}
+	workspace_give(room.data);
 }
 
 /* ---- the call ------------------------------------------------------------------------------- */
@@ -259,6 +299,15 @@ static size_t place(struct job *j, char *at)
 	return used;
 }
 
+/* Pieces that a thread takes at once: all that share their panels, where they are loosened for them
+ * and enough are left for the others. */
+static int64_t grain_of(const struct job *j, int64_t pieces)
+{
+	const int64_t down = (j->m + ROWS - 1) / ROWS;
+
+	return j->room && pieces >= 2 * rt_threads() * down ? down : 1;
+}
+
 /* How many panels a piece takes. */
 static int64_t piece_of(const struct panels *w, int64_t m)
 {
@@ -292,6 +341,9 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 	for (int t = 0; t < n; t++) {
 		j.per[t] = piece_of(p[t].w, m);
 		j.across[t] = (panels_of(p[t].w) + j.per[t] - 1) / j.per[t];
+		if (m > MANY && p[t].w->layout->number == PANEL_tight &&
+		    j.room < (size_t)(j.per[t] * panel_stride(&loose, j.groups)))
+			j.room = (size_t)(j.per[t] * panel_stride(&loose, j.groups));
 		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
 		size += m * k * p[t].w->rows;
 	}
@@ -300,7 +352,7 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		multiply(&j, 0, pieces);
 	} else {
 		rt_parallel(blocks, 1 + ROUND_GRAIN / (PANEL_MOST * k), round_rows, &j);
-		rt_parallel(pieces, 1, multiply, &j);
+		rt_parallel(pieces, grain_of(&j, pieces), multiply, &j);
 	}
 	workspace_give(room);
 	return 0;

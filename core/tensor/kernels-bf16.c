@@ -9,8 +9,9 @@
 
 static gemm_fn          gemm_bf16;
 static pack_fn          pack_bf16, pack_across_bf16;
-static panel_fn         panel_tight;
+static panel_fn         panel_tight, panel_loose;
 static panel_tighten_fn panel_tighten;
+static panel_loosen_fn  panel_loosen;
 static void             bf16_row(const float *x, int64_t n, uint16_t *q);
 
 #include "tensor/kernels-vnni.c"

@@ -65,9 +65,10 @@ struct input_rows {
 
 #define PANEL_LAYOUTS_ALL(X) PANEL_LAYOUTS_NARROW(X) X(b16, 16, 0, 0)
 
-/* And bf16 in twelve bits, for products of pairs. */
+/* And bf16 for products of pairs: in twelve bits, and as it is, which is where many rows want it.
+ */
 #define PANEL_NUMBER(name, bits, min, half) PANEL_##name,
-enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_tight, PANEL_LAYOUTS };
+enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_tight, PANEL_loose, PANEL_LAYOUTS };
 enum { PANEL_ROWS = 16, PANEL_MOST = 12, PANEL_TWO = 2 * PANEL_ROWS };
 
 struct panel_layout {
@@ -76,9 +77,14 @@ struct panel_layout {
 	bool min, half; /* there are mins; scales and mins are for half a group each */
 };
 
+static inline bool panel_pairs(const struct panel_layout *l)
+{
+	return l->number == PANEL_tight || l->number == PANEL_loose;
+}
+
 static inline enum panel_input panel_input(const struct panel_layout *l)
 {
-	if (l->number == PANEL_tight)
+	if (panel_pairs(l))
 		return INPUT_BF16;
 	return l->bits == 16 ? INPUT_INT16 : INPUT_INT8;
 }
@@ -87,13 +93,13 @@ static inline enum panel_input panel_input(const struct panel_layout *l)
  * group by group. */
 static inline int panel_at_once(const struct panel_layout *l)
 {
-	return l->number == PANEL_tight ? 2 : 1;
+	return panel_pairs(l) ? 2 : 1;
 }
 
 /* Bytes of a group with its scales and mins. */
 static inline int64_t panel_group(const struct panel_layout *l)
 {
-	const int scales = l->number == PANEL_tight ? 0 : (l->half ? 2 : 1) * (l->min ? 2 : 1);
+	const int scales = panel_pairs(l) ? 0 : (l->half ? 2 : 1) * (l->min ? 2 : 1);
 
 	return PANEL_ROWS * (2 * scales + INT_GROUP * l->bits / 8);
 }
@@ -125,6 +131,9 @@ typedef bool panel_pack_wide_fn(const float *w, int64_t groups, uint8_t *dst);
  * twelve bits and exponents. */
 typedef void panel_tighten_fn(const uint8_t *pairs, int64_t groups, uint8_t *dst,
                               uint8_t *exponents);
+
+/* Two panels of twelve bits, interleaved, to pairs of bf16: for each pair of k a line of each. */
+typedef void panel_loosen_fn(const uint8_t *w, int64_t groups, uint8_t *dst);
 
 /* PANEL_ROWS rows of weights over `groups` groups times a block of as many rows as panel_block()
  * says: ret[r * PANEL_ROWS + j]; of two panels, ret[r * PANEL_TWO + j].  Each is a sum over groups
@@ -188,7 +197,8 @@ struct kernels {
 	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
 	panel_pack_fn      *panel_pack;
 	panel_pack_wide_fn *panel_pack_wide;
-	panel_tighten_fn   *panel_tighten; /* NULL where PANEL_tight has no kernel */
+	panel_tighten_fn   *panel_tighten; /* NULL where PANEL_tight has no kernel, */
+	panel_loosen_fn    *panel_loosen;  /* as this is */
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

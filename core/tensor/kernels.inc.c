@@ -277,6 +277,7 @@ const struct kernels KERNELS = {
 	.panel = { PANELS_HERE(PANEL_ENTRY)
 #ifdef GEMM_BF16
 	                   [PANEL_tight] = panel_tight,
+	                   [PANEL_loose] = panel_loose,
 #endif
 	},
 	.panel_block = panel_block,
@@ -297,6 +298,7 @@ const struct kernels KERNELS = {
 	.pack_bf16 = pack_bf16,
 	.pack_across_bf16 = pack_across_bf16,
 	.panel_tighten = panel_tighten,
+	.panel_loosen = panel_loosen,
 #endif
 	.bf16_round = bf16_round,
 };

@@ -3,7 +3,8 @@
  *
  * Two panels go at once: their sums take up to 24 registers, which is more than what waits for one
  * another.  Of twelve bits each number is put together in registers, so that one row of activations
- * is as fast as memory gives three quarters of the bytes. */
+ * is as fast as memory gives three quarters of the bytes; for many rows that is done once, in the
+ * cache (loose). */
 
 /* The exponents of a group's rows, where a pair has both of its own. */
 static inline __m512i exponents_tight(const uint8_t *row)
@@ -75,15 +76,52 @@ rows_tight(const uint8_t *w, int64_t groups, const char *q, const int rows, floa
 		_mm512_storeu_ps(ret + i * PANEL_ROWS, sum[i]);
 }
 
-static void panel_tight(const uint8_t *w, int64_t groups, const struct input_rows *a, int rows,
-                        float *ret)
+static inline __attribute__((always_inline)) void
+rows_loose(const uint8_t *w, int64_t groups, const char *q, const int rows, float *ret)
 {
-	switch (rows) {
-	case 1: rows_tight(w, groups, a->q, 1, ret); break;
-	case 2: rows_tight(w, groups, a->q, 2, ret); break;
-	case 4: rows_tight(w, groups, a->q, 4, ret); break;
-	case 8: rows_tight(w, groups, a->q, 8, ret); break;
-	default: rows_tight(w, groups, a->q, 12, ret); break;
+	__m512 sum[2 * PANEL_MOST];
+
+	UNROLL
+	for (int i = 0; i < 2 * rows; i++)
+		sum[i] = _mm512_setzero_ps();
+	for (int64_t s = 0; s < groups * INT_GROUP / 2; s++, w += 128)
+		q = add_pair((__m512bh)_mm512_loadu_si512(w),
+		             (__m512bh)_mm512_loadu_si512(w + 64), q, rows, sum);
+	UNROLL
+	for (int i = 0; i < 2 * rows; i++)
+		_mm512_storeu_ps(ret + i * PANEL_ROWS, sum[i]);
+}
+
+#define PAIRS_OF(name)                                                                             \
+	static void panel_##name(const uint8_t *w, int64_t groups, const struct input_rows *a,     \
+	                         int rows, float *ret)                                             \
+	{                                                                                          \
+		switch (rows) {                                                                    \
+		case 1: rows_##name(w, groups, a->q, 1, ret); break;                               \
+		case 2: rows_##name(w, groups, a->q, 2, ret); break;                               \
+		case 4: rows_##name(w, groups, a->q, 4, ret); break;                               \
+		case 8: rows_##name(w, groups, a->q, 8, ret); break;                               \
+		default: rows_##name(w, groups, a->q, 12, ret); break;                             \
+		}                                                                                  \
+	}
+
+PAIRS_OF(tight)
+PAIRS_OF(loose)
+
+static void panel_loosen(const uint8_t *w, int64_t groups, uint8_t *dst)
+{
+	const uint8_t *exponents = w;
+
+	w += tight_head(groups);
+	for (int64_t g = 0; g < groups; g++, w += 2 * TIGHT_GROUP, exponents += PANEL_TWO) {
+		const __m512i one = exponents_tight(exponents),
+			      two = exponents_tight(exponents + PANEL_ROWS);
+
+		UNROLL
+		for (int s = 0; s < INT_GROUP / 2; s++, dst += 128) {
+			_mm512_storeu_si512(dst, (__m512i)pair_tight(w, one, s));
+			_mm512_storeu_si512(dst + 64, (__m512i)pair_tight(w + TIGHT_GROUP, two, s));
+		}
 	}
 }
 
