@@ -46,7 +46,6 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
                    const struct rt_engine_options *options, struct rt_error *err)
 {
 	struct rt_engine *e = rt_alloc(1, sizeof *e);
-	int               r;
 
 	if (!e)
 		return rt_fail_nomem(err, "an engine");
@@ -59,10 +58,10 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
 		e->o.chunk = 512;
 	if (e->o.memory <= 0)
 		e->o.memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
-	r = e->o.exact ? 0 : model_pack(&m->m, &e->panels, err);
-	if (r < 0) {
+	e->panels = e->o.exact ? NULL : model_pack(&m->m, err);
+	if (!e->panels && !e->o.exact) {
 		rt_free(e);
-		return r;
+		return RT_E_NOMEM;
 	}
 	*ret = e;
 	return 0;
@@ -101,7 +100,7 @@ void rt_engine_close(struct rt_engine *e)
 	let_go(e);
 	model_tape_fini(&e->room);
 	allow_free(e->allow);
-	model_pack_free(&e->m->m, e->panels);
+	rt_free(e->panels);
 	rt_free(e);
 }
 

@@ -90,10 +90,9 @@ int model_logits(const struct model *m, const float *hidden, int64_t rows,
                  const struct model_run *run, float *logits, struct rt_error *err);
 
 /* The matrices in panels, where there are some for their type (tensor/panel.h): products with them
- * are those of integers.  One for each parameter, without data for all others.  RT_E_NOMEM.
- * [worker] */
-int  model_pack(const struct model *m, struct panels **ret, struct rt_error *err);
-void model_pack_free(const struct model *m, struct panels *p);
+ * are those of integers.  One for each parameter, without data for all others; rt_free() frees all.
+ * NULL when out of memory.  [worker] */
+struct panels *model_pack(const struct model *m, struct rt_error *err);
 
 /* Bytes of weights that a pass reads whole, in panels where they are: all but an embedding of which
  * it takes a few rows.  p may be NULL. */

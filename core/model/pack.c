@@ -4,35 +4,48 @@
 
 #include <retort/memory.h>
 
-int model_pack(const struct model *m, struct panels **ret, struct rt_error *err)
+/* Of a tied embedding the head's panels are enough: rows are looked up in the file. */
+static struct panels plan(const struct model *m, int64_t i)
 {
-	struct panels *p = rt_alloc((size_t)m->weights.n, sizeof *p);
-	int            r = p ? 0 : rt_fail_nomem(err, "weights in panels");
+	const struct rt_tensor *t = &m->weights.t[i];
 
-	for (int64_t i = 0; r == 0 && i < m->weights.n; i++) {
-		const struct rt_tensor *t = &m->weights.t[i];
-
-		/* Of a tied embedding the head's panels are enough: rows are looked up in the file.
-		 */
-		if (i == W_EMBED || !t->data || t->ndim != 2)
-			continue;
-		r = panels_pack(&p[i], t, err);
-		/* The file's pages would be memory that is never read again. */
-		if (p[i].data && m->checkpoint)
-			checkpoint_release(m->checkpoint, t);
-	}
-	if (r < 0 && p)
-		model_pack_free(m, p);
-	else
-		*ret = p;
-	return r;
+	return i != W_EMBED && t->data ? panels_plan(t) : (struct panels){ 0 };
 }
 
-void model_pack_free(const struct model *m, struct panels *p)
+/* One block for all, of pages as large as there are. */
+struct panels *model_pack(const struct model *m, struct rt_error *err)
 {
-	for (int64_t i = 0; p && i < m->weights.n; i++)
-		panels_free(&p[i]);
-	rt_free(p);
+	const int64_t  n = m->weights.n, head = (n * (int64_t)sizeof(struct panels) + 63) / 64 * 64;
+	int64_t        bytes = head;
+	struct panels *ret;
+	uint8_t       *at;
+
+	for (int64_t i = 0; i < n; i++) {
+		const struct panels p = plan(m, i);
+
+		bytes += panels_bytes(&p);
+	}
+	ret = rt_alloc_unset((size_t)bytes, 1);
+	if (!ret) {
+		rt_fail_nomem(err, "weights in panels");
+		return NULL;
+	}
+	at = (uint8_t *)ret + head;
+	for (int64_t i = 0; i < n; i++) {
+		const struct rt_tensor *t = &m->weights.t[i];
+
+		ret[i] = plan(m, i);
+		if (!ret[i].layout)
+			continue;
+		const int64_t taken = panels_bytes(&ret[i]);
+
+		panels_fill(&ret[i], t, at);
+		at += taken;
+		/* The file's pages would be memory that is never read again. */
+		if (ret[i].data && m->checkpoint)
+			checkpoint_release(m->checkpoint, t);
+	}
+	return ret;
 }
 
 int64_t model_read_bytes(const struct model *m, const struct panels *p)

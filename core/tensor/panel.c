@@ -1,11 +1,12 @@
 /* panel.c - weights into panels.  See panel.h */
 #include "tensor/panel.h"
 
-#include <retort/memory.h>
 #include <retort/parallel.h>
 
 #include <stdatomic.h>
 #include <string.h>
+
+enum { PIECE = 4 }; /* panels that are packed one behind the other */
 
 /* X(type, layout, zero) */
 #define TYPES(X)                                                                                   \
@@ -78,8 +79,10 @@ static const struct plain {
 } plain[RT_DTYPES] = { [RT_Q4_0] = { 16, 0 }, [RT_Q8_0] = { 32, 0x8080808080808080 } };
 
 /* A group of each row; false when a scale is not finite.  A known number of bytes becomes moves. */
-static inline bool pack_plain_group(const struct kernels *k, const char *from, int64_t row,
-                                    int rows, const int64_t bytes, uint64_t flip, uint8_t *dst)
+static inline __attribute__((always_inline)) bool pack_plain_group(const struct kernels *k,
+                                                                   const char *from, int64_t row,
+                                                                   int rows, const int64_t bytes,
+                                                                   uint64_t flip, uint8_t *dst)
 {
 	union {
 		uint64_t eights[PANEL_ROWS * INT_GROUP / 8];
@@ -105,7 +108,18 @@ static inline bool pack_plain_group(const struct kernels *k, const char *from, i
 	return !bad;
 }
 
-/* Rows lie far apart: a stretch of each is asked for while the one before is packed. */
+/* Asks memory for a line of each row of a panel; behind their end the next panel begins. */
+static void ask(const struct packing *k, int64_t panel, int64_t at)
+{
+	const char *from;
+	const int   rows = rows_of(k, panel + at / k->row, &from);
+
+	for (int j = 0; j < rows; j++)
+		__builtin_prefetch(from + j * k->row + at % k->row);
+}
+
+/* The processor reads ahead in fewer streams than there are rows: a stretch of each is asked for
+ * while the one before is packed. */
 static void pack_plain(struct packing *k, int64_t panel)
 {
 	enum { STRETCH = 512, LINE = 64 };
@@ -116,10 +130,9 @@ static void pack_plain(struct packing *k, int64_t panel)
 	uint8_t            *dst = k->to->data + panel * k->to->stride;
 	bool                fit = true;
 
-	for (int64_t at = 0, asked = 0; at < k->to->k / INT_GROUP * block; at += block) {
-		for (; asked < at + STRETCH && asked < k->row; asked += LINE)
-			for (int j = 0; j < rows; j++)
-				__builtin_prefetch(from + j * k->row + asked);
+	for (int64_t at = 0, asked = 0; at < k->row; at += block) {
+		for (; asked < at + STRETCH; asked += LINE)
+			ask(k, panel, asked);
 		fit &= p->bytes == 32 ? pack_plain_group(k->kernels, from + at, k->row, rows, 32,
 		                                         p->flip, dst)
 		                      : pack_plain_group(k->kernels, from + at, k->row, rows, 16,
@@ -215,38 +228,36 @@ static int64_t panels_kept(const struct panels *p)
 	return n + n % panel_at_once(p->layout);
 }
 
+struct panels panels_plan(const struct rt_tensor *w)
+{
+	const struct panel_layout *layout =
+		rt_dtype_info(w->dtype) ? layout_for(kernels(), w->dtype) : NULL;
+	struct panels ret = { 0 };
+
+	if (!layout || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP)
+		return ret;
+	ret.layout = layout;
+	ret.zero = types[w->dtype].zero;
+	ret.rows = w->dim[0];
+	ret.k = w->dim[1];
+	ret.stride = panel_stride(layout, ret.k / INT_GROUP);
+	return ret;
+}
+
 int64_t panels_bytes(const struct panels *p)
 {
-	return panels_kept(p) * p->stride;
+	return p->layout ? (panels_kept(p) * p->stride + 63) / 64 * 64 : 0;
 }
 
-int panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err)
+void panels_fill(struct panels *p, const struct rt_tensor *w, uint8_t *memory)
 {
 	const struct rt_dtype_info *info = rt_dtype_info(w->dtype);
-	struct packing              k = { .kernels = kernels(), .w = w, .to = ret };
-	const struct panel_layout  *layout = info ? layout_for(k.kernels, w->dtype) : NULL;
+	struct packing              k = { .kernels = kernels(), .w = w, .to = p };
 
-	*ret = (struct panels){ 0 };
-	if (!layout || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP)
-		return 0;
-	ret->layout = layout;
-	ret->zero = types[w->dtype].zero;
-	ret->rows = w->dim[0];
-	ret->k = w->dim[1];
-	ret->stride = panel_stride(layout, ret->k / INT_GROUP);
-	ret->data = rt_alloc_unset((size_t)panels_kept(ret), (size_t)ret->stride);
-	if (!ret->data)
-		return rt_fail_nomem(err, "weights in panels");
+	p->data = memory;
 	k.bytes = AFFINE / info->block * info->bytes;
 	k.row = w->stride[0] / info->block * info->bytes;
-	rt_parallel(panels_kept(ret), 1, pack_piece, &k);
+	rt_parallel(panels_kept(p), PIECE, pack_piece, &k);
 	if (atomic_load(&k.unfit))
-		panels_free(ret);
-	return 0;
-}
-
-void panels_free(struct panels *p)
-{
-	rt_free(p->data);
-	*p = (struct panels){ 0 };
+		*p = (struct panels){ 0 };
 }

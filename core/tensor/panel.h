@@ -49,14 +49,17 @@ struct panels {
 	uint8_t                   *data;
 };
 
-/* Copy w [rows, k], rows dense.  *ret has no data when the type has no layout, or the kernels in
- * use no product for it, when k is not in whole groups, or a scale does not fit: not an error.
- * RT_E_NOMEM.  Uses all threads. */
-int  panels_pack(struct panels *ret, const struct rt_tensor *w, struct rt_error *err);
-void panels_free(struct panels *p);
+/* How w [rows, k], rows dense, will stand in panels, without data yet.  No layout where the type
+ * has none, or the kernels in use no product for it, or where k is not in whole groups. */
+struct panels panels_plan(const struct rt_tensor *w);
 
-/* Bytes of all panels. */
+/* Bytes of all panels, a multiple of 64; 0 without a layout. */
 int64_t panels_bytes(const struct panels *p);
+
+/* Copy the weights that were planned for into as many bytes of memory, which stays the caller's.
+ * Without a layout afterwards when a scale does not fit or a number is not finite.  Uses all
+ * threads. */
+void panels_fill(struct panels *p, const struct rt_tensor *w, uint8_t *memory);
 
 /* One product of several that share their input. */
 struct panels_product {

@@ -25,8 +25,10 @@ static int write_logits(const struct rt_model *m, bool rounded, const int32_t *i
 
 	for (int64_t i = 0; i < n; i++)
 		position[i] = (int32_t)i;
-	if (r == 0 && rounded)
-		r = model_pack(&m->m, &panels, err);
+	if (r == 0 && rounded) {
+		panels = model_pack(&m->m, err);
+		r = panels ? 0 : RT_E_NOMEM;
+	}
 	run.panels = panels;
 	if (r == 0)
 		r = model_forward(&m->m, &b, &run, hidden, err);
@@ -34,7 +36,7 @@ static int write_logits(const struct rt_model *m, bool rounded, const int32_t *i
 		r = model_logits(&m->m, hidden, n, &run, logits, err);
 	if (r == 0)
 		fwrite(logits, sizeof *logits, (size_t)(n * s->vocabulary), stdout);
-	model_pack_free(&m->m, panels);
+	rt_free(panels);
 	rt_free(hidden);
 	rt_free(logits);
 	return r;

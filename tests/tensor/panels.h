@@ -25,6 +25,20 @@ static inline const struct isa *next_usable(const struct isa *i)
 #define EACH_ISA(i)                                                                                \
 	for (const struct isa *i = next_usable(isa_all); i->kernels; i = next_usable(i + 1))
 
+/* In memory of its own. */
+static inline struct panels pack(const struct rt_tensor *w)
+{
+	struct panels p = panels_plan(w);
+	uint8_t      *memory = rt_alloc_unset((size_t)panels_bytes(&p) + 1, 1);
+
+	ck_assert_ptr_nonnull(memory);
+	if (p.layout)
+		panels_fill(&p, w, memory);
+	if (!p.data)
+		rt_free(memory);
+	return p;
+}
+
 /* Weights of a type, and what they are worth. */
 struct stored {
 	struct rt_tensor t;

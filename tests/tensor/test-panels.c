@@ -89,7 +89,7 @@ START_TEST(every_type_multiplies_as_its_dequantized_self)
 				float                 y[MOST_M * N];
 				struct panels_product o = { .w = &p, .c = y, .ldc = N };
 
-				ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
+				p = pack(&s.t);
 				ck_assert(!p.data == !multiplied(dtype));
 				if (!p.data)
 					continue;
@@ -97,7 +97,7 @@ START_TEST(every_type_multiplies_as_its_dequantized_self)
 				ck_assert_int_eq(panels_multiply(x, s.k, MOST_M, &o, 1, NULL), 0);
 				for (int i = 0; i < MOST_M; i++)
 					check_row(dtype, &s, x + i * s.k, y + i * N, zero);
-				panels_free(&p);
+				rt_free(p.data);
 			}
 		}
 		ck_assert_int_eq(types, 14);
@@ -122,7 +122,7 @@ START_TEST(a_row_does_not_depend_on_those_beside_it)
 				float                 all[MOST_M * N], some[MOST_M * N];
 				struct panels_product o = { .w = &p, .c = all, .ldc = N };
 
-				ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
+				p = pack(&s.t);
 				if (!p.data)
 					continue;
 				ck_assert_int_eq(panels_multiply(x, s.k, MOST_M, &o, 1, NULL), 0);
@@ -136,7 +136,7 @@ START_TEST(a_row_does_not_depend_on_those_beside_it)
 					ck_assert_mem_eq(some, all + from * N,
 					                 (size_t)(m * N) * sizeof *some);
 				}
-				panels_free(&p);
+				rt_free(p.data);
 			}
 		}
 		kernels_set(NULL);
@@ -163,7 +163,7 @@ START_TEST(several_products_share_their_input)
 			ck_assert_int_eq(rt_quantize(types[t], w, N, 768, NULL, s[t].t.data, NULL),
 			                 0);
 			hold(types[t], &s[t]);
-			ck_assert_int_eq(panels_pack(&p[t], &s[t].t, NULL), 0);
+			p[t] = pack(&s[t].t);
 			o[t] = (struct panels_product){ &p[t], t == 1 ? bias : NULL, y + t * 50,
 				                        PARTS * 50, t != 0 };
 		}
@@ -181,7 +181,7 @@ START_TEST(several_products_share_their_input)
 				for (int j = N; j < 50; j++) /* beside the result */
 					ck_assert(got[j] == (float)was[j]);
 			}
-			panels_free(&p[t]);
+			rt_free(p[t].data);
 		}
 	}
 END_TEST
@@ -207,7 +207,7 @@ START_TEST(the_largest_products_do_not_overflow)
 				ck_assert_int_eq(
 					rt_dequantize(dtype, blocks, PANEL_ROWS * K, plain, NULL),
 					0);
-				ck_assert_int_eq(panels_pack(&p, &t, NULL), 0);
+				p = pack(&t);
 				EACH_ISA(isa)
 				{
 					float                 x[2 * K], y[2 * PANEL_ROWS];
@@ -233,7 +233,7 @@ START_TEST(the_largest_products_do_not_overflow)
 						              (double)y[r * PANEL_ROWS], sum);
 					}
 				}
-				panels_free(&p);
+				rt_free(p.data);
 			}
 		}
 		kernels_set(NULL);
@@ -258,11 +258,11 @@ START_TEST(what_is_not_finite_shows)
 			if (!multiplied(dtype))
 				continue;
 			ck_assert(store(dtype, w, &s));
-			ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
+			p = pack(&s.t);
 			ck_assert_int_eq(panels_multiply(x, s.k, 3, &o, 1, NULL), 0);
 			for (int i = 0; i < 3 * N; i++)
 				ck_assert(isfinite(y[i]) == (i / N != 1));
-			panels_free(&p);
+			rt_free(p.data);
 		}
 		kernels_set(NULL);
 	}
@@ -281,7 +281,7 @@ START_TEST(scales_that_are_not_finite_have_no_panels)
 		ck_assert(store(dtype, w, &s));
 		memcpy((char *)s.t.data + rt_bytes(&s.t) - (size_t)rt_dtype_info(dtype)->bytes,
 		       &scales[_i / 3], sizeof *scales);
-		ck_assert_int_eq(panels_pack(&p, &s.t, NULL), 0);
+		p = pack(&s.t);
 		ck_assert_ptr_null(p.data);
 	}
 END_TEST
@@ -297,13 +297,13 @@ START_TEST(what_does_not_fit_has_no_panels)
 
 		memcpy(blocks, &largest, sizeof largest);
 		blocks[4] = 1; /* 65504 times 1 fits */
-		ck_assert_int_eq(panels_pack(&p, &t, NULL), 0);
+		p = pack(&t);
 		ck_assert_ptr_nonnull(p.data);
-		panels_free(&p);
+		rt_free(p.data);
 		blocks[4] = 2;
-		ck_assert_int_eq(panels_pack(&p, &t, NULL), 0);
+		p = pack(&t);
 		ck_assert_ptr_null(p.data);
-		ck_assert_int_eq(panels_pack(&p, &plain, NULL), 0);
+		p = pack(&plain);
 		ck_assert_ptr_null(p.data);
 	}
 END_TEST
