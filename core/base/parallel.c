@@ -1,8 +1,11 @@
 /* parallel.c - see retort/parallel.h.
  *
- * Jobs stand in a list.  A caller puts its job there, works on it until no piece is left
- * to take, and waits for the pieces that others took.  Idle threads take pieces from any
- * job in the list, so nested and simultaneous calls share the same few threads. */
+ * Jobs stand in a few places that all threads know.  A caller puts its job into one, works on it
+ * until no piece is left to take, and waits for the pieces that others took.  Idle threads take
+ * pieces from any job that is open, so nested and simultaneous calls share the same few threads.
+ *
+ * Where work takes a microsecond, what counts is how often a line of the cache goes from one
+ * processor to another: nobody takes a lock but to sleep and to wake. */
 #define _GNU_SOURCE /* CPU_COUNT */
 #include <retort/parallel.h>
 
@@ -19,24 +22,26 @@
  * now and then, after a while: where there is none left for it, whoever will post the work may be
  * waiting for this very one. */
 enum { MAX_THREADS = 256, LOOKS = 2000, PATIENCE = 1000, TURN = 100 };
+enum { JOBS = 32, LINE = 64 };
 
+/* One that is open has its fields set, and they hold for whoever is counted among its helpers and
+ * sees it open after that: who closes it waits until there are none. */
 struct job {
-	rt_piece_fn *fn;
-	void        *arg;
-	int64_t      n, grain, pieces;
-	atomic_llong next;    /* the next piece to take */
-	atomic_int   helpers; /* pool threads inside this job; raised under the lock */
-	struct job  *after;
+	_Alignas(LINE) rt_piece_fn *fn;
+	void      *arg;
+	int64_t    n, grain, pieces;
+	atomic_int helpers;               /* pool threads that are inside */
+	_Alignas(LINE) atomic_llong next; /* the next piece to take */
 };
 
 static struct {
+	/* How many jobs were posted so far, from bit JOBS on; below it, which of them are open. */
+	_Alignas(LINE) atomic_ullong posted;
+	_Alignas(LINE) atomic_uint taken;          /* which places are, by callers */
+	_Alignas(LINE) atomic_int sleeping, stuck; /* who waits for work; for helpers to leave */
 	pthread_mutex_t lock;
-	pthread_cond_t  work, idle; /* a job came; a helper left its job */
-	struct job     *jobs;
-	atomic_uint     posted;          /* jobs so far */
-	int             sleeping, stuck; /* who waits for work; for idle */
-	int             started;
-	bool            tried; /* to start the threads */
+	pthread_cond_t  work, idle;
+	struct job      jobs[JOBS];
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	   .work = PTHREAD_COND_INITIALIZER,
 	   .idle = PTHREAD_COND_INITIALIZER };
@@ -100,14 +105,6 @@ static void work_on(struct job *j)
 	}
 }
 
-static struct job *find_work(void)
-{
-	for (struct job *j = pool.jobs; j; j = j->after)
-		if (atomic_load(&j->next) < j->pieces)
-			return j;
-	return NULL;
-}
-
 static inline void pause_briefly(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -117,54 +114,70 @@ static inline void pause_briefly(void)
 #endif
 }
 
-/* Under the lock, which is let go of meanwhile: until there may be work. */
-static void await_work(void)
+static bool is_open(int place, unsigned long long posted)
 {
-	const unsigned seen = atomic_load(&pool.posted);
+	return posted >> place & 1;
+}
 
-	pthread_mutex_unlock(&pool.lock);
-	for (int i = 0; i < LOOKS && atomic_load(&pool.posted) == seen; i++)
+/* False when there is nothing to take from the job, or none any more. */
+static bool help(int place)
+{
+	struct job *j = &pool.jobs[place];
+	bool        some;
+
+	atomic_fetch_add(&j->helpers, 1);
+	some = is_open(place, atomic_load(&pool.posted)) && atomic_load(&j->next) < j->pieces;
+	if (some)
+		work_on(j);
+	atomic_fetch_sub(&j->helpers, 1);
+	if (atomic_load(&pool.stuck) > 0) {
+		pthread_mutex_lock(&pool.lock);
+		pthread_cond_broadcast(&pool.idle);
+		pthread_mutex_unlock(&pool.lock);
+	}
+	return some;
+}
+
+/* Until more was posted than `seen`. */
+static void await_work(unsigned long long seen)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		if (atomic_load(&pool.posted) >> JOBS != seen >> JOBS)
+			return;
 		if (i > PATIENCE && i % TURN == 0)
 			sched_yield();
 		else
 			pause_briefly();
+	}
 	pthread_mutex_lock(&pool.lock);
-	if (find_work())
-		return;
-	pool.sleeping++;
-	pthread_cond_wait(&pool.work, &pool.lock);
-	pool.sleeping--;
+	atomic_fetch_add(&pool.sleeping, 1); /* who posts after this wakes whoever waits below */
+	while (atomic_load(&pool.posted) >> JOBS == seen >> JOBS)
+		pthread_cond_wait(&pool.work, &pool.lock);
+	atomic_fetch_sub(&pool.sleeping, 1);
+	pthread_mutex_unlock(&pool.lock);
 }
 
 static void *helper(void *unused)
 {
 	(void)unused;
-	pthread_mutex_lock(&pool.lock);
 	for (;;) {
-		struct job *j = find_work();
+		const unsigned long long seen = atomic_load(&pool.posted);
+		bool                     some = false;
 
-		if (!j) {
-			await_work();
-			continue;
-		}
-		atomic_fetch_add(&j->helpers, 1);
-		pthread_mutex_unlock(&pool.lock);
-		work_on(j);
-		atomic_fetch_sub(&j->helpers, 1); /* the job may be gone from here on */
-		pthread_mutex_lock(&pool.lock);
-		if (pool.stuck > 0)
-			pthread_cond_broadcast(&pool.idle);
+		for (int place = 0; place < JOBS; place++)
+			if (is_open(place, seen))
+				some |= help(place);
+		if (!some)
+			await_work(seen);
 	}
 	return NULL;
 }
 
-/* Under the lock.  A thread that cannot be started is done without; signals are for the
- * main thread. */
+/* A thread that cannot be started is done without; signals are for the main thread. */
 static void start_helpers(void)
 {
 	sigset_t all, old;
 
-	pool.tried = true;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (int i = 1; i < rt_threads(); i++) {
@@ -173,62 +186,76 @@ static void start_helpers(void)
 		if (pthread_create(&id, NULL, helper, NULL) != 0)
 			break;
 		pthread_detach(id);
-		pool.started++;
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static void post(struct job *j)
+/* -1 when there is none left: then the caller works alone. */
+static int take_place(void)
 {
-	bool asleep;
+	for (int i = 0; i < JOBS; i++) {
+		const unsigned bit = 1u << i;
 
-	pthread_mutex_lock(&pool.lock);
-	if (!pool.tried)
-		start_helpers();
-	j->after = pool.jobs;
-	pool.jobs = j;
-	asleep = pool.sleeping > 0;
-	pthread_mutex_unlock(&pool.lock);
-	/* Not before: those who look would only wait for the lock. */
-	atomic_fetch_add(&pool.posted, 1);
-	if (asleep)
+		if (!(atomic_load(&pool.taken) & bit) && !(atomic_fetch_or(&pool.taken, bit) & bit))
+			return i;
+	}
+	return -1;
+}
+
+static void post(int place)
+{
+	static pthread_once_t started = PTHREAD_ONCE_INIT;
+
+	pthread_once(&started, start_helpers);
+	atomic_fetch_add(&pool.posted, (1ull << JOBS) + (1ull << place));
+	if (atomic_load(&pool.sleeping) > 0) {
+		pthread_mutex_lock(&pool.lock);
 		pthread_cond_broadcast(&pool.work);
+		pthread_mutex_unlock(&pool.lock);
+	}
 }
 
 /* Nobody comes to the job any more, and those who are there end their pieces. */
-static void leave(struct job *j)
+static void leave(int place)
 {
-	struct job **at = &pool.jobs;
+	struct job *j = &pool.jobs[place];
 
-	pthread_mutex_lock(&pool.lock);
-	while (*at != j)
-		at = &(*at)->after;
-	*at = j->after;
-	pthread_mutex_unlock(&pool.lock);
+	atomic_fetch_sub(&pool.posted, 1ull << place);
 	for (int i = 0; i < LOOKS && atomic_load(&j->helpers) > 0; i++)
 		pause_briefly();
-	if (atomic_load(&j->helpers) == 0)
-		return;
-	pthread_mutex_lock(&pool.lock);
-	pool.stuck++;
-	while (atomic_load(&j->helpers) > 0)
-		pthread_cond_wait(&pool.idle, &pool.lock);
-	pool.stuck--;
-	pthread_mutex_unlock(&pool.lock);
+	if (atomic_load(&j->helpers) > 0) {
+		pthread_mutex_lock(&pool.lock);
+		atomic_fetch_add(&pool.stuck, 1);
+		while (atomic_load(&j->helpers) > 0)
+			pthread_cond_wait(&pool.idle, &pool.lock);
+		atomic_fetch_sub(&pool.stuck, 1);
+		pthread_mutex_unlock(&pool.lock);
+	}
+	atomic_fetch_and(&pool.taken, ~(1u << place));
 }
 
 void rt_parallel(int64_t n, int64_t grain, rt_piece_fn *fn, void *arg)
 {
-	struct job j = { .fn = fn, .arg = arg, .n = n, .grain = grain < 1 ? 1 : grain };
+	struct job own, *j = &own;
+	int        place = -1;
 
 	if (n <= 0)
 		return;
-	j.pieces = (n - 1) / j.grain + 1;
-	if (j.pieces == 1 || rt_threads() == 1) {
-		work_on(&j);
-		return;
-	}
-	post(&j);
-	work_on(&j);
-	leave(&j);
+	if (grain < 1)
+		grain = 1;
+	if (n > grain && rt_threads() > 1)
+		place = take_place();
+	if (place >= 0)
+		j = &pool.jobs[place];
+	j->fn = fn;
+	j->arg = arg;
+	j->n = n;
+	j->grain = grain;
+	j->pieces = (n - 1) / grain + 1;
+	atomic_init(&j->next, 0);
+	if (place >= 0)
+		post(place);
+	work_on(j);
+	if (place >= 0)
+		leave(place);
 }

@@ -17,7 +17,8 @@ enum {
 	ROUND_GRAIN = 1 << 15, /* activations that one piece of work rounds */
 	CACHE = 1 << 18,       /* bytes of panels that a piece multiplies */
 	FEW = 4,               /* rows for which reading the panels is the limit: then pieces are */
-	STREAM = 1 << 21,      /* long, since each begins with misses, but two for each thread */
+	STREAM = 1 << 21,      /* long, since each begins with misses, but two for each thread, */
+	KEPT = 1 << 20,        /* or one where it may still be in its cache the next time */
 	MANY = 2 * PANEL_MOST, /* rows for which one more pass over a block of panels pays */
 	ROWS = 10 * PANEL_MOST /* rows of a piece */
 };
@@ -311,7 +312,8 @@ static int64_t grain_of(const struct job *j, int64_t pieces)
 /* How many panels a piece takes. */
 static int64_t piece_of(const struct panels *w, int64_t m)
 {
-	const int64_t even = panels_of(w) / (2 * rt_threads()), most = STREAM / w->stride;
+	const int64_t parts = (panels_bytes(w) > KEPT ? 2 : 1) * rt_threads();
+	const int64_t even = (panels_of(w) - 1) / parts, most = STREAM / w->stride;
 	const int     step = panel_at_once(w->layout);
 	int64_t       n = 1 + (even < most ? even : most);
 

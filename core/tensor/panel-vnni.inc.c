@@ -7,7 +7,7 @@
 #define PANEL_OF(name) panel_vnni_##name
 #define PANELS_HERE(X) PANEL_LAYOUTS_ALL(X)
 
-enum { AHEAD = 8192, PANEL_ALONE = 300000 };
+enum { AHEAD = 8192, PANEL_ALONE = 150000 };
 
 /* What few rows read is not read again soon: it need not take the place of other things. */
 static inline __attribute__((always_inline)) void ask_ahead(const uint8_t *at, const int rows)

@@ -67,14 +67,42 @@ static void *caller(void *sum)
 
 START_TEST(several_threads_may_call_at_once)
 	{
-		pthread_t  id[8];
+		pthread_t  id[40];
 		atomic_int sum = 0;
 
-		for (int i = 0; i < 8; i++)
+		for (int i = 0; i < 40; i++)
 			ck_assert_int_eq(pthread_create(&id[i], NULL, caller, &sum), 0);
-		for (int i = 0; i < 8; i++)
+		for (int i = 0; i < 40; i++)
 			pthread_join(id[i], NULL);
-		ck_assert_int_eq(sum, 8 * 20 * 5 * 100);
+		ck_assert_int_eq(sum, 40 * 20 * 5 * 100);
+	}
+END_TEST
+
+struct deep {
+	int         left;
+	atomic_int *sum;
+};
+
+static void deeper(void *arg, int64_t first, int64_t last)
+{
+	const struct deep *d = arg;
+	struct deep        next = { d->left - 1, d->sum };
+
+	(void)last;
+	if (first > 0 || d->left == 0)
+		atomic_fetch_add(d->sum, 1);
+	else
+		rt_parallel(3, 1, deeper, &next);
+}
+
+/* More than the pool has places for. */
+START_TEST(calls_inside_calls_inside_calls_finish)
+	{
+		atomic_int  sum = 0;
+		struct deep d = { 100, &sum };
+
+		rt_parallel(3, 1, deeper, &d);
+		ck_assert_int_eq(sum, 2 * 101 + 1);
 	}
 END_TEST
 
@@ -121,6 +149,7 @@ END_TEST
 RUNNER("parallel", 60, {
 	TABLE_TEST(tc, every_index_is_visited_exactly_once, cuts);
 	tcase_add_test(tc, a_call_inside_a_piece_finishes);
+	tcase_add_test(tc, calls_inside_calls_inside_calls_finish);
 	tcase_add_test(tc, several_threads_may_call_at_once);
 	tcase_add_test(tc, an_idle_pool_sleeps);
 })
