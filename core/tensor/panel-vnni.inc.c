@@ -9,13 +9,22 @@
 
 enum { AHEAD = 8192, PANEL_ALONE = 150000 };
 
-/* What few rows read is not read again soon: it need not take the place of other things. */
-static inline __attribute__((always_inline)) void ask_ahead(const uint8_t *at, const int rows)
+/* Asks for lines of a group to come, those that begin in bytes [from, to) of it.  Of memory few
+ * requests are taken at a time, so for few rows, whose limit it is, they must stand between the
+ * products: nothing is moved across the end.  What they read is not read again soon: it need not take the place of other things. */
+static inline __attribute__((always_inline)) void ask_ahead(const uint8_t *group, const int from,
+                                                            const int to, const int rows)
 {
+	const char *at = (const char *)group + AHEAD;
+
+	UNROLL
+	for (int line = (from + 63) / 64 * 64; line < to; line += 64)
+		if (rows < PANEL_MOST)
+			_mm_prefetch(at + line, _MM_HINT_NTA);
+		else
+			_mm_prefetch(at + line, _MM_HINT_T0);
 	if (rows < PANEL_MOST)
-		_mm_prefetch((const char *)at, _MM_HINT_NTA);
-	else
-		_mm_prefetch((const char *)at, _MM_HINT_T0);
+		__asm__ volatile("" ::: "memory");
 }
 
 /* u of one quad of a group; of 16 bits, of a pair. */
@@ -65,7 +74,7 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
           const struct input_rows *a, const int rows, float *ret)
 {
 	const int halves = half ? 2 : 1, quads = (bits == 16 ? 16 : 8) / halves,
-		  scales = PANEL_ROWS * (halves << min), ahead = 64 * bits + 2 * scales;
+		  scales = PANEL_ROWS * (halves << min), bytes = 64 * bits + 2 * scales;
 	const char *q = a->q;
 	__m512      sum[PANEL_MOST];
 
@@ -75,9 +84,6 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
 		const uint16_t *scale = (const uint16_t *)w;
 
-		UNROLL
-		for (int line = 0; line < ahead; line += 64)
-			ask_ahead(w + AHEAD + line, rows);
 		UNROLL
 		for (int h = 0; h < halves; h++) {
 			const int64_t at = (halves * g + h) * rows;
@@ -90,8 +96,11 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 				                    : _mm512_set1_epi32(a->less[at + r]);
 			UNROLL
 			for (int t = 0; t < quads; t++) {
-				const __m512i u = quad_vnni(w + 2 * scales, bits, h * quads + t);
+				const int     s = h * quads + t;
+				const __m512i u = quad_vnni(w + 2 * scales, bits, s);
 
+				ask_ahead(w, bytes * s / (halves * quads),
+				          bytes * (s + 1) / (halves * quads), rows);
 				UNROLL
 				for (int r = 0; r < rows; r++, q += 4) {
 					int32_t four;
