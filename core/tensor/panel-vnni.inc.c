@@ -11,7 +11,8 @@ enum { AHEAD = 8192, PANEL_ALONE = 150000 };
 
 /* Asks for lines of a group to come, those that begin in bytes [from, to) of it.  Of memory few
  * requests are taken at a time, so for few rows, whose limit it is, they must stand between the
- * products: nothing is moved across the end.  What they read is not read again soon: it need not take the place of other things. */
+ * products: nothing is moved across the end.  What those read is not read again soon, and need not
+ * take the place of other things. */
 static inline __attribute__((always_inline)) void ask_ahead(const uint8_t *group, const int from,
                                                             const int to, const int rows)
 {

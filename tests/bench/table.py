@@ -88,9 +88,9 @@ def batch_rows():
                       "llama.cpp", ratio=2)
 
 
-def train_rows():
-    for shape, batch, length, share in ((LARGE, 1, 512, .7), (LARGE, 4, 512, .7), ("10m", 16, 128, None),
-                                        ("2m", 32, 64, None)):
+def train_rows(wide):
+    small = ("10m", 16, 128), ("2m", 32, 64)
+    for shape, batch, length, share in ((LARGE, 1, 512, .7), (LARGE, 4, 512, .7), *((*s, None) for s in small)):
         yield Row(f"train-{shape}-{batch}x{length}", f"training step, {shape}, {batch} x {length}, f32",
                   lambda b, a=(shape, batch, length): train(b, *a),
                   lambda b, a=(shape, batch, length): b.torch.train(*a, b.sizes.steps),
@@ -98,6 +98,11 @@ def train_rows():
     yield Row("train-bf16", f"training step, {LARGE}, 1 x 512, products in bf16",
               lambda b: train(b, LARGE, 1, 512, BF16_PRODUCTS), lambda b: train(b, LARGE, 1, 512),
               "retort, f32", ratio=1.3)
+    for shape, batch, length in small if wide else ():
+        yield Row(f"train-bf16-{shape}", f"training step, {shape}, {batch} x {length}, products bf16, theirs f32",
+                  lambda b, a=(shape, batch, length): train(b, *a, BF16_PRODUCTS),
+                  lambda b, a=(shape, batch, length): b.torch.train(*a, b.sizes.steps),
+                  "PyTorch", ratio=1.5)
 
 
 def memory_rows():
@@ -124,7 +129,7 @@ def answer_rows():
 
 def rows(wide):
     """All of them.  wide: the processor multiplies bf16."""
-    return [*prefill_rows(wide), *decode_rows(), *batch_rows(), *train_rows(), *memory_rows(), *answer_rows()]
+    return [*prefill_rows(wide), *decode_rows(), *batch_rows(), *train_rows(wide), *memory_rows(), *answer_rows()]
 
 
 # ---- time grows as the arithmetic does ------------------------------------------------------------------------
