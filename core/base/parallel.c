@@ -2,7 +2,8 @@
  *
  * Jobs stand in a few places that all threads know.  A caller puts its job into one, works on it
  * until no piece is left to take, and waits for the pieces that others took.  Idle threads take
- * pieces from any job that is open, so nested and simultaneous calls share the same few threads.
+ * pieces from any job that is open, so nested and simultaneous calls share the same few threads.  A
+ * job that finds no place is done by its caller alone.
  *
  * Where work takes a microsecond, what counts is how often a line of the cache goes from one
  * processor to another: nobody takes a lock but to sleep and to wake. */

@@ -58,10 +58,12 @@ int rt_engine_open(struct rt_engine **ret, const struct rt_model *m,
 		e->o.chunk = 512;
 	if (e->o.memory <= 0)
 		e->o.memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 4;
-	e->panels = e->o.exact ? NULL : model_pack(&m->m, err);
-	if (!e->panels && !e->o.exact) {
-		rt_free(e);
-		return RT_E_NOMEM;
+	if (!e->o.exact) {
+		e->panels = model_pack(&m->m, err);
+		if (!e->panels) {
+			rt_free(e);
+			return RT_E_NOMEM;
+		}
 	}
 	*ret = e;
 	return 0;

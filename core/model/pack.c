@@ -37,10 +37,8 @@ struct panels *model_pack(const struct model *m, struct rt_error *err)
 		ret[i] = plan(m, i);
 		if (!ret[i].layout)
 			continue;
-		const int64_t taken = panels_bytes(&ret[i]);
-
 		panels_fill(&ret[i], t, at);
-		at += taken;
+		at += panels_bytes(&ret[i]); /* none for what did not fit */
 		/* The file's pages would be memory that is never read again. */
 		if (ret[i].data && m->checkpoint)
 			checkpoint_release(m->checkpoint, t);

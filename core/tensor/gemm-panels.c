@@ -16,9 +16,9 @@ enum {
 	STRETCH = 1024,        /* of a row that is rounded at once */
 	ROUND_GRAIN = 1 << 15, /* activations that one piece of work rounds */
 	CACHE = 1 << 18,       /* bytes of panels that a piece multiplies */
-	FEW = 4,               /* rows for which reading the panels is the limit: then pieces are */
-	STREAM = 1 << 21,      /* long, since each begins with misses, but two for each thread, */
-	KEPT = 1 << 20,        /* or one where it may still be in its cache the next time */
+	FEW = 4,               /* rows for which reading the panels is the limit */
+	STREAM = 1 << 21, /* bytes of a piece then, at most: long, as each begins with misses */
+	KEPT = 1 << 20,   /* bytes of a matrix of which threads keep their part in their caches */
 	MANY = 2 * PANEL_MOST, /* rows for which one more pass over a block of panels pays */
 	ROWS = 10 * PANEL_MOST /* rows of a piece */
 };
@@ -206,15 +206,16 @@ static void multiply_rows(const struct job *j, int t, int64_t row, int64_t stop,
 	}
 }
 
-/* Where twelve bits are bf16 again: those of a product from a panel on. */
+/* Where twelve bits are bf16 again, and which: those of a product from a panel on. */
 struct room {
 	uint8_t *data; /* NULL: nowhere, they stay what they are */
 	int      t;
 	int64_t  first;
 };
 
-static struct some panels_at(const struct job *j, int t, int64_t first, int64_t last,
-                             struct room *room)
+/* Panels [first, last) of a product: as they are, or loosened, unless they are already. */
+static struct some get_panels(const struct job *j, int t, int64_t first, int64_t last,
+                              struct room *room)
 {
 	const struct panels *w = j->p[t].w;
 	const uint8_t       *data = w->data + first * w->stride;
@@ -222,8 +223,10 @@ static struct some panels_at(const struct job *j, int t, int64_t first, int64_t 
 
 	if (!room->data || w->layout->number != PANEL_tight)
 		return (struct some){ w->layout, data, w->stride, first, last };
-	for (int64_t i = 0; (t != room->t || first != room->first) && i < last - first; i += 2)
-		j->kernels->panel_loosen(data + i * w->stride, j->groups, room->data + i * stride);
+	if (t != room->t || first != room->first)
+		for (int64_t i = 0; i < last - first; i += 2)
+			j->kernels->panel_loosen(data + i * w->stride, j->groups,
+			                         room->data + i * stride);
 	room->t = t;
 	room->first = first;
 	return (struct some){ &loose, room->data, stride, first, last };
@@ -255,7 +258,7 @@ static void multiply(void *arg, int64_t first, int64_t last)
 		               : end - at;
 		for (; at < end; at += step) {
 			const struct some w =
-				panels_at(j, t, at, at + step < end ? at + step : end, &room);
+				get_panels(j, t, at, at + step < end ? at + step : end, &room);
 
 			multiply_rows(j, t, row, stop, &w);
 		}
@@ -309,7 +312,8 @@ static int64_t grain_of(const struct job *j, int64_t pieces)
 	return j->room && pieces >= 2 * rt_threads() * down ? down : 1;
 }
 
-/* How many panels a piece takes. */
+/* How many panels a piece takes: for few rows each thread has two, so that none waits long for
+ * another, or always the same one, where its cache may keep it. */
 static int64_t piece_of(const struct panels *w, int64_t m)
 {
 	const int64_t parts = (panels_bytes(w) > KEPT ? 2 : 1) * rt_threads();
@@ -341,11 +345,13 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		return rt_fail_nomem(err, "a matrix product");
 	place(&j, room);
 	for (int t = 0; t < n; t++) {
+		size_t room;
+
 		j.per[t] = piece_of(p[t].w, m);
 		j.across[t] = (panels_of(p[t].w) + j.per[t] - 1) / j.per[t];
-		if (m > MANY && p[t].w->layout->number == PANEL_tight &&
-		    j.room < (size_t)(j.per[t] * panel_stride(&loose, j.groups)))
-			j.room = (size_t)(j.per[t] * panel_stride(&loose, j.groups));
+		room = (size_t)(j.per[t] * panel_stride(&loose, j.groups));
+		if (m > MANY && p[t].w->layout->number == PANEL_tight && j.room < room)
+			j.room = room;
 		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
 		size += m * k * p[t].w->rows;
 	}

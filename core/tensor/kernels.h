@@ -65,8 +65,7 @@ struct input_rows {
 
 #define PANEL_LAYOUTS_ALL(X) PANEL_LAYOUTS_NARROW(X) X(b16, 16, 0, 0)
 
-/* And bf16 for products of pairs: in twelve bits, and as it is, which is where many rows want it.
- */
+/* And bf16 for products of pairs: in twelve bits, and as it is, for many rows. */
 #define PANEL_NUMBER(name, bits, min, half) PANEL_##name,
 enum { PANEL_LAYOUTS_ALL(PANEL_NUMBER) PANEL_tight, PANEL_loose, PANEL_LAYOUTS };
 enum { PANEL_ROWS = 16, PANEL_MOST = 12, PANEL_TWO = 2 * PANEL_ROWS };
@@ -197,8 +196,8 @@ struct kernels {
 	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
 	panel_pack_fn      *panel_pack;
 	panel_pack_wide_fn *panel_pack_wide;
-	panel_tighten_fn   *panel_tighten; /* NULL where PANEL_tight has no kernel, */
-	panel_loosen_fn    *panel_loosen;  /* as this is */
+	panel_tighten_fn   *panel_tighten; /* both NULL where PANEL_tight has no kernel */
+	panel_loosen_fn    *panel_loosen;
 
 	/* Over long rows: largest element (NaN if there is one), sum of exp(x - shift), the
 	 * same with dst = exp(x - shift), and x - shift summed with these as weights. */

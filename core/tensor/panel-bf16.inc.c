@@ -11,8 +11,8 @@ enum { TIGHT_PAIR = 2 * TIGHT_GROUP / (INT_GROUP / 2), TIGHT_AHEAD = 24576 };
 
 /* Asks for what is to come in place of pair s of a group.  Putting twelve bits together is so many
  * instructions that the processor looks ahead over a group alone: less than what is under way from
- * memory, so the second cache is asked to have it.  All at once would wait for one another:
- * compilers move nothing across the end. */
+ * memory, so the second cache is asked to have it.  Requests that are made all at once wait for one
+ * another: they stand between the products, and compilers move nothing across the end. */
 static inline __attribute__((always_inline)) void ask_tight(const uint8_t *group, const int s)
 {
 	const char *at = (const char *)group + TIGHT_AHEAD;
@@ -101,8 +101,8 @@ rows_loose(const uint8_t *w, int64_t groups, const char *q, const int rows, floa
 	for (int i = 0; i < 2 * rows; i++)
 		sum[i] = _mm512_setzero_ps();
 	for (int64_t s = 0; s < groups * INT_GROUP / 2; s++, w += 128)
-		q = add_pair((__m512bh)_mm512_loadu_si512(w),
-		             (__m512bh)_mm512_loadu_si512(w + 64), q, rows, sum);
+		q = add_pair((__m512bh)_mm512_loadu_si512(w), (__m512bh)_mm512_loadu_si512(w + 64),
+		             q, rows, sum);
 	UNROLL
 	for (int i = 0; i < 2 * rows; i++)
 		_mm512_storeu_ps(ret + i * PANEL_ROWS, sum[i]);

@@ -9,10 +9,10 @@
 
 enum { AHEAD = 8192, PANEL_ALONE = 150000 };
 
-/* Asks for lines of a group to come, those that begin in bytes [from, to) of it.  Of memory few
- * requests are taken at a time, so for few rows, whose limit it is, they must stand between the
- * products: nothing is moved across the end.  What those read is not read again soon, and need not
- * take the place of other things. */
+/* Asks for lines of a group to come, those that begin in bytes [from, to) of it.  Memory
+ * takes few requests at a time, so for few rows, whose limit it is, they must stand between the
+ * products: compilers move nothing across the end.  What few rows read is not read again soon, and
+ * need not take the place of other things. */
 static inline __attribute__((always_inline)) void ask_ahead(const uint8_t *group, const int from,
                                                             const int to, const int rows)
 {
@@ -82,7 +82,7 @@ rows_vnni(const int bits, const bool min, const bool half, const uint8_t *w, int
 	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r] = _mm512_setzero_ps();
-	for (int64_t g = 0; g < groups; g++, w += 64 * bits + 2 * scales) {
+	for (int64_t g = 0; g < groups; g++, w += bytes) {
 		const uint16_t *scale = (const uint16_t *)w;
 
 		UNROLL

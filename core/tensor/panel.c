@@ -130,7 +130,7 @@ static void pack_plain(struct packing *k, int64_t panel)
 	uint8_t            *dst = k->to->data + panel * k->to->stride;
 	bool                fit = true;
 
-	for (int64_t at = 0, asked = 0; at < k->row; at += block) {
+	for (int64_t at = 0, asked = 0; at < k->to->k / INT_GROUP * block; at += block) {
 		for (; asked < at + STRETCH; asked += LINE)
 			ask(k, panel, asked);
 		fit &= p->bytes == 32 ? pack_plain_group(k->kernels, from + at, k->row, rows, 32,
@@ -234,7 +234,8 @@ struct panels panels_plan(const struct rt_tensor *w)
 		rt_dtype_info(w->dtype) ? layout_for(kernels(), w->dtype) : NULL;
 	struct panels ret = { 0 };
 
-	if (!layout || w->ndim != 2 || w->stride[1] != 1 || w->dim[1] % INT_GROUP)
+	if (!layout || w->ndim != 2 || w->dim[0] == 0 || w->dim[1] == 0 || w->stride[1] != 1 ||
+	    w->stride[0] != w->dim[1] || w->dim[1] % INT_GROUP)
 		return ret;
 	ret.layout = layout;
 	ret.zero = types[w->dtype].zero;

@@ -23,7 +23,8 @@
  *     are below the largest of their row and group, s mod 4 in bits 4 (s mod 4) of two bytes, and
  *     two lines of signs and fractions, where they are in bf16, odd s with their bytes exchanged.
  *     Two panels are interleaved group by group; those exponents, 32 to a group, stand before all
- *     groups.
+ *     groups.  While many rows are multiplied, some panels are bf16 again (loose), in memory of the
+ *     product: for each pair of k 64 bytes of each of the two, 4 j + 2 c as above.
  *
  * Scales are the type's own where those are f16; the product of two (K types) is rounded, a
  * relative error below 2^-11.  A matrix with a scale that f16 cannot hold is refused.
@@ -49,16 +50,16 @@ struct panels {
 	uint8_t                   *data;
 };
 
-/* How w [rows, k], rows dense, will stand in panels, without data yet.  No layout where the type
- * has none, or the kernels in use no product for it, or where k is not in whole groups. */
+/* How w [rows, k] will stand in panels, without data yet.  No layout where the type has none, or
+ * the kernels in use no product for it, where rows are not dense or k is not in whole groups. */
 struct panels panels_plan(const struct rt_tensor *w);
 
 /* Bytes of all panels, a multiple of 64; 0 without a layout. */
 int64_t panels_bytes(const struct panels *p);
 
-/* Copy the weights that were planned for into as many bytes of memory, which stays the caller's.
- * Without a layout afterwards when a scale does not fit or a number is not finite.  Uses all
- * threads. */
+/* Copy the weights that were planned for, which have a layout, into panels_bytes() of memory at a
+ * multiple of 64, which stays the caller's.  No layout and no data afterwards when a scale does not
+ * fit or a number is not finite.  Uses all threads. */
 void panels_fill(struct panels *p, const struct rt_tensor *w, uint8_t *memory);
 
 /* One product of several that share their input. */

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,6 +96,60 @@ static void deeper(void *arg, int64_t first, int64_t last)
 		rt_parallel(3, 1, deeper, &next);
 }
 
+/* A job of its own: others would leave their marks elsewhere, or too late. */
+struct own {
+	int        n, step;
+	atomic_int seen[200];
+};
+
+static void mark_own(void *arg, int64_t first, int64_t last)
+{
+	struct own *o = arg;
+
+	for (int64_t i = first; i < last; i++)
+		atomic_fetch_add(&o->seen[i], o->step);
+}
+
+static void mark_back(void *arg, int64_t first, int64_t last)
+{
+	struct own *o = arg;
+
+	for (int64_t i = first; i < last; i++)
+		atomic_fetch_add(&o->seen[o->n - 1 - i], o->step);
+}
+
+static void *many_jobs(void *number)
+{
+	for (int i = 0; i < 3000; i++) {
+		struct own o = { .n = 2 + (i * 7 + *(int *)number * 31) % 199, .step = i + 1 };
+
+		rt_parallel(o.n, 1 + i % 5, i % 2 ? mark_own : mark_back, &o);
+		for (int k = 0; k < 200; k++)
+			if (o.seen[k] != (k < o.n ? o.step : 0))
+				return (void *)"an index was seen by another job, or not once";
+		memset(&o, -1, sizeof o);
+	}
+	return NULL;
+}
+
+START_TEST(jobs_are_not_mixed_up)
+	{
+		pthread_t id[6];
+		int       number[6];
+
+		for (int i = 0; i < 6; i++) {
+			number[i] = i;
+			ck_assert_int_eq(pthread_create(&id[i], NULL, many_jobs, &number[i]), 0);
+		}
+		for (int i = 0; i < 6; i++) {
+			void *wrong = NULL;
+
+			pthread_join(id[i], &wrong);
+			ck_assert_msg(!wrong, "%s", (const char *)wrong);
+		}
+	}
+END_TEST
+
 /* More than the pool has places for. */
 START_TEST(calls_inside_calls_inside_calls_finish)
 	{
@@ -146,9 +201,17 @@ START_TEST(an_idle_pool_sleeps)
 	}
 END_TEST
 
+/* Before the first call, and more than most machines have processors. */
+static void have_threads(void)
+{
+	setenv("RETORT_THREADS", "5", 1);
+}
+
 RUNNER("parallel", 60, {
+	tcase_add_checked_fixture(tc, have_threads, NULL);
 	TABLE_TEST(tc, every_index_is_visited_exactly_once, cuts);
 	tcase_add_test(tc, a_call_inside_a_piece_finishes);
+	tcase_add_test(tc, jobs_are_not_mixed_up);
 	tcase_add_test(tc, calls_inside_calls_inside_calls_finish);
 	tcase_add_test(tc, several_threads_may_call_at_once);
 	tcase_add_test(tc, an_idle_pool_sleeps);

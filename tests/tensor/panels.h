@@ -29,7 +29,7 @@ static inline const struct isa *next_usable(const struct isa *i)
 static inline struct panels pack(const struct rt_tensor *w)
 {
 	struct panels p = panels_plan(w);
-	uint8_t      *memory = rt_alloc_unset((size_t)panels_bytes(&p) + 1, 1);
+	uint8_t      *memory = rt_alloc_unset((size_t)panels_bytes(&p), 1);
 
 	ck_assert_ptr_nonnull(memory);
 	if (p.layout)
