@@ -345,13 +345,13 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		return rt_fail_nomem(err, "a matrix product");
 	place(&j, room);
 	for (int t = 0; t < n; t++) {
-		size_t room;
+		size_t bytes;
 
 		j.per[t] = piece_of(p[t].w, m);
 		j.across[t] = (panels_of(p[t].w) + j.per[t] - 1) / j.per[t];
-		room = (size_t)(j.per[t] * panel_stride(&loose, j.groups));
-		if (m > MANY && p[t].w->layout->number == PANEL_tight && j.room < room)
-			j.room = room;
+		bytes = (size_t)(j.per[t] * panel_stride(&loose, j.groups));
+		if (m > MANY && p[t].w->layout->number == PANEL_tight && j.room < bytes)
+			j.room = bytes;
 		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
 		size += m * k * p[t].w->rows;
 	}
