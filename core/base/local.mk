@@ -9,7 +9,7 @@ core_libcore_la_SOURCES += \
 	core/base/json.c \
 	core/base/json-print.c \
 	core/base/memory.c \
-	core/base/parallel.c \
+	core/base/parallel.c core/base/pool.h \
 	core/base/random.c \
 	core/base/rows.c \
 	core/base/suggest.c \

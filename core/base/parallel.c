@@ -8,6 +8,8 @@
  * Where work takes a microsecond, what counts is how often a line of the cache goes from one
  * processor to another: nobody takes a lock but to sleep and to wake. */
 #define _GNU_SOURCE /* CPU_COUNT */
+#include "base/pool.h"
+
 #include <retort/parallel.h>
 
 #include <pthread.h>
@@ -17,6 +19,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* A product of a small model takes microseconds, as does waking a thread: whoever waits looks
  * again for about that long before it sleeps.  Who waits for work lets others have the processor
@@ -259,4 +262,72 @@ void rt_parallel(int64_t n, int64_t grain, rt_piece_fn *fn, void *arg)
 	work_on(j);
 	if (place >= 0)
 		leave(place);
+}
+
+/* ---- what it costs -------------------------------------------------------------------------- */
+
+static double measured;
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+struct meeting {
+	atomic_int here;
+	atomic_int missed;
+};
+
+/* Waits for the other piece, for a while: in vain, if one thread takes both. */
+static void meet(void *arg, int64_t first, int64_t last)
+{
+	struct meeting *m = arg;
+	int             i = 0;
+
+	(void)first, (void)last;
+	atomic_fetch_add(&m->here, 1);
+	while (i < LOOKS && atomic_load(&m->here) < 2) {
+		pause_briefly();
+		i++;
+	}
+	if (i == LOOKS)
+		atomic_store(&m->missed, 1);
+}
+
+static void measure_once(void)
+{
+	enum { MEETINGS = 20, TRIES = 80 };
+	const struct timespec rest = { 0, 100000 };
+	int                   met = 0;
+
+	for (int i = 0; i < TRIES && met < MEETINGS && rt_threads() > 1; i++) {
+		struct meeting m = { 0 };
+		const double   begin = now();
+		double         took;
+
+		rt_parallel(2, 1, meet, &m);
+		took = now() - begin;
+		if (atomic_load(&m.missed)) {
+			/* The other was asleep and is on its way; or, now and then, it waits for
+			 * this very processor: who wakes up goes where there is room. */
+			if (i % 8 == 7)
+				nanosleep(&rest, NULL);
+			continue;
+		}
+		if (met++ == 0 || took < measured)
+			measured = took;
+	}
+	if (met < MEETINGS)
+		measured = 0;
+}
+
+double pool_hand_over(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, measure_once);
+	return measured;
 }

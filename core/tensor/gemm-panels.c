@@ -9,6 +9,8 @@
 
 #include <retort/parallel.h>
 
+#include "base/pool.h"
+
 #include <string.h>
 
 enum {
@@ -19,9 +21,12 @@ enum {
 	FEW = 4,               /* rows for which reading the panels is the limit */
 	STREAM = 1 << 21, /* bytes of a piece then, at most: long, as each begins with misses */
 	KEPT = 1 << 20,   /* bytes of a matrix of which threads keep their part in their caches */
-	MANY = 2 * PANEL_MOST, /* rows for which one more pass over a block of panels pays */
-	ROWS = 10 * PANEL_MOST /* rows of a piece */
+	MANY = 2 * PANEL_MOST,  /* rows for which one more pass over a block of panels pays */
+	ROWS = 10 * PANEL_MOST, /* rows of a piece */
+	MUCH = 8                /* times what is short where threads are near each other */
 };
+
+#define HAND_OVER 0.2e-6 /* seconds for which kernels have their panel_alone */
 
 static const struct panel_layout loose = { PANEL_loose, 16, false, false };
 
@@ -326,6 +331,15 @@ static int64_t piece_of(const struct panels *w, int64_t m)
 	return (n + step - 1) / step * step;
 }
 
+/* Has one thread multiplied so often before another has woken up and is done?  Nobody asks how long
+ * that takes where the answer is plain. */
+static bool is_short(const struct kernels *k, int64_t size)
+{
+	if (size <= k->panel_alone || size > MUCH * k->panel_alone)
+		return size <= k->panel_alone;
+	return (double)size <= (double)k->panel_alone * pool_hand_over() / HAND_OVER;
+}
+
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err)
 {
@@ -355,7 +369,7 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
 		size += m * k * p[t].w->rows;
 	}
-	if (size <= j.kernels->panel_alone) {
+	if (is_short(j.kernels, size)) {
 		round_rows(&j, 0, blocks);
 		multiply(&j, 0, pieces);
 	} else {

@@ -189,8 +189,8 @@ struct kernels {
 	/* How many of `rows` >= 1 rows make the next block: a divisor of PANEL_MOST where there
 	 * are as many as that. */
 	int (*panel_block)(int64_t rows);
-	/* Multiplications of a product that one thread has done before another has woken up: below
-	 * it, one does them all. */
+	/* Multiplications of a product that one thread has done before another has begun and is
+	 * heard of, where those are near each other: below it, one does them all. */
 	int64_t panel_alone;
 	/* dst[i][row] = src[row * ld + i], i < n, a multiple of 4. */
 	void (*interleave)(const uint32_t *src, int64_t ld, int rows, int64_t n, uint32_t *dst);
