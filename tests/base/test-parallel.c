@@ -1,6 +1,7 @@
 /* test-parallel.c - the thread pool cuts the same way always, and every piece runs once. */
 #include <retort/parallel.h>
 
+#include "base/pool.h"
 #include "runner.h"
 
 #include <dirent.h>
@@ -150,6 +151,19 @@ START_TEST(jobs_are_not_mixed_up)
 	}
 END_TEST
 
+/* Once, whoever asks; of how long it takes nothing is known. */
+START_TEST(a_hand_over_is_measured)
+	{
+		const double took = pool_hand_over();
+		atomic_int   sum = 0;
+
+		ck_assert(took >= 0.0);
+		ck_assert(pool_hand_over() == took);
+		rt_parallel(100, 3, inner, &sum);
+		ck_assert_int_eq(sum, 100);
+	}
+END_TEST
+
 /* More than the pool has places for. */
 START_TEST(calls_inside_calls_inside_calls_finish)
 	{
@@ -212,6 +226,7 @@ RUNNER("parallel", 60, {
 	TABLE_TEST(tc, every_index_is_visited_exactly_once, cuts);
 	tcase_add_test(tc, a_call_inside_a_piece_finishes);
 	tcase_add_test(tc, jobs_are_not_mixed_up);
+	tcase_add_test(tc, a_hand_over_is_measured);
 	tcase_add_test(tc, calls_inside_calls_inside_calls_finish);
 	tcase_add_test(tc, several_threads_may_call_at_once);
 	tcase_add_test(tc, an_idle_pool_sleeps);
