@@ -7,7 +7,7 @@ if HAVE_CHECK
 MODEL_TEST = tests/golden.h tests/runner.h tests/temp.h tests/torture.h
 
 check_PROGRAMS += tests/model/test-dropout tests/model/test-files tests/model/test-gguf tests/model/test-golden \
-	tests/model/test-layers tests/model/test-sdk \
+	tests/model/test-layers tests/model/test-pack tests/model/test-sdk \
 	tests/model/test-stories
 
 tests_model_test_dropout_SOURCES  = tests/model/test-dropout.c $(MODEL_TEST)
@@ -29,6 +29,10 @@ tests_model_test_golden_LDADD    = $(TEST_LIBS)
 tests_model_test_layers_SOURCES  = tests/model/test-layers.c $(MODEL_TEST)
 tests_model_test_layers_CPPFLAGS = $(TEST_CPPFLAGS)
 tests_model_test_layers_LDADD    = $(TEST_LIBS)
+
+tests_model_test_pack_SOURCES    = tests/model/test-pack.c tests/tensor/numeric.h $(MODEL_TEST)
+tests_model_test_pack_CPPFLAGS   = $(TEST_CPPFLAGS)
+tests_model_test_pack_LDADD      = $(TEST_LIBS) -lm
 
 tests_model_test_sdk_SOURCES  = tests/model/test-sdk.c $(MODEL_TEST)
 tests_model_test_sdk_CPPFLAGS = $(TEST_CPPFLAGS) $(GOLDEN_CPPFLAGS)

@@ -94,6 +94,45 @@ START_TEST(functions_without_fused_products_agree_to_the_last_bit)
 	}
 END_TEST
 
+/* A panel: element [p][i] is that of row i at p, 0 beyond `count`; nothing is written behind it. */
+static void panel_is_exact(const struct kernels *k, bool across, int count, int width, int64_t n)
+{
+	enum { LD = 101, BEYOND = 64 };
+	static float src[GEMM_MAX_NR * LD], dst[GEMM_MAX_NR * LD + BEYOND];
+
+	for (int i = 0; i < GEMM_MAX_NR * LD; i++)
+		src[i] = (float)(i + 1);
+	memset(dst, 0x55, sizeof dst);
+	(across ? k->pack_across : k->pack)(src, across ? GEMM_MAX_NR : LD, count, width, n, dst);
+	for (int64_t i = 0; i < n * width + BEYOND; i++) {
+		const int64_t p = i / width, row = i % width;
+		const float   want = row >= count ? 0.0f
+		                     : across     ? src[p * GEMM_MAX_NR + row]
+		                                  : src[row * LD + p];
+
+		if (i < n * width)
+			ck_assert_msg(dst[i] == want, "%s %s, %d of %d rows, %lld: element %lld",
+			              k->isa, across ? "across" : "along", count, width,
+			              (long long)n, (long long)i);
+		else
+			ck_assert_mem_eq(&dst[i], "UUUU", sizeof dst[i]);
+	}
+}
+
+START_TEST(panels_hold_their_rows_and_nothing_behind_them_is_touched)
+	{
+		for (const struct isa *isa = isa_all; isa->kernels; isa++) {
+			const struct kernels *k = isa->kernels;
+
+			for (int side = 0; isa->usable() && side < 4; side++)
+				for (int count = 1; count <= (side % 2 ? k->mr : k->nr); count++)
+					for (int64_t n = 1; n <= 50; n++)
+						panel_is_exact(k, side > 1, count,
+						               side % 2 ? k->mr : k->nr, n);
+		}
+	}
+END_TEST
+
 /* The bound of retort/tensor.h for two ways to add K products: K 2^-23 sum |a||b|. */
 START_TEST(products_agree_within_the_stated_bound)
 	{
@@ -254,6 +293,7 @@ END_TEST
 
 RUNNER("isa", 120, {
 	tcase_add_test(tc, functions_without_fused_products_agree_to_the_last_bit);
+	tcase_add_test(tc, panels_hold_their_rows_and_nothing_behind_them_is_touched);
 	tcase_add_test(tc, products_agree_within_the_stated_bound);
 	tcase_add_test(tc, rounded_rows_have_the_same_bits);
 	tcase_add_test(tc, any_number_of_threads_gives_the_same_bits);

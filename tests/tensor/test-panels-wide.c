@@ -1,5 +1,8 @@
 /* test-panels-wide.c - panels of f16 and bf16: integers of 16 bits, twelve bits and pairs. */
+#include "base/fault.h"
 #include "panels.h"
+
+#include <stdio.h>
 
 /* A matrix [PANEL_ROWS, 32] of 16 bits, every row of one number in even places and one in odd ones.
  */
@@ -324,7 +327,51 @@ START_TEST(many_rows_are_the_same_bits_as_few)
 	}
 END_TEST
 
+/* Its Nth allocation fails; there must be one. */
+static int multiply_without(int n, const float *x, int64_t k, int64_t m,
+                            const struct panels_product *o)
+{
+	struct rt_error err = RT_ERROR_INIT;
+	char            wish[32];
+	int             r;
+
+	snprintf(wish, sizeof wish, "alloc:%d", n);
+	ck_assert_int_eq(fault_set(wish, NULL), 0);
+	r = panels_multiply(x, k, m, o, 1, &err);
+	ck_assert_int_ge(fault_seen_allocs(), n);
+	fault_set(NULL, NULL);
+	return r;
+}
+
+/* No memory for rounded rows is a failure; without any for bf16 the twelve bits stay what they are.
+ * Comes first: memory that a product has had is kept for the next. */
+START_TEST(without_memory_for_bf16_twelve_bits_do)
+	{
+		enum { ROWS = 650, K = 1312, M = 250 };
+		const float           *x = random_floats(M * K, 3);
+		uint16_t              *w = (uint16_t *)random_floats(ROWS * K, 4);
+		float                 *want = random_floats(M * ROWS, 5);
+		float                 *got = random_floats(M * ROWS, 6);
+		const struct rt_tensor b = rt_tensor(w, RT_BF16, 2, (int64_t[]){ ROWS, K });
+		struct panels          p;
+		struct panels_product  o = { .w = &p, .c = got, .ldc = ROWS };
+
+		if (!in_pairs(RT_BF16))
+			return;
+		for (int i = 0; i < ROWS * K; i++)
+			w[i] = (uint16_t)(0x3f00 + i % 251);
+		p = pack(&b);
+		ck_assert_int_eq(multiply_without(1, x, K, M, &o), RT_E_NOMEM);
+		ck_assert_int_eq(multiply_without(2, x, K, M, &o), 0);
+		o.c = want;
+		ck_assert_int_eq(panels_multiply(x, K, M, &o, 1, NULL), 0);
+		ck_assert_mem_eq(got, want, M * ROWS * sizeof *got);
+		rt_free(p.data);
+	}
+END_TEST
+
 RUNNER("panels-wide", 300, {
+	tcase_add_test(tc, without_memory_for_bf16_twelve_bits_do);
 	tcase_add_test(tc, many_rows_are_the_same_bits_as_few);
 	tcase_add_test(tc, a_group_is_summed_exactly);
 	tcase_add_test(tc, the_largest_sum_of_16_bits_does_not_overflow);
