@@ -89,17 +89,41 @@ void rt_answer_text(const struct rt_json *message, struct rt_text *out)
 	rt_text_add_n(out, text, n);
 }
 
+/* OpenAI wraps what a tool is in `function`. */
+static const struct rt_json *declaration(const struct rt_json *tool)
+{
+	const struct rt_json *f = rt_json_get(tool, "function");
+
+	return f ? f : tool;
+}
+
 const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name)
 {
 	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *tool = rt_json_at(tools, i),
-				     *f = rt_json_get(tool, "function");
-		const char *n = rt_json_string(rt_json_get(f ? f : tool, "name"));
+		const struct rt_json *d = declaration(rt_json_at(tools, i));
+		const char           *n = rt_json_string(rt_json_get(d, "name"));
 
 		if (n && strcmp(n, name) == 0)
-			return f ? f : tool;
+			return d;
 	}
 	return NULL;
+}
+
+int rt_tools_check(const struct rt_json *tools, const char *where, struct rt_error *err)
+{
+	if (!rt_json_is(tools, RT_JSON_ARRAY))
+		return rt_fail(err, RT_E_FORMAT, "%s: tools are a list [ ... ], this is %s", where,
+		               rt_json_type_name(tools));
+	for (size_t i = 0; i < rt_json_length(tools); i++) {
+		const struct rt_json *d = declaration(rt_json_at(tools, i));
+		const char           *name = rt_json_string(rt_json_get(d, "name"));
+
+		if (!name)
+			return rt_fail(err, RT_E_FORMAT, "%s: tool %zu has no name", where, i);
+		if (rt_tool_find(tools, name) != d)
+			return rt_fail(err, RT_E_FORMAT, "%s: two tools are named %s", where, name);
+	}
+	return 0;
 }
 
 static int normalize_call(struct rt_json *call)

@@ -280,6 +280,13 @@ static bool is_number(const struct rt_json *v)
 	return rt_json_is(v, RT_JSON_INT) || rt_json_is(v, RT_JSON_REAL);
 }
 
+static bool is_count(const struct rt_json *v)
+{
+	const double x = rt_json_real(v, -1);
+
+	return x >= 0 && x == floor(x);
+}
+
 static int check_minimum(struct match *m, const struct rt_json *w, const struct rt_json *v)
 {
 	const double x = rt_json_real(v, 0), limit = rt_json_real(w, 0);
@@ -355,7 +362,8 @@ static const struct {
 	const char *name;
 	keyword_fn *check; /* NULL: restricts nothing */
 	char holds; /* 's' a schema, 'l' a list of them, 'm' members that are, 't' types, 'n' a
-	             * number, 'k' a list of keys, 'b' a boolean, 'v' a list, 0 anything */
+	             * number, 'c' a count, 'k' a list of keys, 'b' a boolean, 'v' a list, 0
+	             * anything */
 } keywords[] = {
 	{ "type", check_type, 't' },
 	{ "enum", check_enum, 'v' },
@@ -367,10 +375,10 @@ static const struct {
 	{ "allOf", check_all, 'l' },
 	{ "oneOf", check_one, 'l' },
 	{ "not", check_not, 's' },
-	{ "minLength", check_min_length, 'n' },
-	{ "maxLength", check_max_length, 'n' },
-	{ "minItems", check_min_items, 'n' },
-	{ "maxItems", check_max_items, 'n' },
+	{ "minLength", check_min_length, 'c' },
+	{ "maxLength", check_max_length, 'c' },
+	{ "minItems", check_min_items, 'c' },
+	{ "maxItems", check_max_items, 'c' },
 	{ "uniqueItems", check_unique, 'b' },
 	{ "minimum", check_minimum, 'n' },
 	{ "maximum", check_maximum, 'n' },
@@ -493,8 +501,12 @@ static int check_value(const char *keyword, char holds, const struct rt_json *va
 
 	if (holds == 't')
 		return check_types(value, err) < 0 ? RT_E_FORMAT : 0;
-	if (holds == 'n')
+	if (holds == 'n' || holds == 'c')
 		fits = is_number(value);
+	if (holds == 'c' && fits && !is_count(value))
+		return rt_fail(err, RT_E_FORMAT,
+		               "the schema keyword '%s' is %g, want a whole number from 0 on",
+		               keyword, rt_json_real(value, 0));
 	if (holds == 'b')
 		fits = rt_json_is(value, RT_JSON_BOOL);
 	if (holds == 'v' || holds == 'k' || holds == 'l')

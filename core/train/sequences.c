@@ -112,12 +112,16 @@ static int account(const struct reading *r, const char *path, struct rt_context 
 {
 	const long long too_long = (long long)r->out->too_long, limit = (long long)r->limit;
 
+	if (r->out->n == 0 && !too_long)
+		return rt_fail(err, RT_E_FORMAT,
+		               "%s has no rows; the report of the stage that wrote it says why",
+		               path);
 	if (r->out->n == 0)
-		return too_long ? rt_fail(err, RT_E_RANGE,
-		                          "%s: all %lld rows have more than %lld tokens; raise the "
-		                          "limit",
-		                          path, too_long, limit)
-		                : rt_fail(err, RT_E_FORMAT, "%s has no rows", path);
+		return rt_fail(err, RT_E_RANGE, "%s: all %lld rows have more than %lld tokens; %s",
+		               path, too_long, limit,
+		               r->limit == rt_model_shape(r->m)->context
+		                       ? "the model is made for no more"
+		                       : "raise max_tokens");
 	if (too_long)
 		rt_log(c, RT_LOG_WARN,
 		       "%lld of %lld rows have more than %lld tokens and are left out", too_long,

@@ -93,24 +93,22 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 	return 0;
 }
 
+/* Their parameters are schemas that can be judged by. */
 static int check_tools(const struct rt_json *tools, const char *path, struct rt_error *err)
 {
-	if (!rt_json_is(tools, RT_JSON_ARRAY))
-		return rt_fail(err, RT_E_FORMAT, "%s: tools are a list [ ... ], this is %s", path,
-		               rt_json_type_name(tools));
-	for (size_t i = 0; i < rt_json_length(tools); i++) {
+	int r = rt_tools_check(tools, path, err);
+
+	for (size_t i = 0; r == 0 && i < rt_json_length(tools); i++) {
 		const struct rt_json *tool = rt_json_at(tools, i),
 				     *f = rt_json_get(tool, "function");
-		const char           *name = rt_json_string(rt_json_get(f ? f : tool, "name"));
 		const struct rt_json *p = rt_json_get(f ? f : tool, "parameters");
-		int                   r = p ? rt_schema_check(p, err) : 0;
 
-		if (!name)
-			return rt_fail(err, RT_E_FORMAT, "%s: tool %zu has no name", path, i);
+		r = p ? rt_schema_check(p, err) : 0;
 		if (r < 0)
-			return rt_within(err, r, "%s: tool %s", path, name);
+			return rt_within(err, r, "%s: tool %s", path,
+			                 rt_json_string(rt_json_get(f ? f : tool, "name")));
 	}
-	return 0;
+	return r;
 }
 
 static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)

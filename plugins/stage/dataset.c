@@ -14,6 +14,7 @@
 #include <retort/metrics.h>
 #include <retort/random.h>
 #include <retort/row.h>
+#include <retort/schema.h>
 #include <retort/stage.h>
 
 #include <math.h>
@@ -421,6 +422,8 @@ static int write_report(const struct job *j, int64_t kept, int64_t rest, const c
 
 static void tell(const struct job *j)
 {
+	if (j->n == 0)
+		rt_log(j->context, RT_LOG_WARN, "no row is left of %lld", (long long)j->read);
 	for (struct rt_json_iter i = rt_json_first(j->dropped); i.key; rt_json_next(&i))
 		rt_log(j->context, RT_LOG_INFO, "%lld of %lld rows dropped: %s",
 		       (long long)rt_json_int(i.value, 0), (long long)j->read, i.key);
@@ -475,6 +478,8 @@ static int prepare(struct job *j, struct rt_error *err)
 		r = seen_open(&j->near, j->cfg->shingle, j->cfg->near, err);
 	if (r == 0 && j->cfg->tools)
 		r = rt_json_read(j->cfg->tools, 0, &j->tools, err);
+	if (r == 0 && j->tools)
+		r = rt_tools_check(j->tools, j->cfg->tools, err);
 	for (int64_t i = 0; r == 0 && i < j->cfg->exclude.n; i++)
 		r = read_excluded(j, j->cfg->exclude.at[i]->path, err);
 	return r;
@@ -577,7 +582,7 @@ static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
 
-RT_PLUGIN(stage_dataset, STAGE, .name = "dataset", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_dataset, STAGE, .name = "dataset", .version = "1.1", .license = "Apache-2.0",
           .summary = "Read and join rows in common shapes, filter, drop doubles and test rows, "
                      "sample, split.",
           .config_size = sizeof(struct config), .params = params,

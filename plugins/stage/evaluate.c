@@ -1,8 +1,9 @@
 /* evaluate.c - stage-evaluate: how good are answers, by judges, with intervals; and is it enough?
  *
  * The first candidate of each row counts as its answer.  Each judge gives two figures: NAME, the
- * share of answers that score 1 (with Wilson's interval), and NAME_mean, the mean score.  Rows with
- * a reference also say which functions and arguments are right (evaluate-calls.h). */
+ * share of answers that score 1 (with Wilson's interval), and NAME_mean, the mean score; a second
+ * judge of a kind is NAME_2.  Rows with a reference also say which functions and arguments are
+ * right (evaluate-calls.h). */
 #include "evaluate-calls.h"
 #include "scores.h"
 
@@ -54,8 +55,8 @@ struct tally {
 struct job {
 	const struct config *cfg;
 	struct rt_rows_out  *out;
-	struct rt_json      *calls; /* counts */
-	int64_t              rows, missing;
+	struct rt_json      *calls;                /* counts */
+	int64_t              rows, missing, asked; /* asked: answered or not */
 	struct tally         of[MAX_JUDGES];
 	/* rows that wait for the judges */
 	int64_t               n;
@@ -86,7 +87,10 @@ static int judge_rows(struct job *j, int64_t k, struct rt_error *err)
 {
 	const struct rt_component *judge = j->cfg->judges.at[k];
 	int64_t                    n = 0;
+	char                       name[SCORES_NAME];
 	int                        r;
+
+	scores_name(&j->cfg->judges, k, name);
 
 	for (int64_t i = 0; i < j->n; i++)
 		if (j->first[i])
@@ -104,7 +108,7 @@ static int judge_rows(struct job *j, int64_t k, struct rt_error *err)
 		j->of[k].right += v->score == 1;
 		j->of[k].sum += v->score;
 		j->of[k].squares += v->score * v->score;
-		if (set_score(j->scores[i], judge->plugin->name, v) < 0)
+		if (set_score(j->scores[i], name, v) < 0)
 			return rt_fail_nomem(err, "scores");
 	}
 	return 0;
@@ -174,6 +178,7 @@ static int do_row(struct job *j, struct rt_json *row, struct rt_error *err)
 		rt_json_free(row);
 		return rt_fail_nomem(err, "scores");
 	}
+	j->asked += rt_json_get(row, "candidates") != NULL;
 	j->first[j->n] = rt_json_at(rt_json_get(row, "candidates"), 0);
 	j->rows++;
 	j->missing += !j->first[j->n];
@@ -204,10 +209,10 @@ static int write_metrics(const struct job *j, const char *dir, struct rt_error *
 	int             r = m ? 0 : RT_E_NOMEM;
 
 	for (int64_t k = 0; r == 0 && k < j->cfg->judges.n; k++) {
-		const char         *name = j->cfg->judges.at[k]->plugin->name;
 		const struct tally *t = &j->of[k];
-		char                mean[100];
+		char                name[SCORES_NAME], mean[SCORES_NAME + 8];
 
+		scores_name(&j->cfg->judges, k, name);
 		snprintf(mean, sizeof mean, "%s_mean", name);
 		r |= rt_metric_rate(m, name, t->right, j->rows);
 		r |= rt_metric_mean(m, mean, t->sum, t->squares, j->rows);
@@ -261,6 +266,12 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	if (r == 0 && j.rows == 0)
 		r = rt_fail(err, RT_E_FORMAT, "there is nothing to evaluate: %s has no rows",
 		            j.cfg->data->name);
+	if (r == 0 && j.asked == 0)
+		r = rt_fail(
+			err, RT_E_FORMAT,
+			"no row of %s has candidates: give the dataset of a stage that asks for "
+			"answers, as sample does",
+			j.cfg->data->name);
 	if (r == 0)
 		r = write_metrics(&j, out[0], err);
 	if (r == 0)
@@ -300,7 +311,7 @@ static const struct rt_stage_ops ops = {
 };
 
 RT_PLUGIN(
-	stage_evaluate, STAGE, .name = "evaluate", .version = "1.1", .license = "Apache-2.0",
+	stage_evaluate, STAGE, .name = "evaluate", .version = "1.2", .license = "Apache-2.0",
 	.summary = "Measure answers by judges, with 95 % intervals, and hold them against a gate.",
 	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
 	.open = open_, .ops.stage = &ops);

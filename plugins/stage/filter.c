@@ -119,7 +119,7 @@ int filter_check(const struct rt_strings *where, struct rt_error *err)
 	struct condition c;
 
 	for (int64_t i = 0; i < where->n; i++)
-		if (!parse(where->at[i], &c))
+		if (!parse(where->at[i], &c) || (c.value_n > 0 && *c.value == '='))
 			return rt_fail(err, RT_E_FORMAT,
 			               "where = \"%s\" is none of \"FIELD = VALUE\" and "
 			               "\"FIELD != VALUE\"",

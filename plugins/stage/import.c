@@ -1,8 +1,10 @@
 /* import.c - see import.h */
 #include "import.h"
+#include "messages.h"
 
 #include <retort/row.h>
 
+#include <stdio.h>
 #include <string.h>
 
 static struct rt_json *message(const char *role, const char *content)
@@ -106,12 +108,16 @@ static const char *const pairs[][2] = { { "prompt", "completion" },
 	                                { "prompt", "response" },
 	                                { "text", "label" } };
 
-/* Labels may be numbers. */
-static int add_label(const struct rt_json *label, struct rt_json *messages, struct rt_error *err)
+/* Labels may be numbers, or true and false. */
+static int add_label(const char *key, const struct rt_json *label, struct rt_json *messages,
+                     struct rt_error *err)
 {
 	struct rt_text t = RT_TEXT_INIT;
 	int            r;
 
+	if (rt_json_is(label, RT_JSON_OBJECT) || rt_json_is(label, RT_JSON_ARRAY))
+		return rt_fail(err, RT_E_FORMAT, "`%s` is %s, want a text", key,
+		               rt_json_type_name(label));
 	rt_json_print(label, 0, &t);
 	r = t.failed ? rt_fail_nomem(err, "a label") : add(messages, "assistant", t.data, err);
 	rt_text_free(&t);
@@ -130,9 +136,8 @@ static int from_pair(const struct rt_json *row, const char *prompt, struct rt_js
 			continue;
 		if (rt_json_is(answer, RT_JSON_STRING))
 			return add(messages, "assistant", rt_json_string(answer), err);
-		if (strcmp(pairs[i][1], "label") == 0 && answer &&
-		    !rt_json_is(answer, RT_JSON_NULL))
-			return add_label(answer, messages, err);
+		if (answer && !rt_json_is(answer, RT_JSON_NULL))
+			return add_label(pairs[i][1], answer, messages, err);
 	}
 	return r;
 }
@@ -167,18 +172,6 @@ static int convert(struct rt_json *row, struct rt_error *err)
 	return rt_json_set(row, "messages", messages) < 0 ? rt_fail_nomem(err, "messages") : 0;
 }
 
-static int check_messages(const struct rt_json *row, struct rt_error *err)
-{
-	const struct rt_json *list = rt_json_get(row, "messages");
-
-	if (rt_json_length(list) == 0)
-		return rt_fail(err, RT_E_FORMAT, "`messages` is empty");
-	for (size_t i = 0; i < rt_json_length(list); i++)
-		if (!text_of(rt_json_at(list, i), "role"))
-			return rt_fail(err, RT_E_FORMAT, "messages[%zu] has no role", i);
-	return 0;
-}
-
 /* Tools as JSON text become a list. */
 static int parse_tools(struct rt_json *row, struct rt_error *err)
 {
@@ -194,6 +187,22 @@ static int parse_tools(struct rt_json *row, struct rt_error *err)
 	return rt_json_set(row, "tools", list) < 0 ? rt_fail_nomem(err, "tools") : 0;
 }
 
+/* Ids are texts; numbers become some. */
+static int name_id(struct rt_json *row, struct rt_error *err)
+{
+	const struct rt_json *id = rt_json_get(row, "id");
+	char                  text[32];
+
+	if (!id || rt_json_is(id, RT_JSON_STRING) || rt_json_is(id, RT_JSON_NULL))
+		return 0;
+	if (!rt_json_is(id, RT_JSON_INT))
+		return rt_fail(err, RT_E_FORMAT, "`id` is %s, want a text or a whole number",
+		               rt_json_type_name(id));
+	snprintf(text, sizeof text, "%lld", (long long)rt_json_int(id, 0));
+	return rt_json_set(row, "id", rt_json_new_string(text)) < 0 ? rt_fail_nomem(err, "an id")
+	                                                            : 0;
+}
+
 int import_row(struct rt_json *row, struct rt_error *err)
 {
 	int r = 0;
@@ -204,10 +213,12 @@ int import_row(struct rt_json *row, struct rt_error *err)
 	if (!rt_json_is(rt_json_get(row, "messages"), RT_JSON_ARRAY))
 		r = convert(row, err);
 	if (r == 0)
-		r = check_messages(row, err);
+		r = name_id(row, err);
 	if (r == 0)
 		r = parse_tools(row, err);
 	if (r == 0 && rt_row_normalize(row) < 0)
 		r = rt_fail_nomem(err, "a row");
+	if (r == 0)
+		r = messages_check(row, err);
 	return r;
 }

@@ -1,5 +1,6 @@
 plugin_LTLIBRARIES += stage-dataset.la
 stage_dataset_la_SOURCES  = plugins/stage/dataset.c plugins/stage/import.c plugins/stage/import.h \
+	plugins/stage/messages.c plugins/stage/messages.h \
 	plugins/stage/csv.c plugins/stage/csv.h plugins/stage/filter.c plugins/stage/filter.h \
 	plugins/stage/source.c plugins/stage/source.h \
 	plugins/stage/seen.c plugins/stage/seen.h plugins/judge/words.c plugins/judge/words.h

@@ -71,9 +71,66 @@ static bool is_new(const struct config *c)
 	return !c->path && !c->gguf;
 }
 
+/* ---- what counts ----------------------------------------------------------------------------- */
+
+/* What a model that is there leaves to say; what a config.json says; what a tokenizer has. */
+static const char *const taken_keys[] = { "path", "gguf", "format", NULL };
+static const char *const shape_keys[] = { "family", "layers",       "heads",   "kv_heads",
+	                                  "range",  "head_dim",     "context", "rope_theta",
+	                                  "tied",   "feed_forward", NULL };
+static const char *const text_keys[] = { "vocabulary", "pattern", "special", "template", NULL };
+
+static bool among(const char *name, const char *const *keys)
+{
+	while (*keys && strcmp(*keys, name) != 0)
+		keys++;
+	return *keys != NULL;
+}
+
+/* Is a parameter another than it is by itself? */
+static bool given(const struct rt_param *p, const struct config *c)
+{
+	const void *at = (const char *)c + p->offset;
+	const char *s;
+
+	if (p->list) /* none by itself */
+		return p->type == RT_INPUT ? ((const struct rt_inputs *)at)->n > 0
+		                           : ((const struct rt_strings *)at)->n > 0;
+	switch (p->type) {
+	case RT_BOOL: return *(const bool *)at != (p->dflt.i != 0);
+	case RT_INT: return *(const int64_t *)at != p->dflt.i;
+	case RT_ENUM: return *(const int *)at != p->dflt.i;
+	case RT_REAL: return *(const double *)at < p->dflt.r || *(const double *)at > p->dflt.r;
+	case RT_STRING:
+	case RT_PATH:
+		s = *(const char *const *)at;
+		return s && (!p->dflt.s || strcmp(s, p->dflt.s) != 0);
+	default: return false;
+	}
+}
+
+static int check_counts(const struct config *c, struct rt_error *err)
+{
+	for (const struct rt_param *p = params; p->name; p++) {
+		const char *from = NULL;
+
+		if (!is_new(c) && !among(p->name, taken_keys))
+			from = "a model that is there";
+		else if (is_new(c) && c->config && among(p->name, shape_keys))
+			from = "config.json";
+		else if (is_new(c) && c->text.tokenizer && among(p->name, text_keys))
+			from = "a tokenizer that is there";
+		if (from && given(p, c))
+			return rt_fail(err, RT_E_USAGE, "%s has its own %s: leave %s out", from,
+			               p->name, p->name);
+	}
+	return 0;
+}
+
 static int check(const void *config, struct rt_error *err)
 {
 	const struct config *c = config;
+	int                  r;
 
 	if (!!c->path + !!c->gguf + !!c->config + (c->hidden > 0) != 1)
 		return rt_fail(err, RT_E_USAGE,
@@ -82,8 +139,9 @@ static int check(const void *config, struct rt_error *err)
 	if (c->format && !c->path)
 		return rt_fail(err, RT_E_USAGE, "format-%s reads a directory: give path",
 		               c->format->plugin->name);
-	if (!is_new(c))
-		return 0;
+	r = check_counts(c, err);
+	if (r < 0 || !is_new(c))
+		return r;
 	if (c->hidden && !c->head_dim && c->hidden % c->heads)
 		return rt_fail(
 			err, RT_E_RANGE,

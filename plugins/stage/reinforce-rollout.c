@@ -148,9 +148,9 @@ int rollouts_reward(struct job *j, int64_t at, double *ret_mean, struct rt_error
 	for (int64_t p = 0; p < c->prompts; p++)
 		left_out += filtered(j, p);
 	for (int64_t i = 0; i < c->judges.n; i++) {
-		char tag[120];
+		char name[SCORES_NAME], tag[SCORES_NAME + 16];
 
-		snprintf(tag, sizeof tag, "rewards/%s/mean", c->judges.at[i]->plugin->name);
+		snprintf(tag, sizeof tag, "rewards/%s/mean", scores_name(&c->judges, i, name));
 		rt_scalar(j->c, tag, at, scores[i] / (double)j->N);
 		sum += scores_weight(&rule, i) * (scores[i] / (double)j->N);
 		weights += scores_weight(&rule, i);

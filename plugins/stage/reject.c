@@ -82,7 +82,9 @@ struct reasons {
 static void take_reasons(void *arg, int64_t judge, const struct rt_verdict *verdicts)
 {
 	const struct reasons *x = arg;
-	const char           *name = x->j->cfg->judges.at[judge]->plugin->name;
+	char                  name[SCORES_NAME];
+
+	scores_name(&x->j->cfg->judges, judge, name);
 
 	for (int64_t i = 0; i < x->n; i++)
 		if (verdicts[i].reason[0] && !x->j->why[i][0])

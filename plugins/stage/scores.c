@@ -1,9 +1,26 @@
 /* scores.c - see scores.h */
 #include "scores.h"
 
+#include <stdio.h>
+#include <string.h>
+
 double scores_weight(const struct scores_rule *rule, int64_t judge)
 {
 	return judge < rule->weights.n ? rule->weights.at[judge] : 1;
+}
+
+const char *scores_name(const struct rt_components *judges, int64_t judge, char *room)
+{
+	const char *name = judges->at[judge]->plugin->name;
+	int         number = 1;
+
+	for (int64_t i = 0; i < judge; i++)
+		number += strcmp(judges->at[i]->plugin->name, name) == 0;
+	if (number == 1)
+		snprintf(room, SCORES_NAME, "%s", name);
+	else
+		snprintf(room, SCORES_NAME, "%s_%d", name, number);
+	return room;
 }
 
 int scores_check(const struct scores_rule *rule, struct rt_error *err)

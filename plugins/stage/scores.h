@@ -12,6 +12,12 @@ struct scores_rule {
 
 double scores_weight(const struct scores_rule *rule, int64_t judge);
 
+enum { SCORES_NAME = 96 };
+
+/* What a judge's figures are called: by its plugin, the second of a kind NAME_2, and so on.  In
+ * room, of SCORES_NAME bytes. */
+const char *scores_name(const struct rt_components *judges, int64_t judge, char *room);
+
 /* For check(): as many weights as judges or none, and not all 0. */
 int scores_check(const struct scores_rule *rule, struct rt_error *err);
 

@@ -8,6 +8,7 @@
  * those are the output.  A try comes in front of the next step and depends on the weights alone,
  * and what it found is in the notes of the trainer: a run that is gone on with tries again what its
  * last checkpoint does not know of, and ends with the same bytes. */
+#include "scores.h"
 #include "trial.h"
 
 #include <retort/file.h>
@@ -216,11 +217,11 @@ static int measure(struct job *j, int64_t at, struct rt_json *ret, struct rt_err
 		return r;
 	}
 	for (int64_t i = 0; i < judges->n; i++) {
-		char tag[120];
+		char name[SCORES_NAME], tag[SCORES_NAME + 8];
 
-		snprintf(tag, sizeof tag, "eval/%s", judges->at[i]->plugin->name);
+		snprintf(tag, sizeof tag, "eval/%s", scores_name(judges, i, name));
 		rt_scalar(j->c, tag, at, score[i]);
-		r |= note(of, judges->at[i]->plugin->name, score[i]);
+		r |= note(of, name, score[i]);
 		sum += score[i];
 	}
 	rt_scalar(j->c, "eval/loss", at, loss);
@@ -313,10 +314,9 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 	if (j->validation.n)
 		r |= rt_metric(m, "eval_loss", loss, j->validation.n);
 	for (int64_t i = 0; best && i < j->cfg->judges.n; i++) {
-		const char *judge = j->cfg->judges.at[i]->plugin->name;
-		char        name[120];
+		char judge[SCORES_NAME], name[SCORES_NAME + 8];
 
-		snprintf(name, sizeof name, "eval_%s", judge);
+		snprintf(name, sizeof name, "eval_%s", scores_name(&j->cfg->judges, i, judge));
 		r |= rt_metric(m, name, noted(rt_json_get(best, "of"), judge, NAN), j->trial.n);
 	}
 	if (best)

@@ -61,6 +61,48 @@ check 'no column that is known' 0 'bad.csv:2: has none of `messages`, `conversat
 check 'a cell that is no JSON' 0 "bad.csv:2: a cell of JSON: messages:1:1: ']' expected near end of file" csv 'messages\n[\n'
 check 'an id twice' 0 "bad.csv:3: the id 'a' stands in an earlier row, too" csv 'id,prompt\na,b\na,c\n'
 
+# ---- messages and tools -------------------------------------------------------------------------
+
+row() { # ROW: what is said of it, without the folder
+	printf '%s\n' "$1" >bad.jsonl
+	said '{ name = "d"; use = "dataset"; paths = "bad.jsonl"; result = true; }' | sed 's|[^ ]*/bad.jsonl|bad.jsonl|'
+}
+call() { # TOOL_CALLS: the same of a row whose answer has them
+	row "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"tool_calls\":$1}]}"
+}
+check 'a role that nobody has' 0 "bad.jsonl:1: messages[0] has the role 'usr'; roles are system, user, assistant, tool" \
+	row '{"messages":[{"role":"usr","content":"a"}]}'
+check 'a content that is no text' 0 'bad.jsonl:1: the content of messages[0] is an integer, want a text' \
+	row '{"messages":[{"role":"user","content":5}]}'
+check 'nothing said' 0 'bad.jsonl:1: messages[1] has neither content nor tool_calls' \
+	row '{"messages":[{"role":"user","content":"a"},{"role":"assistant"}]}'
+check 'a picture' 0 'bad.jsonl:1: part 1 of the content of messages[0] has no text, and nothing else can be read' \
+	row '{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"b"}}]}]}'
+check 'calls that are a text' 0 'bad.jsonl:1: the tool_calls of messages[1] are a string, want a list' call '"play()"'
+check 'a call without a name' 0 'bad.jsonl:1: call 0 of messages[1] has no `function` with a `name`' call '[{"type":"function"}]'
+check 'arguments that are no JSON' 0 'bad.jsonl:1: the arguments of call 0 of messages[1] are no JSON object: {bad' \
+	call '[{"function":{"name":"play","arguments":"{bad"}}]'
+check 'arguments in a list' 0 'bad.jsonl:1: the arguments of call 0 of messages[1] are an array, want an object' \
+	call '[{"function":{"name":"play","arguments":[1]}}]'
+check 'a completion that is a list' 0 'bad.jsonl:1: `completion` is an array, want a text' row '{"prompt":"a","completion":["b"]}'
+check 'an id that is a list' 0 'bad.jsonl:1: `id` is an array, want a text or a whole number' row '{"id":[1],"prompt":"a"}'
+printf '{"id":1,"prompt":"a","completion":5}\n{"id":1,"prompt":"b"}\n' >twice.jsonl
+check 'ids that are numbers are ids' 0 "twice.jsonl:2: the id '1' stands in an earlier row, too" \
+	eval 'said "{ name = \"d\"; use = \"dataset\"; paths = \"twice.jsonl\"; result = true; }" | sed "s|[^ ]*/twice|twice|"'
+head -1 twice.jsonl >one.jsonl
+echo '{"id":2,"messages":[{"role":"user","content":[{"type":"text","text":"one "},{"type":"text","text":"two"}]}]}' >>one.jsonl
+check 'numbers become texts, parts become one' 0 \
+	'{"id":"1","prompt":"a","completion":5,"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"5"}]}
+{"id":"2","messages":[{"role":"user","content":"one two"}]}' \
+	made '{ name = "d"; use = "dataset"; paths = "one.jsonl"; result = true; }'
+tools() { # JSON: what is said of it as tools
+	printf '%s\n' "$1" >tools.json
+	said '{ name = "d"; use = "dataset"; paths = "one.jsonl"; tools = "tools.json"; result = true; }' | sed 's|[^ ]*/tools|tools|'
+}
+check 'tools that are an object' 0 'tools.json: tools are a list [ ... ], this is an object' tools '{"name":"a"}'
+check 'a tool without a name' 0 'tools.json: tool 0 has no name' tools '[5]'
+check 'two tools of one name' 0 'tools.json: two tools are named a' tools '[{"name":"a"},{"type":"function","function":{"name":"a"}}]'
+
 # ---- joining, drawing ---------------------------------------------------------------------------
 
 for i in 1 2 3 4 5 6 7 8 9 10; do echo "{\"id\":\"$i\",\"prompt\":\"row $i\",\"lang\":\"l$((i % 2))\",\"meta\":{\"n\":$i}}"; done >ten.jsonl

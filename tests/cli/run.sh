@@ -66,7 +66,7 @@ check "its message names figures" 3 "retort: stage quality: exact is 1.0000, sur
 	sh -c '"$0" run p.cfg 2>&1 >/dev/null | tail -n 1; exit 3' "$retort"
 
 pipeline 0.0 1
-sed -i 's/"content":"m"/"content":7/' rows.jsonl
+sed -i 's/"content":"m"/"content":"7"/' rows.jsonl
 echo 'not json' >>rows.jsonl
 check "a broken row is named with file and line" 1 "retort: stage pool: rows.jsonl:22:3: invalid token near 'not'" \
 	sh -c '"$0" run p.cfg 2>&1 >/dev/null | tail -n 1; exit 1' "$retort"

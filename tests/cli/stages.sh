@@ -77,6 +77,26 @@ check "the terminal leaves details to the file" 0 "runs/e/quality.calls
  recall 0.3333 [0.06149, 0.7923] n 3
 results: runs/e" terminal
 
+echo '[{"name":"play","parameters":{"type":"object","properties":{"genre":{"type":"string"}}}}]' >few.json
+echo '[{"name":"play","parameters":{"type":"object","properties":{"n":{"type":"string"}}}}]' >texts.json
+cat > twice.cfg <<'E4'
+retort = 1; base = "evaluate.cfg"; name = "t";
+set = { quality = { judges = ( { use = "schema"; tools = "few.json"; }, { use = "schema"; tools = "texts.json"; } ); }; };
+E4
+twice() { run twice.cfg >out && figures runs/t/quality/metrics.json && grep -o '"schema[_2]*":{"score":[^,]*' runs/t/quality.rows/rows.jsonl; }
+check "two judges of a kind have figures of their own" 0 'schema 1.0 n 2
+schema_mean 1.0 n 2
+schema_2 0.5 n 2
+schema_2_mean 0.5 n 2
+unanswered 0.0 n 2
+"schema":{"score":1.0
+"schema_2":{"score":0.0
+"schema":{"score":1.0
+"schema_2":{"score":1.0' twice
+unasked() { "$retort" run evaluate.cfg --set quality.data=test --runs runs --log plain 2>&1 | grep -v warning | sed -n 's/^retort: //p'; }
+check "rows that nobody was asked for are no bad answers" 0 \
+	'stage quality: no row of test has candidates: give the dataset of a stage that asks for answers, as sample does' unasked
+
 # ---- a pipeline that is another one with changes ---------------------------------------------
 
 mkdir sub

@@ -391,6 +391,12 @@ static const struct {
 	{ "[{\"name\":\"a\",\"parameters\":{\"required\":[1]}}]", NULL,
 	  "tool 'a', parameters: the schema keyword 'required' cannot be a list of anything but "
 	  "names" },
+	{ "[{\"name\":\"a\",\"parameters\":" OBJECT("\"x\":{\"minItems\":-1}") "}]", NULL,
+	  "tool 'a', parameters: x: the schema keyword 'minItems' is -1, want a whole number "
+	  "from 0 on" },
+	{ "[{\"name\":\"a\",\"parameters\":" OBJECT("\"x\":{\"maxLength\":2.5}") "}]", NULL,
+	  "tool 'a', parameters: x: the schema keyword 'maxLength' is 2.5, want a whole number "
+	  "from 0 on" },
 	{ "[{\"name\":\"a\",\"parameters\":" OBJECT("\"x\":{\"minItems\":2,\"maxItems\":1}") "}]",
 	  NULL, "tool 'a', parameters: x: minItems is 2, maxItems is 1" },
 	{ "[{\"name\":\"a\",\"parameters\":{\"required\":[\"x\"],\"properties\":{\"x\":{\"$ref\":"

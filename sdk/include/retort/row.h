@@ -31,6 +31,10 @@ void rt_answer_text(const struct rt_json *message, struct rt_text *out);
  * functions bare; its function object, or NULL. [any] */
 const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name);
 
+/* Are tools a list, each with a name of its own?  RT_E_FORMAT; `where`, the file that they came
+ * from, begins the message. */
+int rt_tools_check(const struct rt_json *tools, const char *where, struct rt_error *err);
+
 /* Make arguments that are JSON text into objects, in every message of the row.  Text that is no
  * JSON object is left as it is. */
 int rt_row_normalize(struct rt_json *row);
