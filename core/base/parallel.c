@@ -12,6 +12,7 @@
 
 #include <retort/parallel.h>
 
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -37,6 +38,8 @@ struct job {
 	atomic_int helpers;               /* pool threads that are inside */
 	_Alignas(LINE) atomic_llong next; /* the next piece to take */
 };
+
+_Static_assert(JOBS <= 32, "a bit of 32 and half of 64 for each");
 
 static struct {
 	/* How many jobs were posted so far, from bit JOBS on; below it, which of them are open. */
@@ -299,11 +302,14 @@ static void meet(void *arg, int64_t first, int64_t last)
 
 static void measure_once(void)
 {
-	enum { MEETINGS = 20, TRIES = 80 };
+	enum { MEETINGS = 20 };
 	const struct timespec rest = { 0, 100000 };
+	const double          enough = 2e-3, until = now() + enough;
 	int                   met = 0;
 
-	for (int i = 0; i < TRIES && met < MEETINGS && rt_threads() > 1; i++) {
+	if (rt_threads() == 1)
+		return;
+	for (int i = 0; met < MEETINGS && now() < until; i++) {
 		struct meeting m = { 0 };
 		const double   begin = now();
 		double         took;
@@ -321,7 +327,7 @@ static void measure_once(void)
 			measured = took;
 	}
 	if (met < MEETINGS)
-		measured = 0;
+		measured = INFINITY;
 }
 
 double pool_hand_over(void)

@@ -77,6 +77,9 @@ static int judge(const struct outcome *o, int status, struct rt_error *err)
 	if (WIFSIGNALED(status))
 		return rt_fail(err, RT_E_INVAL, "the process ended by signal %d (%s)",
 		               WTERMSIG(status), strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status) != 0) /* a library gave up */
+		return rt_fail(err, RT_E_INVAL, "the process ended with status %d",
+		               WEXITSTATUS(status));
 	if (o->code < 0 && err)
 		*err = o->err;
 	return o->code;

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+_Static_assert((int)LINEARS <= (int)PANELS_TOGETHER, "layers of one input are one call");
+
 /* Hand out floats, a whole cache line at a time. */
 static float *take(float *base, int64_t *used, int64_t n)
 {

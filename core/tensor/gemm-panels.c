@@ -331,8 +331,8 @@ static int64_t piece_of(const struct panels *w, int64_t m)
 	return (n + step - 1) / step * step;
 }
 
-/* Has one thread multiplied so often before another has woken up and is done?  Nobody asks how long
- * that takes where the answer is plain. */
+/* Has one thread multiplied so often before another, which looks about for work, has its part and
+ * is done?  Nobody asks how long that takes where the answer is plain. */
 static bool is_short(const struct kernels *k, int64_t size)
 {
 	if (size <= k->panel_alone || size > MUCH * k->panel_alone)
@@ -352,9 +352,11 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		            .m = m,
 		            .k = k,
 		            .groups = k / INT_GROUP };
-	char         *room = workspace_take(place(&j, NULL));
+	char         *room = m > 0 ? workspace_take(place(&j, NULL)) : NULL;
 	int64_t       pieces = 0, size = 0;
 
+	if (m == 0)
+		return 0;
 	if (!room)
 		return rt_fail_nomem(err, "a matrix product");
 	place(&j, room);

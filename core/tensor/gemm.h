@@ -46,9 +46,10 @@ void blas_gemm(const struct product *p);
 
 /* ---- work space --------------------------------------------------------------------------- */
 
-/* At least `bytes`, aligned, not cleared; NULL when out of memory.  One block is kept for the
- * life of the process, so the usual caller allocates nothing; others at the same time get
- * their own.  Give back what was taken. [any] */
+/* At least `bytes`, aligned, not cleared; NULL when out of memory.  Blocks are kept for
+ * the life of the process, as many as were taken at once but 64 at most, each as large as the
+ * largest request that it met: the usual caller allocates nothing.  Give back what was taken. [any]
+ */
 void *workspace_take(size_t bytes);
 void  workspace_give(void *p);
 

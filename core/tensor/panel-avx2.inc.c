@@ -14,7 +14,7 @@
 
 enum { AHEAD = 2048, PANEL_ALONE = 50000 };
 
-/* u of one quad of a group, in rows 8 side to 8 side + 7; of 16 bits, of a pair. */
+/* u of one quad of a group, in the eight rows from w on; of 8 bits u - 128, of 16 those of a pair. */
 static inline __attribute__((always_inline)) __m256i quad_avx2(const uint8_t *w, const int bits,
                                                                const int s)
 {

@@ -75,8 +75,9 @@ enum { PANELS_TOGETHER = 4 };
 
 /* n <= PANELS_TOGETHER times c = x w^T (+ bias) (+ c), x [m, k] rounded in groups of INT_GROUP: to
  * 8 bits, at most 1/254 of the largest of its group off; for weights of 16 bits to 14, at most
- * 1/16382; for weights that stay bf16 to bf16, at most 2^-8 of each number.  A row of c is the
- * same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
+ * 1/16382; a group whose largest is below 1e-30 becomes 0.  For weights that stay bf16 to bf16, at
+ * most 2^-8 of each number; those below 2^-126 become 0, those above bf16's largest, 3.39e38,
+ * infinite.  A row of c is the same bits for any number of rows beside it.  RT_E_NOMEM. [any] */
 int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_product *p, int n,
                     struct rt_error *err);
 

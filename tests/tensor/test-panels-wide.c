@@ -284,15 +284,23 @@ END_TEST
 
 /* Where rows are many weights are bf16 again, in pieces of ten panels and 120 rows; the last piece
  * has one panel. */
+static const struct many {
+	int rows, k, m;
+} many[] = {
+	{ 650, 1312, 250 }, /* pieces of many blocks */
+	{ 32, 32, 25 },     /* two matrices of one block, by one thread */
+};
+
 START_TEST(many_rows_are_the_same_bits_as_few)
 	{
-		enum { ROWS = 650, K = 1312, M = 250, SOME = 24 };
-		const float *x = random_floats(M * K, 3);
-		uint32_t    *from = (uint32_t *)random_floats(2 * ROWS * K, 4);
+		enum { SOME = 24 };
+		const int    rows = many[_i].rows, k = many[_i].k, m = many[_i].m;
+		const float *x = random_floats(m * k, 3);
+		uint32_t    *from = (uint32_t *)random_floats(2 * rows * k, 4);
 		uint16_t    *w = (uint16_t *)from;
-		float *all = random_floats(M * 2 * ROWS, 5), *some = random_floats(M * 2 * ROWS, 6);
+		float *all = random_floats(m * 2 * rows, 5), *some = random_floats(m * 2 * rows, 6);
 
-		for (int i = 0; i < 2 * ROWS * K; i++)
+		for (int i = 0; i < 2 * rows * k; i++)
 			w[i] = (uint16_t)(from[i] >> 16);
 		EACH_ISA(isa)
 		{
@@ -302,24 +310,24 @@ START_TEST(many_rows_are_the_same_bits_as_few)
 			if (!in_pairs(RT_BF16))
 				continue;
 			for (int t = 0; t < 2; t++) {
-				const struct rt_tensor b = rt_tensor(w + t * ROWS * K, RT_BF16, 2,
-				                                     (int64_t[]){ ROWS, K });
+				const struct rt_tensor b = rt_tensor(w + t * rows * k, RT_BF16, 2,
+				                                     (int64_t[]){ rows, k });
 
 				p[t] = pack(&b);
 				o[t] = (struct panels_product){ .w = &p[t],
-					                        .c = all + t * ROWS,
-					                        .ldc = 2 * ROWS };
+					                        .c = all + t * rows,
+					                        .ldc = 2 * rows };
 			}
-			ck_assert_int_eq(panels_multiply(x, K, M, o, 2, NULL), 0);
-			for (int row = 0; row < M; row += SOME) {
+			ck_assert_int_eq(panels_multiply(x, k, m, o, 2, NULL), 0);
+			for (int row = 0; row < m; row += SOME) {
 				for (int t = 0; t < 2; t++)
-					o[t].c = some + row * 2 * ROWS + t * ROWS;
-				ck_assert_int_eq(panels_multiply(x + row * K, K,
-				                                 M - row < SOME ? M - row : SOME, o,
+					o[t].c = some + row * 2 * rows + t * rows;
+				ck_assert_int_eq(panels_multiply(x + row * k, k,
+				                                 m - row < SOME ? m - row : SOME, o,
 				                                 2, NULL),
 				                 0);
 			}
-			ck_assert_mem_eq(all, some, M * 2 * ROWS * sizeof *all);
+			ck_assert_mem_eq(all, some, (size_t)m * 2 * (size_t)rows * sizeof *all);
 			rt_free(p[0].data);
 			rt_free(p[1].data);
 		}
@@ -372,7 +380,7 @@ END_TEST
 
 RUNNER("panels-wide", 300, {
 	tcase_add_test(tc, without_memory_for_bf16_twelve_bits_do);
-	tcase_add_test(tc, many_rows_are_the_same_bits_as_few);
+	TABLE_TEST(tc, many_rows_are_the_same_bits_as_few, many);
 	tcase_add_test(tc, a_group_is_summed_exactly);
 	tcase_add_test(tc, the_largest_sum_of_16_bits_does_not_overflow);
 	tcase_add_test(tc, pairs_of_short_numbers_are_summed_exactly);
