@@ -149,6 +149,13 @@ static int crash(const struct bench_job *j, struct bench_result *ret, struct rt_
 	return 0;
 }
 
+/* As a library does that cannot go on. */
+static int leave(const struct bench_job *j, struct bench_result *ret, struct rt_error *err)
+{
+	(void)ret, (void)err;
+	_exit((int)j->repeat);
+}
+
 START_TEST(parts_do_not_inherit_memory)
 	{
 		const struct bench_job large = { .repeat = BLOCK }, small = { .repeat = 1 };
@@ -171,7 +178,8 @@ START_TEST(a_process_says_what_it_died_of)
 			const char *text;
 		} cases[] = { { refuse, 3, RT_E_RANGE, "3 is too much" },
 			      { crash, SIGKILL, RT_E_NOMEM, "the process was killed" },
-			      { crash, SIGFPE, RT_E_INVAL, "the process ended by signal 8" } };
+			      { crash, SIGFPE, RT_E_INVAL, "the process ended by signal 8" },
+			      { leave, 4, RT_E_INVAL, "the process ended with status 4" } };
 
 		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 			const struct bench_job j = { .repeat = cases[i].with };
