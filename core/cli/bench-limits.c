@@ -133,15 +133,17 @@ static void sum(void *arg, int64_t first, int64_t last)
 
 static int reading(double *ret, struct rt_error *err)
 {
-	const double  machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-	const double  share = (double)SHARE * sizeof(float);
-	const double  most = fmin(BLOCK_MIB * 1048576., machine / MEMORY_SHARE);
-	const int64_t n = (int64_t)fmax(LEAST_PIECES, most / share);
+	const double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	const double share = (double)SHARE * sizeof(float);
+	const double most = fmin(BLOCK_MIB * 1048576., machine / MEMORY_SHARE);
+	/* As many for each thread. */
+	const int64_t threads = rt_threads(), few = (int64_t)fmax(LEAST_PIECES, most / share);
+	const int64_t n = (few + threads - 1) / threads * threads;
 	struct block  b = { .k = kernels() };
 	double        best = INFINITY;
 	int           r = 0;
 
-	b.at = rt_alloc_aligned((size_t)n * SHARE, sizeof *b.at);
+	b.at = rt_alloc_unset((size_t)n * SHARE, sizeof *b.at);
 	b.sums = rt_alloc((size_t)n, sizeof *b.sums);
 	b.ones = rt_alloc_aligned(STRETCH, sizeof *b.ones);
 	if (!b.at || !b.sums || !b.ones)
@@ -149,7 +151,8 @@ static int reading(double *ret, struct rt_error *err)
 	for (int64_t i = 0; r == 0 && i < STRETCH; i++)
 		b.ones[i] = 1;
 	if (r == 0)
-		rt_parallel(n, 1, fill, &b); /* untouched pages would all be one page of zeros */
+		rt_parallel(n, 1, fill,
+		            &b); /* by all threads: pages are near who touches them first */
 	for (int i = 0; r == 0 && i < RUNS; i++) {
 		const double begun = engine_now();
 

@@ -40,6 +40,7 @@ static struct spread spread_of(const struct bench_result *r)
 struct shown {
 	const char *unit, *of; /* of: what share is a share of, or NULL */
 	double      value, low, high, share;
+	int64_t     runs;
 };
 
 static struct shown show(const struct bench_result *r, const struct bench_limits *limits)
@@ -61,6 +62,7 @@ static struct shown show(const struct bench_result *r, const struct bench_limits
 		f.share = r->flops / s.median / limits->arithmetic;
 		f.of = "f32 peak";
 	}
+	f.runs = r->n;
 	return f;
 }
 
@@ -73,7 +75,7 @@ static void print_text(const struct bench_line *l, const struct shown *f, int64_
 	       : f->value < 1000 ? 1
 	                         : 0,
 	       f->value, f->unit);
-	if (l->model)
+	if (l->model && f->runs > 1)
 		printf(" %5.1f %%", 100 * (f->high - f->low) / 2 / f->value);
 	else
 		printf(" %7s", "");

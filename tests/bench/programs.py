@@ -10,7 +10,6 @@ import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
 READ = 2      # of the limits: reading memory
-ATTEMPTS = 4  # to find the memory at one rate
 
 
 class Missing(Exception):
@@ -32,6 +31,13 @@ def objects(text):
 
 def limits_of(lines):
     return [x["value"] for x in lines if x.get("part") == "limits"]
+
+
+def beside_two_rates(found, before, after):
+    """A virtual machine's memory may be faster in one minute than in the next: a share is of the mean of the rates in
+    front of the part and behind it, and unsteady where these differ by more than a tenth."""
+    return dict(found, share=found["share"] * 2 * before / (before + after), rate=(before + after) / 2,
+                unsteady=abs(after - before) > .1 * before)
 
 
 class Retort:
@@ -63,17 +69,8 @@ class Retort:
         if part == "train":  # beside what a large product reaches, not what the cache allows
             found.update(share=found["share"] * limits[0] / limits[1], of="f32 product")
         if part == "decode":
-            found = self.at_one_rate(found, limits, lambda: self.once(model, part, args, threads), threads)
-        return {k: found[k] for k in ("value", "share", "of", "memory") if k in found}
-
-    def at_one_rate(self, found, limits, again, threads):
-        """A virtual machine's memory may be faster in one minute than in the next: a share is of the mean of
-        the rates in front of the part and behind it, measured again while these differ by more than a tenth."""
-        for attempt in range(ATTEMPTS):
-            before, after = limits[READ], self.limits(threads)[READ]
-            if abs(after - before) <= .1 * before or attempt == ATTEMPTS - 1:
-                return dict(found, share=found["share"] * 2 * before / (before + after))
-            found, limits = again()
+            found = beside_two_rates(found, limits[READ], self.limits(threads)[READ])
+        return {k: found[k] for k in ("value", "share", "of", "memory", "rate", "unsteady") if k in found}
 
     def write(self, shape, kind, path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +107,9 @@ class Llama:
         run([self.tool("llama-quantize"), source, part, kind.upper(), self.threads])
         part.rename(target)
 
-    def bench(self, path, prompt, tokens):
+    def bench(self, path, prompt, tokens, repeat=1):
         """Tokens a second of a prompt, or of an answer, or both: a list in this order."""
-        out = run([self.tool("llama-bench"), "-m", path, "-t", self.threads, "-p", prompt, "-n", tokens, "-r", 1,
+        out = run([self.tool("llama-bench"), "-m", path, "-t", self.threads, "-p", prompt, "-n", tokens, "-r", repeat,
                    "-o", "json"])
         found = json.loads(out)
         build = f"build {found[0]['build_number']} ({found[0]['build_commit']})"

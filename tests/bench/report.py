@@ -57,8 +57,16 @@ def verdict(row, kept):
 
 
 def share_text(samples):
-    share = median(samples, "share")
-    return "-" if share is None else f"{100 * share:.0f} % of {samples[0]['of']}"
+    share, rate = median(samples, "share"), median(samples, "rate")
+    if share is None:
+        return "-"
+    return f"{100 * share:.0f} % of {samples[0]['of']}" + (f", {rate:.0f} GB/s" if rate else "")
+
+
+def ratio_text(ratio, goal):
+    """With as many digits as it takes to see that a goal is missed."""
+    text = f"{ratio:.2f}"
+    return f"{ratio:.3f}" if goal and ratio < goal <= float(text) else text
 
 
 def comparison(rows, results):
@@ -69,7 +77,7 @@ def comparison(rows, results):
         ratio = ratio_of(row, kept)
         yield " | ".join(["| " + row.title, figure(kept.get("ours"), row.unit),
                           figure(kept.get("peer"), row.unit) if row.peer else "",
-                          "" if not row.peer else "-" if ratio is None else f"{ratio:.2f}",
+                          "" if not row.peer else "-" if ratio is None else ratio_text(ratio, row.ratio),
                           share_text(kept.get("ours", [])), verdict(row, kept) + " |"])
 
 
@@ -123,8 +131,9 @@ Written by `make bench` (tests/bench/compare); do not edit.  Medians of pairs th
 number of threads on both sides; ± is half of what lies between least and most.  Models have random weights in the
 shapes that `retort bench` names; llama.cpp and retort read the same file.  Limits are measured by retort in the minute
 of each figure: f32 arithmetic out of the caches (prefill), reading memory (decode: weights and cache that one token
-needs; in front of it and behind, and again where the two differ by more than a tenth), the rate of one large f32 product (training).  PyTorch runs tests/bench/peer.py.  A peak of memory is that of
-the whole process, libraries included.
+needs; the rate is measured in front of it and behind, and the pair again where the two differ by more than a tenth),
+the rate of one large f32 product (training).  Pairs of a row are spread over the run.  PyTorch runs
+tests/bench/peer.py.  A peak of memory is that of the whole process, libraries included.
 """
 
 

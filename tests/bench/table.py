@@ -5,6 +5,7 @@ import typing
 from programs import Missing
 
 LARGE, SHORT_PROMPT = "qwen2.5-0.5b", 16
+REQUESTS = 30  # of some milliseconds each, in one process
 QUANTIZED = ("q8_0", "q4_0", "q4_k_m")
 BF16_PRODUCTS = "products=bf16"  # the parameter of training that multiplies in bf16; a retort without it is told so
 
@@ -38,11 +39,17 @@ class Row:
     def group(self):
         return self.name.split("-")[0]
 
+    @property
+    def trains(self):
+        """These come last: a virtual machine may give the memory that they leave back to its host, and whoever takes
+        some then waits for it."""
+        return self.group in ("train", "memory", "growth")
 
-def infer(b, shape, kind, part, **options):
+
+def infer(b, shape, kind, part, repeat=1, **options):
     """A row's own side: a part of retort bench on a file."""
     args = [x for k, v in options.items() for x in ("--" + k, v)]
-    return b.retort.measure(b.weights(shape, kind), part, [*args, "--repeat", 1])
+    return b.retort.measure(b.weights(shape, kind), part, [*args, "--repeat", repeat])
 
 
 def train(b, shape, batch, length, *settings):
@@ -55,6 +62,12 @@ def train(b, shape, batch, length, *settings):
         if "has no parameter" in str(e):
             raise Missing("this retort has no " + " ".join(settings)) from None
         raise
+
+
+def faster_of_torch(b, *shape):
+    """With bf16 products, by autocast, or without: where the processor has them, one or the other is faster."""
+    return max((b.torch.train(*shape, b.sizes.steps, numbers) for numbers in ("f32", "bf16")),
+               key=lambda found: found["value"])
 
 
 def memory_of(found):
@@ -99,9 +112,9 @@ def train_rows(wide):
               lambda b: train(b, LARGE, 1, 512, BF16_PRODUCTS), lambda b: train(b, LARGE, 1, 512),
               "retort, f32", ratio=1.3)
     for shape, batch, length in small if wide else ():
-        yield Row(f"train-bf16-{shape}", f"training step, {shape}, {batch} x {length}, products bf16, theirs f32",
+        yield Row(f"train-bf16-{shape}", f"training step, {shape}, {batch} x {length}, products bf16, theirs bf16 or f32",
                   lambda b, a=(shape, batch, length): train(b, *a, BF16_PRODUCTS),
-                  lambda b, a=(shape, batch, length): b.torch.train(*a, b.sizes.steps),
+                  lambda b, a=(shape, batch, length): faster_of_torch(b, *a),
                   "PyTorch", ratio=1.5)
 
 
@@ -115,21 +128,20 @@ def memory_rows():
 
 
 def request_of_llama(b):
-    prompt, tokens = b.llama.bench(b.weights("2m", "q8_0"), 20, 40)
+    prompt, tokens = b.llama.bench(b.weights("2m", "q8_0"), 20, 40, REQUESTS)
     return {"value": 1e3 * (20 / prompt + 40 / tokens)}
 
 
 def answer_rows():
     yield Row("request-2m", "one request of 20 + 40 tokens, 2m, q8_0",
-              lambda b: infer(b, "2m", "q8_0", "request", prompt=20, tokens=40), request_of_llama,
+              lambda b: infer(b, "2m", "q8_0", "request", REQUESTS, prompt=20, tokens=40), request_of_llama,
               "llama.cpp", unit="ms", ratio=3)
     yield Row("load-0.5b", f"open the file, answer one token, {LARGE}, q8_0",
               lambda b: infer(b, LARGE, "q8_0", "load"), unit="ms", most=150)
 
 
 def rows(wide):
-    """All of them.  wide: the processor multiplies bf16.  Training comes last: a virtual machine may give the memory
-    that it leaves back to its host, and whoever takes some then waits for it."""
+    """All of them.  wide: the processor multiplies bf16."""
     return [*prefill_rows(wide), *decode_rows(), *batch_rows(), *answer_rows(), *train_rows(wide),
             *memory_rows()]
 
