@@ -112,7 +112,8 @@ def train_rows(wide):
               lambda b: train(b, LARGE, 1, 512, BF16_PRODUCTS), lambda b: train(b, LARGE, 1, 512),
               "retort, f32", ratio=1.3)
     for shape, batch, length in small if wide else ():
-        yield Row(f"train-bf16-{shape}", f"training step, {shape}, {batch} x {length}, products bf16, theirs bf16 or f32",
+        title = f"training step, {shape}, {batch} x {length}, products bf16, theirs bf16 or f32"
+        yield Row(f"train-bf16-{shape}", title,
                   lambda b, a=(shape, batch, length): train(b, *a, BF16_PRODUCTS),
                   lambda b, a=(shape, batch, length): faster_of_torch(b, *a),
                   "PyTorch", ratio=1.5)

@@ -14,7 +14,7 @@ export TMPDIR
 
 # A bench of few tokens.  Measured numbers are N, and blanks are one.
 rows() {
-	"$retort" bench --repeat 1 --prompt 8 --tokens 2 --sequences 1,3 --batch 2x8 "$@" >out 2>&1
+	"$retort" bench --repeat 2 --prompt 8 --tokens 2 --sequences 1,3 --batch 2x8 "$@" >out 2>&1
 	status=$?
 	sed -E -e '1s/^retort [^,]*, .*, [0-9]+ threads?, .*/head/' -e 's/\(products: .*\)/()/' \
 		-e 's/ +[0-9.]+ +(GFLOP|GB|tokens|ms|MB|%)/ N \1/g' -e 's/ +/ /g' -e 's/ $//' out
