@@ -25,8 +25,8 @@ struct panels *model_pack(const struct model *m, struct rt_error *err)
 
 		bytes += panels_bytes(&p);
 	}
-	ret = rt_alloc_unset((size_t)bytes, 1);
-	if (!ret) {
+	ret = (uint64_t)bytes <= PTRDIFF_MAX ? rt_alloc_unset((size_t)bytes, 1) : NULL;
+	if (!ret) { /* on 32 bits, too, where panels are larger than the file */
 		rt_fail_nomem(err, "weights in panels");
 		return NULL;
 	}

@@ -121,12 +121,17 @@ static void round_stretch(const struct job *j, enum panel_input input, struct st
 {
 	const int64_t size = input_size(input);
 	char         *q = j->in[input].q + size * (s.row * j->k + s.column * s.rows);
-	uint32_t      room[PANEL_MOST * STRETCH / 2];
+	union {
+		uint32_t fours[PANEL_MOST * STRETCH / 2];
+		int16_t  wide[PANEL_MOST * STRETCH];
+		int8_t   bytes[2 * PANEL_MOST * STRETCH];
+	} room;
 
 	for (s.r = 0; s.r < s.rows; s.r++)
-		round_line(j, input, &s, s.rows == 1 ? q : (char *)room + s.r * STRETCH * size);
+		round_line(j, input, &s,
+		           s.rows == 1 ? q : (void *)(room.bytes + s.r * STRETCH * size));
 	if (s.rows > 1)
-		j->kernels->interleave(room, STRETCH * size / 4, s.rows, s.n * size / 4,
+		j->kernels->interleave(room.fours, STRETCH * size / 4, s.rows, s.n * size / 4,
 		                       (uint32_t *)q);
 }
 
@@ -237,9 +242,10 @@ static struct some get_panels(const struct job *j, int t, int64_t first, int64_t
 	return (struct some){ &loose, room->data, stride, first, last };
 }
 
-static int64_t panels_of(const struct panels *w)
+/* Pieces that the rows of x are cut into. */
+static int64_t cuts(int64_t m)
 {
-	return (w->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+	return (m + ROWS - 1) / ROWS;
 }
 
 static void multiply(void *arg, int64_t first, int64_t last)
@@ -248,7 +254,7 @@ static void multiply(void *arg, int64_t first, int64_t last)
 	struct room       room = { j->room ? workspace_take(j->room) : NULL, 0, -1 };
 
 	for (int64_t piece = first; piece < last; piece++) {
-		const int64_t down = (j->m + ROWS - 1) / ROWS, row = piece % down * ROWS;
+		const int64_t down = cuts(j->m), row = piece % down * ROWS;
 		const int64_t stop = row + ROWS < j->m ? row + ROWS : j->m;
 		int64_t       at = piece / down, end, step;
 		int           t = 0;
@@ -312,7 +318,7 @@ static size_t place(struct job *j, char *at)
  * and enough are left for the others. */
 static int64_t grain_of(const struct job *j, int64_t pieces)
 {
-	const int64_t down = (j->m + ROWS - 1) / ROWS;
+	const int64_t down = cuts(j->m);
 
 	return j->room && pieces >= 2 * rt_threads() * down ? down : 1;
 }
@@ -368,7 +374,7 @@ int panels_multiply(const float *x, int64_t ldx, int64_t m, const struct panels_
 		bytes = (size_t)(j.per[t] * panel_stride(&loose, j.groups));
 		if (m > MANY && p[t].w->layout->number == PANEL_tight && j.room < bytes)
 			j.room = bytes;
-		pieces += j.across[t] * ((m + ROWS - 1) / ROWS);
+		pieces += j.across[t] * cuts(m);
 		size += m * k * p[t].w->rows;
 	}
 	if (is_short(j.kernels, size)) {

@@ -223,7 +223,7 @@ static void pack_piece(void *arg, int64_t first, int64_t last)
 /* Where two are interleaved, there are two of the last, too. */
 static int64_t panels_kept(const struct panels *p)
 {
-	const int64_t n = (p->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+	const int64_t n = panels_of(p);
 
 	return n + n % panel_at_once(p->layout);
 }

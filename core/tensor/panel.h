@@ -57,6 +57,11 @@ struct panels panels_plan(const struct rt_tensor *w);
 /* Bytes of all panels, a multiple of 64; 0 without a layout. */
 int64_t panels_bytes(const struct panels *p);
 
+static inline int64_t panels_of(const struct panels *p)
+{
+	return (p->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+}
+
 /* Copy the weights that were planned for, which have a layout, into panels_bytes() of memory at a
  * multiple of 64, which stays the caller's.  No layout and no data afterwards when a scale does not
  * fit or a number is not finite.  Uses all threads. */
