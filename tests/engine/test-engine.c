@@ -434,6 +434,7 @@ START_TEST(tokens_are_decoded_without_allocating)
 		};
 
 		ck_assert_int_eq(rt_engine_open(&e, m, NULL, NULL), 0);
+		tokens_seen = 0;
 		ck_assert_int_eq(fault_set("alloc:1000000", NULL), 0);
 		ck_assert_int_eq(rt_generate(e, &q, 1, hear, count_allocations, &h, NULL), 0);
 		fault_set(NULL, NULL);
