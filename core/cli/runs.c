@@ -194,17 +194,20 @@ static int do_remove(struct view *v, struct rt_error *err)
 	char           *path;
 	int             r;
 
-	if (!v->name || strchr(v->name, '/'))
+	if (!v->name || v->name[0] == '.' || strchr(v->name, '/'))
 		return rt_fail(err, RT_E_USAGE, "runs remove: which? a pipeline's name");
 	r = read_run(v, v->name, &run, err);
 	if (r < 0)
 		return r;
 	rt_json_free(run);
 	path = rt_path_join(store_dir(v->store), v->name);
-	r = path ? rt_remove_all(path, err) : rt_fail_nomem(err, v->name);
-	rt_free(path);
+	r = path ? 0 : rt_fail_nomem(err, v->name);
+	if (r == 0 && !v->dry)
+		r = rt_remove_all(path, err);
 	if (r == 0)
-		printf("removed %s; `retort runs collect` frees what only it used\n", v->name);
+		printf("%s %s; `retort runs collect` frees what only it used\n",
+		       v->dry ? "would remove" : "removed", path);
+	rt_free(path);
 	return r;
 }
 
@@ -267,7 +270,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0,
 		  0 },
 		{ "json", 0, NULL, "show: the manifests, one a line", OPT_FLAG, &v.json, 0, 0 },
-		{ "dry-run", 'n', NULL, "collect: only say what would go", OPT_FLAG, &v.dry, 0, 0 },
+		{ "dry-run", 'n', NULL, "remove, collect: only say what would go", OPT_FLAG, &v.dry,
+		  0, 0 },
 		OPTION_END
 	};
 	int r = options_read(self, options, &argc, argv, 0, 2, err);

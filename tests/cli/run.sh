@@ -83,6 +83,10 @@ check "runs verify sees a file that was changed" 1 "has changed since the artifa
 	'"$0" runs verify 2>/dev/null | sed -n "s/.*rows.jsonl //p"; exit 1' "$retort"
 check "lineage goes back to the files" 0 "file rows.jsonl" sh -c \
 	'"$0" runs show p.good | sed -n "s/^ *\(file rows.jsonl\).*/\1/p" | tail -n 1' "$retort"
+check "--dry-run says what would be removed" 0 "would remove runs/p; \`retort runs collect\` frees what only it used" \
+	"$retort" runs remove p --dry-run
+check "and removes nothing" 0 "p                        4 of 4 stages done" "$retort" runs
+check "only a pipeline's folder is removed" 2 "retort: runs remove: which? a pipeline's name" "$retort" runs remove ..
 check "a pipeline that is not there" 1 "retort: there is no run of a pipeline 'q' in runs" "$retort" runs show q
 check "a folder that is not there" 1 "retort: there are no runs in nowhere; name their folder with --runs" \
 	"$retort" runs --runs nowhere
