@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { TOKENS = 128, RANDOM_TOKENS = 64 };
 
@@ -61,20 +62,89 @@ static bool same_place(const char *a, const char *b)
 	return same;
 }
 
-/* Only a model is ever replaced: never a folder of other things. */
+/* What a folder with a model holds: whatever retort writes there, and the same by other names that
+ * tokenizers and weights have. */
+static bool is_part(const char *name)
+{
+	static const char *const parts[] = { "config.json",
+		                             "generation_config.json",
+		                             "model.gguf",
+		                             "model.safetensors.index.json",
+		                             "tokenizer.json",
+		                             "tokenizer_config.json",
+		                             "special_tokens_map.json",
+		                             "added_tokens.json",
+		                             "vocab.json",
+		                             "merges.txt",
+		                             "encoder.json",
+		                             "vocab.bpe",
+		                             "chat_template.jinja" };
+
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (strcmp(name, parts[i]) == 0)
+			return true;
+	return ends_in(name, ".safetensors");
+}
+
+struct contents {
+	int64_t n;
+	bool    config;
+	char   *foreign; /* the first that is no part of a model; NULL: none */
+};
+
+static int look_at(void *arg, const char *name, bool is_dir, struct rt_error *err)
+{
+	struct contents *c = arg;
+
+	c->n++;
+	c->config |= strcmp(name, "config.json") == 0;
+	if (c->foreign || (!is_dir && is_part(name)))
+		return 0;
+	c->foreign = rt_asprintf("%s%s", name, is_dir ? "/" : "");
+	return c->foreign ? 0 : rt_fail_nomem(err, name);
+}
+
+/* 1 where the folder is empty.  Only a model is ever replaced: never a folder of other things, nor
+ * one that holds other things besides. */
+static int check_folder(const struct job *j, struct rt_error *err)
+{
+	struct contents c = { 0 };
+	int             r = rt_list_dir(j->to, look_at, &c, err);
+
+	if (r == 0 && c.n == 0)
+		r = 1;
+	else if (r == 0 && !c.config)
+		r = rt_fail(err, RT_E_USAGE,
+		            "%s is no model, and is not replaced; choose another folder", j->to);
+	else if (r == 0 && c.foreign)
+		r = rt_fail(err, RT_E_USAGE,
+		            "%s holds %s, which is no part of a model and would be lost: move it "
+		            "away, or choose another folder",
+		            j->to, c.foreign);
+	rt_free(c.foreign);
+	return r;
+}
+
 static int check_target(const struct job *j, struct rt_error *err)
 {
-	char *config = rt_path_join(j->to, "config.json");
-	bool  is = config && (j->gguf || rt_exists(config));
+	struct stat st;
+	int         r = 0;
 
-	rt_free(config);
-	if (!rt_exists(j->to))
+	if (stat(j->to, &st) != 0)
 		return 0;
-	if (!j->force)
-		return rt_fail(err, RT_E_USAGE, "%s is there already; --force replaces it", j->to);
 	if (same_place(j->from, j->to))
 		return rt_fail(err, RT_E_USAGE, "%s cannot be converted onto itself", j->from);
-	return is ? 0 : rt_fail(err, RT_E_USAGE, "%s is no model, and is not replaced", j->to);
+	if (S_ISDIR(st.st_mode) == j->gguf)
+		return rt_fail(err, RT_E_USAGE, "%s is %s, and is not replaced; choose another %s",
+		               j->to, j->gguf ? "a folder" : "no folder",
+		               j->gguf ? "file" : "folder");
+	if (!j->gguf)
+		r = check_folder(j, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return j->force ? 0
+	                : rt_fail(err, RT_E_USAGE, "%s is there already; --force replaces it",
+	                          j->to);
 }
 
 static int pick_type(struct job *j, const char *name, struct rt_error *err)
@@ -351,6 +421,7 @@ const struct command command_convert = {
 		"template and stop tokens go along; where the other format cannot say them, that\n"
 		"is an error.  What was written is read again and compared, and its logits for a\n"
 		"fixed text (random ids without a tokenizer) are held against those of FROM.\n"
+		"--force replaces a file, or a folder that holds a model and nothing else.\n"
 		"\n"
 		"    retort convert student student-q4_k.gguf --type q4_k --max-kl 0.05\n",
 	.run = run,

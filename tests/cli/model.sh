@@ -102,9 +102,32 @@ check "a folder holds no blocks" 2 'retort: convert: a folder holds f32, f16 or 
 	"$retort" convert qwen2-tiny folder -t q8_0
 check "a type that is none" 2 'retort: convert: --type q9: there are f32, f16, bf16, and for GGUF q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0, iq4_nl, iq4_xs, q3_k, q2_k' \
 	"$retort" convert qwen2-tiny x.gguf -t q9
-mkdir precious
-check "what is no model is never replaced" 2 'retort: precious is no model, and is not replaced' \
+mkdir precious empty
+check "an empty folder is filled" 0 'model.safetensors' sh -c \
+	'"$0" convert qwen2-tiny empty >out 2>&1 || cat out; ls empty | grep -x model.safetensors' "$retort"
+echo mine >precious/thesis.txt
+check "what is no model is never replaced" 2 'retort: precious is no model, and is not replaced; choose another folder' \
 	"$retort" convert qwen2-tiny precious --force
+check "nor is --force proposed for it" 2 'retort: precious is no model, and is not replaced; choose another folder' \
+	"$retort" convert qwen2-tiny precious
+cp -r empty kept
+mkdir kept/checkpoints
+check "a model is not replaced with what lies beside it" 2 'retort: kept holds checkpoints/, which is no part of a model and would be lost: move it away, or choose another folder' \
+	"$retort" convert qwen2-tiny kept --force
+rmdir kept/checkpoints
+echo mine >kept/NOTES.md
+check "be that a file" 2 'retort: kept holds NOTES.md, which is no part of a model and would be lost: move it away, or choose another folder' \
+	"$retort" convert qwen2-tiny kept --force
+check "and it is still there" 0 mine cat kept/NOTES.md
+rm kept/NOTES.md
+check "a model alone is replaced" 0 'kept: bf16' sh -c \
+	'"$0" convert qwen2-tiny kept -f -t bf16 | sed -n "s/^\(kept: [a-z0-9]*\),.*/\1/p"' "$retort"
+mkdir folder.gguf
+check "a folder is no file" 2 'retort: folder.gguf is a folder, and is not replaced; choose another file' \
+	"$retort" convert qwen2-tiny folder.gguf --force
+echo mine >file
+check "a file is no folder" 2 'retort: file is no folder, and is not replaced; choose another folder' \
+	"$retort" convert qwen2-tiny file --force
 check "not onto itself" 2 'retort: qwen2-tiny cannot be converted onto itself' "$retort" convert qwen2-tiny ./qwen2-tiny -f
 
 # ---- generate
