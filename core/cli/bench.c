@@ -74,11 +74,6 @@ static const char *next_word(const char **at, char word[BENCH_NAME])
 	return word;
 }
 
-static int check_list(const char *option, const char *list, struct rt_error *err)
-{
-	return *list ? 0 : rt_fail(err, RT_E_USAGE, "bench: --%s: the list is empty", option);
-}
-
 static int choose(const char *option, const char *word, const char *const *names, int *ret,
                   struct rt_error *err)
 {
@@ -99,7 +94,7 @@ static int choose(const char *option, const char *word, const char *const *names
 static int read_parts(struct bench *b, const char *list, struct rt_error *err)
 {
 	char word[BENCH_NAME];
-	int  i, r = check_list("parts", list, err);
+	int  i, r = 0;
 
 	while (r == 0 && next_word(&list, word)) {
 		r = choose("parts", word, part_names, &i, err);
@@ -112,7 +107,7 @@ static int read_parts(struct bench *b, const char *list, struct rt_error *err)
 static int read_types(struct bench *b, const char *list, struct rt_error *err)
 {
 	char word[BENCH_NAME];
-	int  r = check_list("type", list, err);
+	int  r = 0;
 
 	while (r == 0 && next_word(&list, word)) {
 		if (b->n_types == MOST_LIST)
@@ -126,7 +121,7 @@ static int read_types(struct bench *b, const char *list, struct rt_error *err)
 static int read_sequences(struct bench *b, const char *list, struct rt_error *err)
 {
 	char word[BENCH_NAME], *end;
-	int  r = check_list("sequences", list, err);
+	int  r = 0;
 
 	while (r == 0 && next_word(&list, word)) {
 		const long long n = strtoll(word, &end, 10);

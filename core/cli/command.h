@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum option_type { OPT_FLAG, OPT_TEXT, OPT_INT, OPT_REAL, OPT_LIST };
+/* OPT_ANY_TEXT may be empty.  All other texts name something: one that is empty is a variable of a
+ * script that was never set, and an error. */
+enum option_type { OPT_FLAG, OPT_TEXT, OPT_ANY_TEXT, OPT_INT, OPT_REAL, OPT_LIST };
 
 /* Every value of a repeated option, in order. */
 struct option_list {
@@ -40,9 +42,10 @@ struct command {
 
 extern const struct command *const commands[];
 
-/* Read options into their places, and leave the arguments: argv[0..*argc).  Options and
- * arguments may be mixed; "--" ends options; --opt=value and --opt value.  --help prints the
- * command's help and returns 1.  Errors are RT_E_USAGE, with "did you mean". */
+/* Read options into their places, and leave the arguments: argv[0..*argc), none of them empty.
+ * Options and arguments may be mixed; "--" ends options; --opt=value and --opt value.  Only flags
+ * and lists may be given more than once.  --help prints the command's help and returns 1.  Errors
+ * are RT_E_USAGE, with "did you mean". */
 int options_read(const struct command *c, const struct option *options, int *argc, char **argv,
                  int min, int max, struct rt_error *err);
 

@@ -362,7 +362,7 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	bool                greedy = false;
 	const char         *prompt = NULL, *list = NULL, *schema = NULL;
 	const struct option options[] = {
-		{ "prompt", 'p', "TEXT", "go on from this text", OPT_TEXT, &prompt, 0, 0 },
+		{ "prompt", 'p', "TEXT", "go on from this text", OPT_ANY_TEXT, &prompt, 0, 0 },
 		{ "ids", 0, "LIST", "go on from these tokens: 1,2,3", OPT_TEXT, &list, 0, 0 },
 		{ "chat", 'c', NULL, "the prompt is what a user says", OPT_FLAG, &j->chat, 0, 0 },
 		{ "special", 's', NULL, "text that spells a special token is that token", OPT_FLAG,

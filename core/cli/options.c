@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* No command has more options. */
 enum { MAX_OPTIONS = 32, HELP_COLUMN = 26 };
 
 static const struct option *find(const struct option *o, const char *name, size_t n)
@@ -45,9 +46,12 @@ static int store(const struct command *c, const struct option *o, const char *va
 	double              x;
 	char               *end;
 
+	if ((o->type == OPT_TEXT || o->type == OPT_LIST) && !*value)
+		return rt_fail(err, RT_E_USAGE, "%s: --%s is empty", c->name, o->name);
 	switch (o->type) {
 	case OPT_FLAG: *(bool *)o->into = true; return 0;
-	case OPT_TEXT: *(const char **)o->into = value; return 0;
+	case OPT_TEXT:
+	case OPT_ANY_TEXT: *(const char **)o->into = value; return 0;
 	case OPT_LIST:
 		if (list->n == (int64_t)(sizeof list->at / sizeof *list->at))
 			return rt_fail(err, RT_E_USAGE, "%s: --%s may be given %lld times", c->name,
@@ -94,35 +98,73 @@ static void print_help(const struct command *c, const struct option *o)
 		printf("\n%s", c->help);
 }
 
-/* One option at argv[i]; *i moves past a value that stands alone. */
-static int read_one(const struct command *c, const struct option *options, int argc, char **argv,
-                    int *i, struct rt_error *err)
+/* What is read, and how far. */
+struct reader {
+	const struct command *c;
+	const struct option  *options;
+	int                   argc;
+	char                **argv;
+	bool                  given[MAX_OPTIONS];
+};
+
+/* A value that another would replace without a word. */
+static bool is_second(struct reader *d, const struct option *o)
 {
-	const char          *word = argv[*i], *eq = strchr(word, '=');
-	const char          *name = word[1] == '-' ? word + 2 : word + 1;
-	const struct option *o;
+	bool      *given = &d->given[o - d->options];
+	const bool before = *given;
+
+	*given = true;
+	return before && o->type != OPT_FLAG && o->type != OPT_LIST;
+}
+
+/* One option at argv[i]; *i moves past a value that stands alone. */
+static int read_one(struct reader *d, int *i, struct rt_error *err)
+{
+	const struct command *c = d->c;
+	const char           *word = d->argv[*i], *eq = strchr(word, '=');
+	const char           *name = word[1] == '-' ? word + 2 : word + 1;
+	const struct option  *o;
 
 	if (word[1] != '-' && word[2] != '\0')
-		return unknown(c, options, word, err);
-	o = find(options, name, eq ? (size_t)(eq - name) : strlen(name));
+		return unknown(c, d->options, word, err);
+	o = find(d->options, name, eq ? (size_t)(eq - name) : strlen(name));
 	if (!o || (word[1] == '-' && strlen(name) == 1))
-		return unknown(c, options, word, err);
+		return unknown(c, d->options, word, err);
+	if (is_second(d, o))
+		return rt_fail(err, RT_E_USAGE, "%s: --%s is given twice", c->name, o->name);
 	if (o->type == OPT_FLAG)
 		return eq ? rt_fail(err, RT_E_USAGE, "%s: --%s takes no value", c->name, o->name)
 		          : store(c, o, NULL, err);
 	if (eq)
 		return store(c, o, eq + 1, err);
-	if (*i + 1 >= argc)
+	if (*i + 1 >= d->argc)
 		return rt_fail(err, RT_E_USAGE, "%s: --%s needs a value: %s", c->name, o->name,
 		               o->value);
-	return store(c, o, argv[++*i], err);
+	return store(c, o, d->argv[++*i], err);
+}
+
+/* As many as the command takes, each of them something. */
+static int check_arguments(const struct command *c, int n, char **argv, int min, int max,
+                           struct rt_error *err)
+{
+	const char *what = n < min   ? "an argument is missing"
+	                   : n > max ? "too many arguments"
+	                             : NULL;
+
+	for (int i = 0; !what && i < n; i++)
+		if (!*argv[i])
+			what = "an argument is empty";
+	return what ? rt_fail(err, RT_E_USAGE, "%s: %s; usage: retort %s [OPTION...]%s%s", c->name,
+	                      what, c->name, *c->arguments ? " " : "", c->arguments)
+	            : 0;
 }
 
 int options_read(const struct command *c, const struct option *options, int *argc, char **argv,
                  int min, int max, struct rt_error *err)
 {
-	bool ended = false;
-	int  n = 0, r;
+	struct reader d = { .c = c, .options = options, .argc = *argc, .argv = argv };
+	bool          ended = false;
+	int           n = 0, r;
 
 	for (int i = 0; i < *argc; i++) {
 		if (ended || argv[i][0] != '-' || argv[i][1] == '\0') {
@@ -137,14 +179,10 @@ int options_read(const struct command *c, const struct option *options, int *arg
 			print_help(c, options);
 			return 1;
 		}
-		r = read_one(c, options, *argc, argv, &i, err);
+		r = read_one(&d, &i, err);
 		if (r < 0)
 			return r;
 	}
 	*argc = n;
-	if (n < min || n > max)
-		return rt_fail(err, RT_E_USAGE, "%s: %s; usage: retort %s [OPTION...]%s%s", c->name,
-		               n < min ? "an argument is missing" : "too many arguments", c->name,
-		               *c->arguments ? " " : "", c->arguments);
-	return 0;
+	return check_arguments(c, n, argv, min, max, err);
 }

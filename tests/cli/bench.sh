@@ -80,7 +80,7 @@ check "a type that is none" 2 "retort: bench: --type: there is no 'q8' among q8_
 	"$retort" bench 2m -t q8
 check "a part that is none" 2 "retort: bench: --parts: there is no 'decod' among limits, prefill, decode, request, load, train; did you mean 'decode'?" \
 	"$retort" bench 2m --parts decod
-check "no part" 2 'retort: bench: --parts: the list is empty' "$retort" bench 2m --parts ''
+check "no part" 2 'retort: bench: --parts is empty' "$retort" bench 2m --parts ''
 check "sequences that are none" 2 'retort: bench: --sequences 0: must be at most 16 whole numbers from 1 to 1024 with commas between them, as 1,8,32' \
 	"$retort" bench 2m --sequences 1,0
 check "a batch that is none" 2 'retort: bench: --batch 16: must be sequences x tokens, as 16x128, of at least 2 tokens' \

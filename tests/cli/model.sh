@@ -148,6 +148,7 @@ check "a temperature that is none" 2 'retort: generate: --temperature hot: must 
 	"$retort" generate qwen2-tiny --ids 1 -t hot
 check "a prompt of text without a tokenizer" 1 'retort: the model comes without a tokenizer; give ids' \
 	"$retort" generate qwen2-tiny -p hi
+check "a text may be empty" 1 'retort: the prompt has no tokens' "$retort" generate tiny-qwen2.gguf --prompt ""
 check "a prompt without tokens" 1 'retort: the prompt has no tokens' "$retort" generate qwen2-tiny --ids '[]'
 schema='{"type":"object","properties":{"sure":{"type":"boolean"}},"required":["sure"]}'
 echo "$schema" >schema.json

@@ -98,6 +98,13 @@ check "a command misspelt" 2 "retort: there is no command 'rnu'; did you mean 'r
 check "no file" 2 "retort: run: an argument is missing; usage: retort run [OPTION...] FILE" "$retort" run
 check "jobs that are no number" 2 "retort: run: --jobs many: must be a whole number from 1 to 64" \
 	"$retort" run --jobs many p.cfg
+check "a value that is empty" 2 "retort: run: --runs is empty" "$retort" run p.cfg --runs ""
+check "in one word, too" 2 "retort: runs: --runs is empty" "$retort" runs --runs=
+check "one of a list" 2 "retort: run: --set is empty" "$retort" run p.cfg --set ""
+check "an argument that is empty" 2 "retort: convert: an argument is empty; usage: retort convert [OPTION...] FROM TO" \
+	"$retort" convert model ""
+check "an option that is given twice" 2 "retort: run: --only is given twice" "$retort" run p.cfg --only pool --only=good
+check "a flag may be, and a list" 0 "status 0:" run -v --verbose --set seed=3 --set drafts.n=3
 check "--only of a stage that is not there" 2 "retort: --only x: the pipeline has no stage of this name" \
 	sh -c '"$0" run p.cfg --only x' "$retort"
 check "standard output is full" 1 "retort: cannot write to standard output: No space left on device; make room and run again, finished work is kept" \
