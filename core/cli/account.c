@@ -199,20 +199,11 @@ static void gather_models(struct account *a)
 
 int account_read(struct account *a, struct store *store, const char *pipeline, struct rt_error *err)
 {
-	char           *path = rt_asprintf("%s/%s/run.json", store_dir(store), pipeline);
 	struct rt_json *stages;
-	int             r = 0;
+	int             r;
 
 	*a = (struct account){ .store = store, .name = pipeline, .room = RT_ARENA_INIT };
-	if (!path)
-		r = rt_fail_nomem(err, "a path");
-	else if (!rt_exists(path))
-		r = rt_fail(err, RT_E_NOENT,
-		            "there is no run of a pipeline '%s' in %s; `retort runs` lists them",
-		            pipeline, store_dir(store));
-	else
-		r = rt_json_read(path, 0, &a->run, err);
-	rt_free(path);
+	r = store_run(store, pipeline, &a->run, err);
 	if (r < 0)
 		return r;
 	stages = rt_json_get(a->run, "stages");

@@ -23,23 +23,6 @@ static const char *text_of(const struct rt_json *o, const char *key)
 	return s ? s : "?";
 }
 
-static int read_run(const struct view *v, const char *pipeline, struct rt_json **ret,
-                    struct rt_error *err)
-{
-	char *path = rt_asprintf("%s/%s/run.json", store_dir(v->store), pipeline);
-	int   r = 0;
-
-	if (!path)
-		return rt_fail_nomem(err, "a path");
-	if (!rt_exists(path))
-		r = rt_fail(err, RT_E_NOENT, "there is no run of a pipeline '%s' in %s", pipeline,
-		            store_dir(v->store));
-	else
-		r = rt_json_read(path, 0, ret, err);
-	rt_free(path);
-	return r;
-}
-
 static void print_object(const struct rt_json *m)
 {
 	char      when[32] = "?";
@@ -67,12 +50,22 @@ static int list_run(void *arg, const char *name, bool is_dir, struct rt_error *e
 {
 	struct view    *v = arg;
 	struct rt_json *run, *stages;
+	struct rt_error why = RT_ERROR_INIT;
 	size_t          done = 0;
+	int             r;
 
-	if (!is_dir || name[0] == '.' || read_run(v, name, &run, NULL) < 0)
+	if (!is_dir || name[0] == '.')
 		return 0;
-	(void)err;
+	r = store_run(v->store, name, &run, &why);
+	if (r == RT_E_NOENT)
+		return 0;
 	v->seen++;
+	if (r < 0) {
+		printf("%-24s %s\n", name, r == RT_E_FORMAT ? "damaged" : "cannot be read");
+		if (v->bad++ == 0 && err) /* and the others are listed, too */
+			*err = why;
+		return 0;
+	}
 	stages = rt_json_get(run, "stages");
 	for (size_t i = 0; i < rt_json_length(stages); i++)
 		done += store_has(v->store, text_of(rt_json_at(stages, i), "key"));
@@ -87,7 +80,7 @@ static int do_list(struct view *v, struct rt_error *err)
 
 	if (r == 0 && v->seen == 0)
 		printf("no runs in %s\n", store_dir(v->store));
-	return r;
+	return r == 0 && v->bad ? RT_E_FORMAT : r;
 }
 
 static void print_params(const struct rt_json *stage, int depth)
@@ -164,7 +157,7 @@ static int do_show(struct view *v, struct rt_error *err)
 
 	if (!v->name)
 		return rt_fail(err, RT_E_USAGE, "runs show: which? PIPELINE or PIPELINE.STAGE");
-	r = pipeline ? read_run(v, pipeline, &run, err) : rt_fail_nomem(err, v->name);
+	r = pipeline ? store_run(v->store, pipeline, &run, err) : rt_fail_nomem(err, v->name);
 	rt_free(pipeline);
 	if (r < 0)
 		return r;
@@ -190,16 +183,16 @@ static int do_show(struct view *v, struct rt_error *err)
 
 static int do_remove(struct view *v, struct rt_error *err)
 {
-	struct rt_json *run;
+	struct rt_json *run = NULL;
 	char           *path;
 	int             r;
 
 	if (!v->name || v->name[0] == '.' || strchr(v->name, '/'))
 		return rt_fail(err, RT_E_USAGE, "runs remove: which? a pipeline's name");
-	r = read_run(v, v->name, &run, err);
-	if (r < 0)
-		return r;
+	r = store_run(v->store, v->name, &run, err);
 	rt_json_free(run);
+	if (r < 0 && r != RT_E_FORMAT) /* a damaged one may go */
+		return r;
 	path = rt_path_join(store_dir(v->store), v->name);
 	r = path ? 0 : rt_fail_nomem(err, v->name);
 	if (r == 0 && !v->dry)
@@ -252,15 +245,42 @@ static int do_verify(struct view *v, struct rt_error *err)
 	              : 0;
 }
 
-static const struct {
+struct action {
 	const char *name;
 	bool        alone; /* needs the store for itself */
+	bool        named, json, dry;
 	int (*run)(struct view *v, struct rt_error *err);
-} actions[] = {
-	{ "list", false, do_list },     { "show", false, do_show },
-	{ "remove", true, do_remove },  { "collect", true, do_collect },
-	{ "verify", false, do_verify },
 };
+
+static const struct action actions[] = {
+	{ "list", .run = do_list },
+	{ "show", .named = true, .json = true, .run = do_show },
+	{ "remove", .alone = true, .named = true, .dry = true, .run = do_remove },
+	{ "collect", .alone = true, .dry = true, .run = do_collect },
+	{ "verify", .run = do_verify },
+};
+
+static const struct action *find_action(const char *name)
+{
+	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+		if (strcmp(name, actions[i].name) == 0)
+			return &actions[i];
+	return NULL;
+}
+
+/* Nothing is given that the action has no use for. */
+static int check_use(const struct action *a, const struct view *v, struct rt_error *err)
+{
+	if (v->name && !a->named)
+		return rt_fail(err, RT_E_USAGE, "runs %s: is for all runs, and takes no '%s'",
+		               a->name, v->name);
+	if (v->json && !a->json)
+		return rt_fail(err, RT_E_USAGE, "runs %s: --json is for show", a->name);
+	if (v->dry && !a->dry)
+		return rt_fail(err, RT_E_USAGE, "runs %s: --dry-run is for remove and collect",
+		               a->name);
+	return 0;
+}
 
 static int run(const struct command *self, int argc, char **argv, struct rt_error *err)
 {
@@ -274,23 +294,25 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		  0, 0 },
 		OPTION_END
 	};
-	int r = options_read(self, options, &argc, argv, 0, 2, err);
+	const struct action *a;
+	int                  r = options_read(self, options, &argc, argv, 0, 2, err);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
+	a = find_action(argc > 0 ? argv[0] : "list");
+	if (!a)
+		return rt_fail(
+			err, RT_E_USAGE,
+			"runs: no action '%s'; there are list, show, remove, collect and verify",
+			argv[0]);
 	v.name = argc > 1 ? argv[1] : NULL;
-	for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-		if (strcmp(argc > 0 ? argv[0] : "list", actions[i].name) != 0)
-			continue;
-		r = store_open(&v.store, runs, false, actions[i].alone, err);
-		if (r == 0)
-			r = actions[i].run(&v, err);
-		store_close(v.store);
-		return r;
-	}
-	return rt_fail(err, RT_E_USAGE,
-	               "runs: no action '%s'; there are list, show, remove, collect and verify",
-	               argv[0]);
+	r = check_use(a, &v, err);
+	if (r == 0)
+		r = store_open(&v.store, runs, false, a->alone, err);
+	if (r == 0)
+		r = a->run(&v, err);
+	store_close(v.store);
+	return r;
 }
 
 const struct command command_runs = {

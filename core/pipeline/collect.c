@@ -6,7 +6,9 @@
 #include <retort/hash.h>
 #include <retort/memory.h>
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Which keys are to stay: a JSON object used as a set. */
 struct mark {
@@ -61,6 +63,55 @@ int store_verify(const struct store *s, const char *key, struct rt_error *err)
 	return r;
 }
 
+static int check_size(const char *dir, const char *folder, const struct rt_json *file,
+                      struct rt_error *err)
+{
+	const char   *name = rt_json_string(rt_json_get(file, "path"));
+	const int64_t want = rt_json_int(rt_json_get(file, "size"), -1);
+	char         *path = rt_path_join(dir, name ? name : "?");
+	struct stat   st;
+	int           r = 0;
+
+	if (!path)
+		r = rt_fail_nomem(err, dir);
+	else if (stat(path, &st) != 0 && errno != ENOENT)
+		r = rt_fail_errno(err, "cannot look at %s", path);
+	else if (stat(path, &st) != 0)
+		r = rt_fail(err, RT_E_FORMAT,
+		            "%s is missing, it had %lld bytes when it was finished: remove the "
+		            "folder %s and run again; `retort runs verify` looks at all",
+		            path, (long long)want, folder);
+	else if (st.st_size != want)
+		r = rt_fail(err, RT_E_FORMAT,
+		            "%s has %lld bytes, and had %lld when it was finished: remove the "
+		            "folder %s and run again; `retort runs verify` looks at all",
+		            path, (long long)st.st_size, (long long)want, folder);
+	rt_free(path);
+	return r;
+}
+
+int store_check_sizes(const struct store *s, const char *key, struct rt_error *err)
+{
+	char           *folder = store_path(s, "objects", key, NULL);
+	struct rt_json *manifest = NULL;
+	int r = folder ? store_manifest(s, key, &manifest, err) : rt_fail_nomem(err, key);
+
+	for (struct rt_json_iter i = rt_json_first(rt_json_get(manifest, "outputs"));
+	     r == 0 && i.key; rt_json_next(&i)) {
+		const struct rt_json *files = rt_json_get(i.value, "files");
+		char                 *dir = rt_path_join(folder, i.key);
+
+		if (!dir)
+			r = rt_fail_nomem(err, key);
+		for (size_t k = 0; r == 0 && k < rt_json_length(files); k++)
+			r = check_size(dir, folder, rt_json_at(files, k), err);
+		rt_free(dir);
+	}
+	rt_json_free(manifest);
+	rt_free(folder);
+	return r;
+}
+
 /* Mark an object and, through its manifest, what it was made from.  A key that is not there (not
  * made yet) is marked too: its work folder stays. */
 static int mark_key(struct mark *m, const char *key, struct rt_error *err)
@@ -92,26 +143,20 @@ static int mark_run(void *arg, const char *name, bool is_dir, struct rt_error *e
 {
 	struct mark    *m = arg;
 	struct rt_json *run, *stages;
-	char           *path;
-	int             r = 0;
+	int             r;
 
 	if (!is_dir || name[0] == '.')
 		return 0;
-	path = rt_asprintf("%s/%s/run.json", store_dir(m->store), name);
-	if (!path)
-		return rt_fail_nomem(err, name);
-	if (rt_exists(path)) {
-		r = rt_json_read(path, 0, &run, err);
-		stages = r == 0 ? rt_json_get(run, "stages") : NULL;
-		for (size_t i = 0; r == 0 && i < rt_json_length(stages); i++) {
-			const char *key = rt_json_string(rt_json_get(rt_json_at(stages, i), "key"));
+	r = store_run(m->store, name, &run, err);
+	if (r < 0)
+		return r == RT_E_NOENT ? 0 : r;
+	stages = rt_json_get(run, "stages");
+	for (size_t i = 0; r == 0 && i < rt_json_length(stages); i++) {
+		const char *key = rt_json_string(rt_json_get(rt_json_at(stages, i), "key"));
 
-			r = key ? mark_key(m, key, err) : 0;
-		}
-		if (r == 0)
-			rt_json_free(run);
+		r = key ? mark_key(m, key, err) : 0;
 	}
-	rt_free(path);
+	rt_json_free(run);
 	return r;
 }
 

@@ -173,6 +173,14 @@ static int finish(struct job *j, struct rt_error *err)
 	return r < 0 ? r : check_gate(j, err);
 }
 
+/* What was finished some time ago is taken as it is, unless somebody has changed it since. */
+static int finish_cached(struct job *j, struct rt_error *err)
+{
+	int r = store_check_sizes(j->run->store, j->stage->key, err);
+
+	return r < 0 ? r : finish(j, err);
+}
+
 static int work(struct job *j, bool *ret_cached, struct rt_error *err)
 {
 	struct run        *run = j->run;
@@ -189,7 +197,9 @@ static int work(struct job *j, bool *ret_cached, struct rt_error *err)
 		r = make_stage(run->p, j->stage, run->store, &run->sink, err);
 	}
 	store_unlock(lock);
-	return r < 0 ? r : finish(j, err);
+	if (r < 0)
+		return r;
+	return *ret_cached ? finish_cached(j, err) : finish(j, err);
 }
 
 static void *job_main(void *arg)
@@ -234,7 +244,7 @@ static int take_cached(struct job *j)
 {
 	char text[64];
 
-	j->result = finish(j, &j->err);
+	j->result = finish_cached(j, &j->err);
 	j->state = j->result < 0 ? RUN_FAILED : RUN_CACHED;
 	if (j->result < 0) {
 		rt_within(&j->err, j->result, "stage %s", j->stage->name);

@@ -124,12 +124,65 @@ bool store_has(const struct store *s, const char *key)
 	return there;
 }
 
+/* Reads an object that has `member`, of the given type.  Whatever else is there is RT_E_FORMAT. */
+static int read_object(const char *path, const char *member, enum rt_json_type type,
+                       struct rt_json **ret, struct rt_error *err)
+{
+	struct rt_json *o;
+	int             r = rt_json_read(path, 0, &o, err);
+
+	if (r < 0)
+		return r;
+	if (!rt_json_is(rt_json_get(o, member), type)) {
+		rt_json_free(o);
+		return rt_fail(err, RT_E_FORMAT, "%s lacks its '%s'", path, member);
+	}
+	*ret = o;
+	return 0;
+}
+
 int store_manifest(const struct store *s, const char *key, struct rt_json **ret,
                    struct rt_error *err)
 {
-	char *path = store_path(s, "objects", key, "artifact.json");
-	int   r = path ? rt_json_read(path, 0, ret, err) : rt_fail_nomem(err, "a manifest");
+	char           *folder = store_path(s, "objects", key, NULL);
+	char           *path = store_path(s, "objects", key, "artifact.json");
+	struct rt_error why = RT_ERROR_INIT;
+	int             r = folder && path ? 0 : rt_fail_nomem(&why, "a manifest");
 
+	if (r == 0)
+		r = read_object(path, "outputs", RT_JSON_OBJECT, ret, &why);
+	if (r == RT_E_FORMAT)
+		rt_fail(err, r, "%s: remove the folder %s and run the pipeline again", why.msg,
+		        folder);
+	else if (r < 0 && err)
+		*err = why;
+	rt_free(folder);
+	rt_free(path);
+	return r;
+}
+
+int store_run(const struct store *s, const char *pipeline, struct rt_json **ret,
+              struct rt_error *err)
+{
+	char           *path = rt_asprintf("%s/%s/run.json", s->dir, pipeline);
+	struct rt_error why = RT_ERROR_INIT;
+	int             r = 0;
+
+	if (!path)
+		r = rt_fail_nomem(&why, "a path");
+	else if (!rt_exists(path))
+		r = rt_fail(&why, RT_E_NOENT,
+		            "there is no run of a pipeline '%s' in %s; `retort runs` lists them",
+		            pipeline, s->dir);
+	else
+		r = read_object(path, "stages", RT_JSON_ARRAY, ret, &why);
+	if (r == RT_E_FORMAT)
+		rt_fail(err, r,
+		        "%s: run the pipeline again, which writes it anew, or let `retort runs "
+		        "remove %s` forget it",
+		        why.msg, pipeline);
+	else if (r < 0 && err)
+		*err = why;
 	rt_free(path);
 	return r;
 }

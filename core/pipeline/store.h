@@ -31,8 +31,12 @@ const char *store_dir(const struct store *s); /* DIR */
 bool store_has(const struct store *s, const char *key);
 /* DIR/.store/AREA/KEY[/REST]; NULL when out of memory. */
 char *store_path(const struct store *s, const char *area, const char *key, const char *rest);
-int   store_manifest(const struct store *s, const char *key, struct rt_json **ret,
-                     struct rt_error *err);
+/* One that is damaged is RT_E_FORMAT, with what to do about it. */
+int store_manifest(const struct store *s, const char *key, struct rt_json **ret,
+                   struct rt_error *err);
+/* DIR/PIPELINE/run.json: RT_E_NOENT when there is none; RT_E_FORMAT as above. */
+int store_run(const struct store *s, const char *pipeline, struct rt_json **ret,
+              struct rt_error *err);
 
 /* The right to make `key`; RT_E_BUSY while another process or thread has it. */
 struct store_lock;
@@ -52,6 +56,10 @@ int store_link(struct store *s, const char *pipeline, const char *name, const ch
 
 /* Read every file of an object again and compare with its manifest. */
 int store_verify(const struct store *s, const char *key, struct rt_error *err);
+
+/* Compare the sizes of an object's files with its manifest: a look at each, nothing is read.  The
+ * first difference is the error, with what to do about it. */
+int store_check_sizes(const struct store *s, const char *key, struct rt_error *err);
 
 /* Calls fn(arg, key) for each object, in order of the keys. */
 typedef int store_fn(void *arg, const char *key, struct rt_error *err);

@@ -81,13 +81,66 @@ object=$(readlink runs/p/drafts)
 echo '{}' >>"runs/p/$object/rows.jsonl"
 check "runs verify sees a file that was changed" 1 "has changed since the artifact was finished" sh -c \
 	'"$0" runs verify 2>/dev/null | sed -n "s/.*rows.jsonl //p"; exit 1' "$retort"
+hidden() { sed -e 's|objects/[0-9a-f]*|objects/KEY|g' -e 's/[0-9]* bytes, and had [0-9]* /N bytes, and had M /'; }
+changed() { # the error of a run
+	"$retort" run p.cfg 2>&1 >/dev/null | grep '^retort: ' | tail -n 1 | hidden
+	"$retort" run p.cfg >/dev/null 2>&1
+}
+check "so does a run that would use it, by its size" 1 "retort: stage drafts: runs/.store/objects/KEY/rows/rows.jsonl has N bytes, and had M when it was finished: remove the folder runs/.store/objects/KEY and run again; \`retort runs verify\` looks at all" \
+	changed
+mv "runs/p/$object/rows.jsonl" kept
+check "and that it is gone" 1 "retort: stage drafts: runs/.store/objects/KEY/rows/rows.jsonl is missing, it had $(($(wc -c <kept) - 3)) bytes when it was finished: remove the folder runs/.store/objects/KEY and run again; \`retort runs verify\` looks at all" \
+	changed
+rm -r "runs/p/$(dirname "$object")"
+check "what is removed is made again, and nothing else" 0 "status 0: drafts" run
+manifest=runs/p/$(dirname "$object")/artifact.json
+cp "$manifest" whole.json
+head -c 100 whole.json >"$manifest"
+damaged() { # command...
+	"$retort" "$@" 2>&1 | sed -n 's/.*artifact.json:[0-9:]* .*: remove/remove/p' | tail -n 1 | hidden
+}
+for command in "run p.cfg" "plan p.cfg" "runs collect" "runs show p" "report p"; do
+	# shellcheck disable=SC2086
+	check "a damaged manifest is said to be one, with what to do: $command" 0 \
+		"remove the folder runs/.store/objects/KEY and run the pipeline again" damaged $command
+done
+echo '[]' >"$manifest"
+check "so is one that is JSON" 1 "retort: runs/.store/objects/KEY/artifact.json lacks its 'outputs': remove the folder runs/.store/objects/KEY and run the pipeline again" \
+	sh -c '"$0" report p 2>&1 | sed "s|objects/[0-9a-f]*|objects/KEY|g"; exit 1' "$retort"
+cp whole.json "$manifest"
 check "lineage goes back to the files" 0 "file rows.jsonl" sh -c \
 	'"$0" runs show p.good | sed -n "s/^ *\(file rows.jsonl\).*/\1/p" | tail -n 1' "$retort"
 check "--dry-run says what would be removed" 0 "would remove runs/p; \`retort runs collect\` frees what only it used" \
 	"$retort" runs remove p --dry-run
 check "and removes nothing" 0 "p                        4 of 4 stages done" "$retort" runs
 check "only a pipeline's folder is removed" 2 "retort: runs remove: which? a pipeline's name" "$retort" runs remove ..
-check "a pipeline that is not there" 1 "retort: there is no run of a pipeline 'q' in runs" "$retort" runs show q
+check "a name that is not used" 2 "retort: runs collect: is for all runs, and takes no 'p'" "$retort" runs collect p
+check "nor by verify" 2 "retort: runs verify: is for all runs, and takes no 'p'" "$retort" runs verify p
+check "nor by list" 2 "retort: runs list: is for all runs, and takes no 'x'" "$retort" runs list x
+check "--json of what has none" 2 "retort: runs list: --json is for show" "$retort" runs list --json
+check "--dry-run of what removes nothing" 2 "retort: runs verify: --dry-run is for remove and collect" "$retort" runs verify -n
+
+cp runs/p/run.json run.json
+mkdir runs/other
+cp run.json runs/other
+head -c 60 run.json >runs/p/run.json
+lost="retort: runs/p/run.json:5:11: unexpected token near end of file: run the pipeline again, which writes it anew, or let \`retort runs remove p\` forget it"
+check "a damaged run.json is listed as one" 1 "other                    4 of 4 stages done
+p                        damaged
+$lost" "$retort" runs
+for command in "runs show p" "report p" "runs collect"; do
+	# shellcheck disable=SC2086
+	check "and told with what to do: $command" 1 "$lost" "$retort" $command
+done
+check "a run writes it anew" 0 "status 0:" run
+check "as it was" 0 "" cmp run.json runs/p/run.json
+echo '{}' >runs/other/run.json
+check "one that lists no stages is damaged" 1 "retort: runs/other/run.json lacks its 'stages': run the pipeline again, which writes it anew, or let \`retort runs remove other\` forget it" \
+	"$retort" runs show other
+check "a damaged one can be removed" 0 "removed runs/other; \`retort runs collect\` frees what only it used" \
+	"$retort" runs remove other
+check "and only it is" 0 "p                        4 of 4 stages done" "$retort" runs
+check "a pipeline that is not there" 1 "retort: there is no run of a pipeline 'q' in runs; \`retort runs\` lists them" "$retort" runs show q
 check "a folder that is not there" 1 "retort: there are no runs in nowhere; name their folder with --runs" \
 	"$retort" runs --runs nowhere
 
