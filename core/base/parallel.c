@@ -67,15 +67,39 @@ static int cgroup_cpus(void)
 	return got == 2 && quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
 }
 
-static int count_cpus(void)
+/* What the user asks for: 0 when nothing is set, -1 when it is no number of threads. */
+static int asked_threads(const char *wish)
+{
+	char *end;
+	long  n;
+
+	if (!wish || !*wish)
+		return 0;
+	if (*wish < '0' || *wish > '9') /* strtol() takes blanks and signs */
+		return -1;
+	n = strtol(wish, &end, 10);
+	return *end == '\0' && n >= 1 && n <= MAX_THREADS ? (int)n : -1;
+}
+
+int pool_check(struct rt_error *err)
 {
 	const char *wish = getenv("RETORT_THREADS");
-	const int   asked = wish ? atoi(wish) : 0, quota = cgroup_cpus();
-	cpu_set_t   set;
-	int         n = 1;
+
+	return asked_threads(wish) >= 0
+	               ? 0
+	               : rt_fail(err, RT_E_USAGE,
+	                         "RETORT_THREADS=%s: must be a whole number from 1 to %d", wish,
+	                         MAX_THREADS);
+}
+
+static int count_cpus(void)
+{
+	const int asked = asked_threads(getenv("RETORT_THREADS")), quota = cgroup_cpus();
+	cpu_set_t set;
+	int       n = 1;
 
 	if (asked >= 1)
-		return asked < MAX_THREADS ? asked : MAX_THREADS;
+		return asked;
 	CPU_ZERO(&set);
 	if (sched_getaffinity(0, sizeof set, &set) == 0)
 		n = CPU_COUNT(&set);

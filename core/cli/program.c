@@ -2,6 +2,7 @@
 #include "cli/program.h"
 
 #include "base/fault.h"
+#include "base/pool.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "plugin/context.h"
@@ -85,6 +86,9 @@ static int program_options(int argc, char **argv, struct rt_error *err)
 			program_plugin_path = argv[i] + sizeof path;
 		else if (strcmp(argv[i], path) == 0 && i + 1 < argc)
 			program_plugin_path = argv[++i];
+		else if (strcmp(argv[i], path) == 0)
+			return rt_fail(err, RT_E_USAGE, "%s needs a value: FOLDER[:FOLDER...]",
+			               path);
 		else
 			return rt_fail(err, RT_E_USAGE,
 			               "no option %s in front of the command; see --help", argv[i]);
@@ -125,6 +129,8 @@ int rt_main(int argc, char **argv)
 	r = fault_set(getenv("RETORT_FAULT"), &err);
 	if (r == 0)
 		r = rt_isa_init(&err);
+	if (r == 0)
+		r = pool_check(&err);
 	if (r == 0)
 		r = run(argc, argv, &err);
 	registry_exit();

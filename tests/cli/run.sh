@@ -160,6 +160,14 @@ check "an option that is given twice" 2 "retort: run: --only is given twice" "$r
 check "a flag may be, and a list" 0 "status 0:" run -v --verbose --set seed=3 --set drafts.n=3
 check "--only of a stage that is not there" 2 "retort: --only x: the pipeline has no stage of this name" \
 	sh -c '"$0" run p.cfg --only x' "$retort"
+for threads in abc 0 -1 +1 1x ' 1' 257 99999999999999999999; do
+	check "RETORT_THREADS=$threads is no number of threads" 2 "retort: RETORT_THREADS=$threads: must be a whole number from 1 to 256" \
+		env "RETORT_THREADS=$threads" "$retort" runs
+done
+for threads in 1 256 ''; do
+	check "RETORT_THREADS=$threads is one" 0 "p                        4 of 4 stages done" env "RETORT_THREADS=$threads" "$retort" runs
+done
+check "--plugin-path alone" 2 "retort: --plugin-path needs a value: FOLDER[:FOLDER...]" "$retort" --plugin-path
 check "standard output is full" 1 "retort: cannot write to standard output: No space left on device; make room and run again, finished work is kept" \
 	sh -c '"$0" plugins >/dev/full' "$retort"
 done_testing
