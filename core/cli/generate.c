@@ -28,7 +28,7 @@ struct job {
 	struct option_list stop;
 	const char        *stops[65];
 	struct rt_grammar *grammar; /* or NULL */
-	int64_t            top, seed;
+	int64_t            top;
 	bool               chat, special, ids_only;
 	struct prompt      at[GROUP];
 	int64_t            n, shown, before; /* in this group; of them printed; in earlier ones */
@@ -100,8 +100,10 @@ static int take_row(const struct job *j, const struct rt_json *row, struct rt_id
                     struct rt_error *err)
 {
 	const struct rt_json *list = rt_json_get(row, "ids"), *text = rt_json_get(row, "text");
-	int                   r;
+	int                   r = lines_check_row(row, err);
 
+	if (r < 0)
+		return r;
 	if (list)
 		r = lines_take_ids(list, rt_model_shape(j->m)->vocabulary, ids, err);
 	else if (rt_json_string(text))
@@ -289,6 +291,11 @@ static int parse_ids(const struct job *j, const char *s, struct rt_ids *ids, str
 	rt_text_printf(&t, strchr(s, '[') ? "%s" : "[%s]", s);
 	r = t.failed ? rt_fail_nomem(err, "ids")
 	             : rt_json_parse(t.data, t.len, "--ids", 1, &list, err);
+	if (r == RT_E_FORMAT)
+		r = rt_fail(err, RT_E_USAGE,
+		            "generate: --ids %s: must be whole numbers with commas between them, "
+		            "as 1,2,3",
+		            s);
 	if (r == 0)
 		r = lines_take_ids(list, rt_model_shape(j->m)->vocabulary, ids, err);
 	rt_text_free(&t);
@@ -333,8 +340,39 @@ static int take_schema(struct job *j, const char *path, struct rt_error *err)
 	return r;
 }
 
-static int generate(struct job *j, const char *path, const char *prompt, const char *list,
-                    struct rt_error *err)
+/* What the command line says besides: NULL, and a seed below 0, where it says nothing. */
+struct wish {
+	const char *prompt, *list, *schema;
+	bool        greedy;
+	int64_t     seed;
+};
+
+/* No option contradicts another, or is without effect. */
+static int check_wish(const struct job *j, const struct wish *w, struct rt_error *err)
+{
+	const struct rt_sampling *s = &j->like.sampling;
+	const char               *why = NULL;
+
+	if (w->prompt && w->list)
+		why = "--prompt or --ids, not both";
+	else if (w->list && (j->chat || j->special))
+		why = "--chat and --special are for text, not for --ids";
+	else if (j->chat && j->special)
+		why = "--chat or --special, not both: a chat template says which tokens are "
+		      "special";
+	else if (w->greedy && s->temperature > 0)
+		why = "--greedy or --temperature, not both";
+	else if (s->temperature <= 0 && (s->top_k || s->top_p > 0 || s->min_p > 0))
+		why = "--top-k, --top-p and --min-p are for sampling; give a "
+		      "--temperature above 0, too";
+	else if (s->temperature <= 0 && w->seed >= 0)
+		why = "--seed is for sampling; give a --temperature above 0, too";
+	else if (j->top && (w->prompt || w->list))
+		why = "--top is for rows";
+	return why ? rt_fail(err, RT_E_USAGE, "generate: %s", why) : 0;
+}
+
+static int generate(struct job *j, const char *path, const struct wish *w, struct rt_error *err)
 {
 	int r = lines_model(&j->m, path, 0, err);
 
@@ -345,8 +383,8 @@ static int generate(struct job *j, const char *path, const char *prompt, const c
 		r = rt_engine_open(&j->engine, j->m, NULL, err);
 	if (r < 0)
 		return r;
-	if (prompt || list)
-		return answer_one(j, prompt, list, err);
+	if (w->prompt || w->list)
+		return answer_one(j, w->prompt, w->list, err);
 	r = lines_rows(on_row, j, err);
 	if (r == 0)
 		r = answer_group(j, err);
@@ -359,16 +397,15 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	static struct job   job;
 	struct job         *j = &job;
 	struct rt_sampling *s = &j->like.sampling;
-	bool                greedy = false;
-	const char         *prompt = NULL, *list = NULL, *schema = NULL;
+	struct wish         w = { .seed = -1 };
 	const struct option options[] = {
-		{ "prompt", 'p', "TEXT", "go on from this text", OPT_ANY_TEXT, &prompt, 0, 0 },
-		{ "ids", 0, "LIST", "go on from these tokens: 1,2,3", OPT_TEXT, &list, 0, 0 },
+		{ "prompt", 'p', "TEXT", "go on from this text", OPT_ANY_TEXT, &w.prompt, 0, 0 },
+		{ "ids", 0, "LIST", "go on from these tokens: 1,2,3", OPT_TEXT, &w.list, 0, 0 },
 		{ "chat", 'c', NULL, "the prompt is what a user says", OPT_FLAG, &j->chat, 0, 0 },
 		{ "special", 's', NULL, "text that spells a special token is that token", OPT_FLAG,
 		  &j->special, 0, 0 },
-		{ "greedy", 0, NULL, "the most probable token (the default)", OPT_FLAG, &greedy, 0,
-		  0 },
+		{ "greedy", 0, NULL, "the most probable token (the default)", OPT_FLAG, &w.greedy,
+		  0, 0 },
 		{ "temperature", 't', "T", "sample; below 1 surer, above 1 more varied", OPT_REAL,
 		  &s->temperature, 0, 100 },
 		{ "top-k", 0, "K", "only the K most probable tokens", OPT_INT, &s->top_k, 0,
@@ -378,13 +415,13 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 		{ "min-p", 0, "P", "only those with P of the best one's probability", OPT_REAL,
 		  &s->min_p, 0, 1 },
 		{ "seed", 0, "N", "of the chance; the same seed gives the same answer", OPT_INT,
-		  &j->seed, 0, INT64_MAX },
+		  &w.seed, 0, INT64_MAX },
 		{ "max-tokens", 'n', "N", "length of an answer at most (default 256)", OPT_INT,
 		  &j->like.max_tokens, 1, 1 << 30 },
 		{ "stop", 0, "TEXT", "end in front of this text; may be repeated", OPT_LIST,
 		  &j->stop, 0, 0 },
 		{ "schema", 0, "FILE", "answers are JSON that fits this JSON Schema", OPT_TEXT,
-		  &schema, 0, 0 },
+		  &w.schema, 0, 0 },
 		{ "ignore-stops", 0, NULL, "go on after the model's stop tokens", OPT_FLAG,
 		  &j->like.ignore_stops, 0, 0 },
 		{ "top", 'k', "K", "rows: the K most probable tokens of each place", OPT_INT,
@@ -397,23 +434,16 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	r = options_read(self, options, &argc, argv, 1, 1, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
-	if (prompt && list)
-		return rt_fail(err, RT_E_USAGE, "generate: --prompt or --ids, not both");
-	if (greedy && s->temperature > 0)
-		return rt_fail(err, RT_E_USAGE, "generate: --greedy or --temperature, not both");
-	if (s->temperature <= 0 && (s->top_k || s->top_p > 0 || s->min_p > 0))
-		return rt_fail(err, RT_E_USAGE,
-		               "generate: --top-k, --top-p and --min-p are for sampling; give "
-		               "--temperature, too");
-	if (j->top && (prompt || list))
-		return rt_fail(err, RT_E_USAGE, "generate: --top is for rows");
+	r = check_wish(j, &w, err);
+	if (r < 0)
+		return r;
 	memcpy(j->stops, j->stop.at, (size_t)j->stop.n * sizeof *j->stops);
 	j->like.stop = j->stop.n ? j->stops : NULL;
 	j->like.top = j->top;
-	j->like.seed = (uint64_t)j->seed;
-	r = schema ? take_schema(j, schema, err) : 0;
+	j->like.seed = w.seed < 0 ? 0 : (uint64_t)w.seed;
+	r = w.schema ? take_schema(j, w.schema, err) : 0;
 	if (r == 0)
-		r = generate(j, argv[0], prompt, list, err);
+		r = generate(j, argv[0], &w, err);
 	rt_engine_close(j->engine);
 	rt_grammar_free(j->grammar);
 	rt_model_close(j->m);
@@ -425,8 +455,9 @@ const struct command command_generate = {
 	.arguments = "MODEL",
 	.summary = "Let a model go on from a prompt, or answer rows.",
 	.help = "One prompt (--prompt, --ids) is answered as it comes.  Without one, rows are\n"
-		"read from standard input as JSON Lines with ids, text or messages, answered\n"
-		"many at a time, and printed in their order: text, ids, logp (under the model\n"
+		"read from standard input as JSON Lines with one of ids, text and messages,\n"
+		"answered many at a time, and printed in their order: text, ids, logp (under the "
+	        "model\n"
 		"itself), finish (stop, stop_string, length, or stuck: the vocabulary lacks what\n"
 		"--schema asks for).  The temperature comes first, then top-k, top-p and min-p,\n"
 		"as in transformers; llama.cpp applies it last.\n"

@@ -47,7 +47,7 @@ static int is_model(const char *path, unsigned flags, struct rt_error *err)
 	return is || ((flags & RT_MODEL_TEXT) && f && !ends_in(path, ".json"));
 }
 
-int lines_model(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
+int lines_check(const char *path, unsigned flags, struct rt_error *err)
 {
 	int is;
 
@@ -61,7 +61,14 @@ int lines_model(struct rt_model **ret, const char *path, unsigned flags, struct 
 		               "%s is no model: a model is a folder with config.json and weights, "
 		               "or a GGUF file",
 		               path);
-	return rt_model_open(ret, path, flags, err);
+	return 0;
+}
+
+int lines_model(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
+{
+	int r = lines_check(path, flags, err);
+
+	return r < 0 ? r : rt_model_open(ret, path, flags, err);
 }
 
 int lines_text(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err)
@@ -96,6 +103,24 @@ int lines_rows(lines_row_fn *fn, void *arg, struct rt_error *err)
 	}
 	rt_rows_close(rows);
 	return r;
+}
+
+int lines_check_row(const struct rt_json *row, struct rt_error *err)
+{
+	static const char *const names[] = { "ids", "text", "messages" };
+	const char              *first = NULL;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (!rt_json_get(row, names[i]))
+			continue;
+		if (first && !(i == 1 && rt_json_get(row, "mask")))
+			return rt_fail(err, RT_E_FORMAT,
+			               "a row has %s or %s, not both: which one is meant?", first,
+			               names[i]);
+		if (!first)
+			first = names[i];
+	}
+	return 0;
 }
 
 /* The next line, or with whole all there is; 0 at the end. */

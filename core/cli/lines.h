@@ -4,6 +4,9 @@
 
 #include <retort/model.h>
 
+/* Is there something that could be a model, or with RT_MODEL_TEXT its tokenizer?  It is not opened.
+ */
+int lines_check(const char *path, unsigned flags, struct rt_error *err);
 /* A model, or its tokenizer and template with RT_MODEL_TEXT.  A path that holds none is said so. */
 int lines_model(struct rt_model **ret, const char *path, unsigned flags, struct rt_error *err);
 /* The same, and there must be a tokenizer. */
@@ -12,6 +15,10 @@ int lines_text(struct rt_model **ret, const char *path, unsigned flags, struct r
 /* Call fn for each row of standard input; errors name the line. */
 typedef int lines_row_fn(void *arg, const struct rt_json *row, struct rt_error *err);
 int         lines_rows(lines_row_fn *fn, void *arg, struct rt_error *err);
+
+/* Of ids, text and messages a row has one at most.  Only that of retort render has text and ids:
+ * with their mask, and ids are taken. */
+int lines_check_row(const struct rt_json *row, struct rt_error *err);
 
 /* Call fn for each line of standard input, without its end; or once for all of it. */
 typedef int lines_text_fn(void *arg, const char *text, size_t n, struct rt_error *err);

@@ -44,8 +44,10 @@ static int take(const struct job *job, const struct rt_json *row, struct scored 
 	const struct rt_json *ids = rt_json_get(row, "ids"), *text = rt_json_get(row, "text");
 	struct rt_text        rendered = RT_TEXT_INIT;
 	struct rt_chat        chat;
-	int                   r;
+	int                   r = lines_check_row(row, err);
 
+	if (r < 0)
+		return r;
 	if (ids)
 		r = lines_take_ids(ids, shape->vocabulary, &s->ids, err);
 	else if (text && !rt_json_string(text))
@@ -309,13 +311,13 @@ const struct command command_score = {
 	.name = "score",
 	.arguments = "MODEL",
 	.summary = "Log-probabilities of given tokens, under a model.",
-	.help = "Reads rows from standard input as JSON Lines, with ids, text or messages.  Prints "
-		"for\n"
-		"each its ids, logp (natural logarithms; null for the first, which follows "
-		"nothing),\n"
-		"n, sum and perplexity; for messages also mask, and the same figures over what "
-		"the\n"
-		"assistant wrote; with --top K a list of [id, logp] for each place, best first.\n\n"
+	.help = "Reads rows from standard input as JSON Lines, with one of ids, text and\n"
+		"messages.  Prints for each its ids, logp (natural logarithms; null for the "
+	        "first,\n"
+		"which follows nothing), n, sum and perplexity; for messages also mask, and the\n"
+		"same figures over what the assistant wrote; with --top K a list of [id, logp] "
+	        "for\n"
+		"each place, best first.\n\n"
 		"    echo '{\"text\":\"play some jazz\"}' | retort score MODEL --top 3\n",
 	.run = run,
 };

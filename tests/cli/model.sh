@@ -140,8 +140,28 @@ check "from rows, too, in their order" 0 "{\"id\":\"a\",\"ids\":[$answer],
 	'for i in a b; do echo "{\"id\":\"$i\",\"ids\":[$1]}"; done | "$0" generate qwen2-tiny -n 24 | sed "s/\"logp\".*//"' "$retort" $prompt
 check "the same seed gives the same, another does not" 0 2 sh -c \
 	'for s in 1 1 2; do "$0" generate qwen2-tiny --ids $1 -n 16 -t 1 --seed $s 2>/dev/null | paste -s; done | sort -u | wc -l | tr -d " "' "$retort" $prompt
-check "limits without chance" 2 'retort: generate: --top-k, --top-p and --min-p are for sampling; give --temperature, too' \
+check "limits without chance" 2 'retort: generate: --top-k, --top-p and --min-p are for sampling; give a --temperature above 0, too' \
 	"$retort" generate qwen2-tiny --ids 1 --top-p 0.9
+check "nor with none" 2 'retort: generate: --top-k, --top-p and --min-p are for sampling; give a --temperature above 0, too' \
+	"$retort" generate qwen2-tiny --ids 1 -t 0 --top-k 5
+check "a seed without chance" 2 'retort: generate: --seed is for sampling; give a --temperature above 0, too' \
+	"$retort" generate qwen2-tiny --ids 1 --seed 0
+check "ids are no text of a chat" 2 'retort: generate: --chat and --special are for text, not for --ids' \
+	"$retort" generate qwen2-tiny --ids 5 --chat
+check "nor one of special tokens" 2 'retort: generate: --chat and --special are for text, not for --ids' \
+	"$retort" generate qwen2-tiny --ids 5 --special
+check "a chat with special tokens" 2 'retort: generate: --chat or --special, not both: a chat template says which tokens are special' \
+	"$retort" generate tiny-qwen2.gguf -c -s -p hi
+check "ids that are none" 2 'retort: generate: --ids 1,2,: must be whole numbers with commas between them, as 1,2,3' \
+	"$retort" generate qwen2-tiny --ids 1,2,
+for command in generate score; do
+	check "a row of two minds: $command" 1 'retort: standard input:2: a row has ids or text, not both: which one is meant?' \
+		sh -c 'printf "%s\n" "{\"ids\":[1,2]}" "{\"text\":\"a\",\"ids\":[1]}" | "$0" $1 tiny-qwen2.gguf 2>&1 >/dev/null' "$retort" $command
+	check "a conversation besides: $command" 1 'retort: standard input:1: a row has text or messages, not both: which one is meant?' \
+		put '{"text":"a","messages":[]}' "$retort" $command tiny-qwen2.gguf
+	check "what render prints is of one mind: $command" 0 1 sh -c \
+		'printf "%s" "$2" | "$0" render tiny-qwen2.gguf -t chatml.jinja | "$0" $1 tiny-qwen2.gguf | grep -c "\"logp\""' "$retort" $command "$row"
+done
 check "greedy with chance" 2 'retort: generate: --greedy or --temperature, not both' \
 	"$retort" generate qwen2-tiny --ids 1 --greedy -t 1
 check "a temperature that is none" 2 'retort: generate: --temperature hot: must be a number from 0 to 100' \
