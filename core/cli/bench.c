@@ -3,6 +3,7 @@
 #include "cli/bench.h"
 
 #include "cli/command.h"
+#include "cli/lines.h"
 #include "cli/progress.h"
 #include "plugin/context.h"
 #include "plugin/registry.h"
@@ -39,7 +40,7 @@ static const struct rt_plugin trainer = { .kind = RT_KIND_STAGE,
 	                                  .config_size = sizeof(struct training_config),
 	                                  .params = training_params };
 
-/* What was asked for. */
+/* What was asked for; NULL and 0 where nothing was. */
 struct wish {
 	const char        *parts, *types, *sequences, *batch, *write, *folder;
 	struct option_list set;
@@ -175,23 +176,66 @@ static int read_training(struct bench *b, const struct option_list *set, struct 
 	return 0;
 }
 
+/* Options that nothing has a use for are mistakes: no part, nor --write. */
+static int check_use(const struct bench *b, const struct wish *w, struct rt_error *err)
+{
+	const bool *p = b->part;
+	const bool  answers = p[PREFILL] || p[DECODE] || p[REQUEST] || p[LOAD];
+	const bool  some = answers || p[TRAIN];
+	const struct {
+		const char *name;
+		bool        given, used;
+		const char *by;
+	} all[] = {
+		{ "parts", w->parts, true, "measuring" },
+		{ "prompt", w->prompt > 0, p[PREFILL] || p[REQUEST], "prefill and request" },
+		{ "tokens", w->tokens > 0, p[DECODE] || p[REQUEST], "decode and request" },
+		{ "sequences", w->sequences, p[DECODE], "decode" },
+		{ "batch", w->batch, p[TRAIN], "training" },
+		{ "set", w->set.n > 0, p[TRAIN], "training" },
+		{ "repeat", w->repeat > 0, some, "parts that measure a model" },
+		{ "folder", w->folder, some, "parts that measure a model" },
+		{ "json", w->json, true, "measuring" },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		if (all[i].given && w->write)
+			return rt_fail(err, RT_E_USAGE,
+			               "bench: --%s is for measuring, --write measures nothing",
+			               all[i].name);
+		if (all[i].given && !all[i].used)
+			return rt_fail(err, RT_E_USAGE,
+			               "bench: --%s is for %s; --parts leaves that out",
+			               all[i].name, all[i].by);
+	}
+	if (w->types && !answers)
+		return rt_fail(err, RT_E_USAGE,
+		               "bench: --type is for parts that answer; --parts leaves them out");
+	if (w->vocabulary && !some)
+		return rt_fail(err, RT_E_USAGE,
+		               "bench: --vocabulary is for parts that measure a model; --parts "
+		               "leaves them out");
+	return 0;
+}
+
 static int read_wish(struct bench *b, const struct wish *w, struct rt_error *err)
 {
-	int r = read_parts(b, w->parts, err);
+	int r = read_parts(b, w->parts ? w->parts : "limits,prefill,decode,request,load,train",
+	                   err);
 
 	b->json = w->json;
-	b->job.prompt = w->prompt;
-	b->job.tokens = w->tokens;
-	b->job.repeat = w->repeat;
+	b->job.prompt = w->prompt ? w->prompt : 512;
+	b->job.tokens = w->tokens ? w->tokens : 64;
+	b->job.repeat = w->repeat ? w->repeat : 3;
 	b->job.vocabulary = w->vocabulary;
+	if (r == 0)
+		r = check_use(b, w, err);
 	if (r == 0)
 		r = read_types(b, w->types ? w->types : "q8_0", err);
 	if (r == 0)
-		r = read_sequences(b, w->sequences, err);
+		r = read_sequences(b, w->sequences ? w->sequences : "1,8,32", err);
 	if (r == 0 && w->batch)
 		r = read_batch(b, w->batch, err);
-	if (r == 0 && w->set.n && !b->part[TRAIN])
-		r = rt_fail(err, RT_E_USAGE, "bench: --set is for training; --parts leaves it out");
 	if (r == 0 && b->part[TRAIN])
 		r = read_training(b, &w->set, err);
 	return r;
@@ -205,9 +249,13 @@ static const struct bench_shape *find_shape(const char *name)
 	return NULL;
 }
 
-/* What is for shapes alone. */
+/* A model, and nothing is asked for that is for shapes alone. */
 static int check_file(const char *name, const struct wish *w, struct rt_error *err)
 {
+	int r = lines_check(name, 0, err);
+
+	if (r < 0)
+		return r;
 	if (w->types)
 		return rt_fail(err, RT_E_USAGE,
 		               "bench: --type is for shapes, a file is measured as it is: retort "
@@ -458,11 +506,7 @@ static int write_one(struct bench *b, const char *path, char **models, int n, st
 static int run(const struct command *self, int argc, char **argv, struct rt_error *err)
 {
 	static struct bench bench;
-	struct wish         w = { .parts = "limits,prefill,decode,request,load,train",
-		                  .sequences = "1,8,32",
-		                  .prompt = 512,
-		                  .tokens = 64,
-		                  .repeat = 3 };
+	struct wish         w = { 0 };
 	const struct option options[] = {
 		{ "parts", 0, "LIST", "limits,prefill,decode,request,load,train (default: all)",
 		  OPT_TEXT, &w.parts, 0, 0 },

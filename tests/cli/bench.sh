@@ -14,7 +14,7 @@ export TMPDIR
 
 # A bench of few tokens.  Measured numbers are N, and blanks are one.
 rows() {
-	"$retort" bench --repeat 2 --prompt 8 --tokens 2 --sequences 1,3 --batch 2x8 "$@" >out 2>&1
+	"$retort" bench --repeat 2 "$@" >out 2>&1
 	status=$?
 	sed -E -e '1s/^retort [^,]*, .*, [0-9]+ threads?, .*/head/' -e 's/\(products: .*\)/()/' \
 		-e 's/ +[0-9.]+ +(GFLOP|GB|tokens|ms|MB|%)/ N \1/g' -e 's/ +/ /g' -e 's/ $//' out
@@ -38,7 +38,7 @@ limits ()
  request 8 + 2 N ms N % N MB
  load, to the first token N ms N % N MB
 2m, f32, training: 2.0 M parameters
- train 2x8 N tokens/s N % N % of f32 peak N MB' rows 2m
+ train 2x8 N tokens/s N % N % of f32 peak N MB' rows 2m --prompt 8 --tokens 2 --sequences 1,3 --batch 2x8
 check "types of a shape" 0 '2m, q4_0: 2.0 M parameters, N MB, 4.54 bits each
 2m, q4_k_m: 2.0 M parameters, N MB, 6.18 bits each
 2m, bf16: 2.0 M parameters, N MB, 16.02 bits each
@@ -52,7 +52,7 @@ llama-tiny, f32: 0.1 M parameters, N MB, 32.00 bits each
  decode 2, 3 at once N tokens/s N % N MB
 tiny-qwen2.gguf, q4_0: 1.3 M parameters, N MB, 6.43 bits each
  decode 2, 1 at once N tokens/s N % N MB
- decode 2, 3 at once N tokens/s N % N MB' rows llama-tiny tiny-qwen2.gguf --parts decode
+ decode 2, 3 at once N tokens/s N % N MB' rows llama-tiny tiny-qwen2.gguf --parts decode --tokens 2 --sequences 1,3
 check "objects for programs" 0 '{retort,isa,threads,processor}
 {limits,f32 products from the cache,GFLOP/s,value}
 {limits,f32 product, 2048 cubed,GFLOP/s,value,share,f32 peak}
@@ -61,11 +61,11 @@ check "objects for programs" 0 '{retort,isa,threads,processor}
 {2m,q8_0,decode,decode 2, 3 at once,tokens/s,value,sequences,low,high,runs,memory,share,memory rate}
 {2m,q8_0,load,load, to the first token,ms,value,low,high,runs,memory}
 {2m,f32, training,train,train 2x8,tokens/s,value,low,high,runs,memory,share,f32 peak}' \
-	members 2m --parts limits,decode,load,train
+	members 2m --parts limits,decode,load,train --tokens 2 --sequences 1,3 --batch 2x8
 check "training as it is told" 0 'head
  median +- share of a limit peak memory
 2m, f32, training: 2.0 M parameters
- train 2x8 N tokens/s N % N MB' rows 2m --parts train --set recompute=true --set small_moments=true
+ train 2x8 N tokens/s N % N MB' rows 2m --parts train --batch 2x8 --set recompute=true --set small_moments=true
 check "files are gone again" 0 '' ls there
 
 check "a shape as a file that stays" 0 '{"architecture":"qwen2","parameters":1969088}' sh -c \
@@ -95,8 +95,29 @@ check "a parameter of training that is none" 2 "retort: bench: --set: stage-trai
 	"$retort" bench 2m --set recomput=true
 check "one that is neither true nor false" 2 "retort: bench: --set: 'recompute' must be true or false, not \"yes\"" \
 	"$retort" bench 2m --set recompute=yes
-check "one without training" 2 'retort: bench: --set is for training; --parts leaves it out' \
+check "one without training" 2 'retort: bench: --set is for training; --parts leaves that out' \
 	"$retort" bench 2m --parts load --set recompute=true
+unused() { # option value for-whom parts
+	check "--$1 without its part" 2 "retort: bench: --$1 is for $3; --parts leaves that out" \
+		"$retort" bench 2m --parts "$4" "--$1" "$2"
+}
+unused batch 2x8 training prefill,decode
+unused prompt 8 "prefill and request" decode,train
+unused tokens 8 "decode and request" limits,prefill,load
+unused sequences 1,2 decode request
+unused repeat 1 "parts that measure a model" limits
+unused folder there "parts that measure a model" limits
+check "--type of nothing that has one" 2 'retort: bench: --type is for parts that answer; --parts leaves them out' \
+	"$retort" bench 2m --parts train -t q8_0
+check "--vocabulary of nothing that has one" 2 'retort: bench: --vocabulary is for parts that measure a model; --parts leaves them out' \
+	"$retort" bench 2m --parts limits --vocabulary 1000
+check "what is written is not measured" 2 'retort: bench: --parts is for measuring, --write measures nothing' \
+	"$retort" bench 2m --write x.gguf --parts load
+mkdir data
+for model in data /etc/passwd; do
+	check "what is no model is found out before anything is measured: $model" 1 "retort: $model is no model: a model is a folder with config.json and weights, or a GGUF file" \
+		"$retort" bench "$model"
+done
 check "more tokens than the model was made for" 1 'retort: llama-tiny: prefill 300: 300 prompt tokens and 1 more, and the model was made for 256; ask for fewer with --prompt and --tokens' \
 	sh -c '"$0" bench llama-tiny --parts prefill -p 300 2>&1 >/dev/null' "$retort"
 check "sequences longer than the model was made for" 1 'retort: llama-tiny: train: --batch: sequences of 300 tokens, and the model was made for 256' \
