@@ -132,10 +132,14 @@ static int open_id(const char *id, const struct rt_plugin **ret, struct rt_error
 	char           word[32];
 	int            r;
 
-	if (!kind && strchr(id, '-')) {
-		snprintf(word, sizeof word, "%.*s", (int)strcspn(id, "-"), id);
+	snprintf(word, sizeof word, "%.*s", (int)strcspn(id, "-"), id);
+	if (!kind && strchr(id, '-') && kind_find(word))
+		return rt_fail(err, RT_E_USAGE,
+		               "plugins: '%s' lacks the name of a plugin, as in judge-exact; for "
+		               "all of a kind: --kind %s",
+		               id, word);
+	if (!kind && strchr(id, '-'))
 		return no_kind(word, err);
-	}
 	if (!kind)
 		return rt_fail(err, RT_E_USAGE,
 		               "plugins: '%s' is no KIND-NAME, like judge-exact%s%s", id,
@@ -188,6 +192,23 @@ static int show_fragment(const char *id, struct rt_error *err)
 	return 0;
 }
 
+/* Options that say what is shown of a plugin are for one, --kind is for a list. */
+static int check_use(const struct view *v, const char *id, const char *kind, bool fragment,
+                     struct rt_error *err)
+{
+	const char *why = NULL;
+
+	if (id && kind)
+		why = "--kind is for the list, not for one plugin";
+	else if (!id && fragment)
+		why = "--fragment is for one plugin: name it, as judge-exact";
+	else if (!id && v->hidden)
+		why = "--hidden is for one plugin: name it, as judge-exact";
+	else if (fragment && (v->json || v->hidden))
+		why = "--fragment goes with neither --json nor --hidden";
+	return why ? rt_fail(err, RT_E_USAGE, "plugins: %s", why) : 0;
+}
+
 static void print_nothing(void)
 {
 	printf("no plugins in\n");
@@ -212,6 +233,9 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 
 	if (r != 0)
 		return r < 0 ? r : 0;
+	r = check_use(&v, argc == 1 ? argv[0] : NULL, kind, fragment, err);
+	if (r < 0)
+		return r;
 	v.kind = kind ? kind_find(kind) : 0;
 	if (kind && !v.kind)
 		return no_kind(kind, err);

@@ -120,6 +120,11 @@ check "a typo in the name" 2 "retort: there is no judge 'suond'; did you mean 's
 	"$retort" --plugin-path "$plugins" plugins judge-suond
 check "a typo in the kind" 2 "retort: plugins: there is no kind 'jugde'; did you mean 'judge'?" "$retort" plugins jugde-sound
 check "a kind alone" 2 "retort: plugins: 'judge' is no KIND-NAME, like judge-exact; for all of a kind: --kind judge" "$retort" plugins judge
+check "a kind with its hyphen" 2 "retort: plugins: 'judge-' lacks the name of a plugin, as in judge-exact; for all of a kind: --kind judge" "$retort" plugins judge-
+check "--kind of one plugin" 2 "retort: plugins: --kind is for the list, not for one plugin" "$retort" plugins judge-exact --kind stage
+check "--fragment of none" 2 "retort: plugins: --fragment is for one plugin: name it, as judge-exact" "$retort" plugins --fragment
+check "--hidden of none" 2 "retort: plugins: --hidden is for one plugin: name it, as judge-exact" "$retort" plugins --hidden
+check "--fragment as JSON" 2 "retort: plugins: --fragment goes with neither --json nor --hidden" "$retort" plugins --fragment --json judge-exact
 check "a kind that is none" 2 "retort: plugins: there is no kind 'loss'" "$retort" plugins --kind loss
 check "a folder that is not there" 2 "retort: --plugin-path: there is no folder TMP/none" \
 	"$retort" --plugin-path "$tmp/none" plugins
