@@ -16,7 +16,37 @@
 /* What is written for @WORDS@ in templates. */
 struct words {
 	const char *kind, *name;
-	char        kindup[32], id[80], source[128];
+	char        kindup[32], id[80], source[128], use[128];
+	const char *where;
+};
+
+/* How a pipeline uses a plugin of each kind: what stands around its name, and where that stands. */
+static const struct {
+	const char *before, *behind, *where;
+} uses[RT_KIND_END_] = {
+	[RT_KIND_STAGE] = { "{ name = \"mine\"; use = \"", "\"; }", "among the stages" },
+	[RT_KIND_TEACHER] = { "teacher = { use = \"", "\"; };",
+	                      "in a stage that asks one, as sample" },
+	[RT_KIND_TOOL] = { "functions = ( { use = \"", "\"; } );",
+	                   "in a stage that calls functions, as prototype" },
+	[RT_KIND_JUDGE] = { "judges = ( { use = \"", "\"; } );",
+	                    "in a stage that judges answers, as evaluate or reject" },
+	[RT_KIND_SAMPLER] = { "sampler = { use = \"", "\"; };",
+	                      "in a teacher that draws tokens, as local" },
+	[RT_KIND_REJECTOR] = { "keep = { use = \"", "\"; };",
+	                       "in a stage that selects, as reject" },
+	[RT_KIND_RL] = { "rl = { use = \"", "\"; };",
+	                 "in a stage that learns from rewards, as reinforce or prefer" },
+	[RT_KIND_DISTILL] = { "loss = { use = \"", "\"; };",
+	                      "in a stage that learns from a teacher's scores, as distill" },
+	[RT_KIND_PRUNER] = { "pruner = { use = \"", "\"; };", "in a stage that prunes, as prune" },
+	[RT_KIND_QUANTIZER] = { "quantizer = { use = \"", "\"; };",
+	                        "in a stage that quantizes, as quantize" },
+	[RT_KIND_OPTIMIZER] = { "optimizer = { use = \"", "\"; };",
+	                        "in a stage that trains, as train or distill" },
+	[RT_KIND_FORMAT] = { "format = { use = \"", "\"; };",
+	                     "in a stage that reads or writes models, as model or export" },
+	[RT_KIND_TRACKER] = { "trackers = ( { use = \"", "\"; } );", "beside the stages" },
 };
 
 struct project {
@@ -29,10 +59,8 @@ static const char *meaning(const struct words *w, const char *word, size_t n)
 {
 	const struct {
 		const char *word, *text;
-	} all[] = { { "@KIND@", w->kind },
-		    { "@KINDUP@", w->kindup },
-		    { "@NAME@", w->name },
-		    { "@ID@", w->id } };
+	} all[] = { { "@KIND@", w->kind }, { "@KINDUP@", w->kindup }, { "@NAME@", w->name },
+		    { "@ID@", w->id },     { "@USE@", w->use },       { "@WHERE@", w->where } };
 
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (strlen(all[i].word) == n && memcmp(all[i].word, word, n) == 0)
@@ -131,10 +159,11 @@ static int create(struct project *p, const char *target, struct rt_error *err)
 
 static int set_words(struct words *w, const char *kind, const char *name, struct rt_error *err)
 {
-	const char *guess = kind_suggest(kind);
-	size_t      i;
+	const unsigned k = kind_find(kind);
+	const char    *guess = kind_suggest(kind);
+	size_t         i;
 
-	if (!kind_find(kind))
+	if (!k)
 		return rt_fail(err, RT_E_USAGE, "new-plugin: there is no kind '%s'%s%s%s", kind,
 		               guess ? "; did you mean '" : "; see `retort plugins`",
 		               guess ? guess : "", guess ? "'?" : "");
@@ -150,6 +179,8 @@ static int set_words(struct words *w, const char *kind, const char *name, struct
 	for (i = 0; name[i]; i++)
 		w->id[i] = name[i] == '-' ? '_' : name[i];
 	snprintf(w->source, sizeof w->source, "%s-%s.c", kind, name);
+	snprintf(w->use, sizeof w->use, "%s%s%s", uses[k].before, name, uses[k].behind);
+	w->where = uses[k].where;
 	return 0;
 }
 

@@ -31,6 +31,22 @@ $kind-my-own: N passed, 0 failed, 1 skipped"
 		complaints "$tmp/$kind/$kind-my-own.so"
 done
 
+# What the README says of its use, and whether a plugin that it names has a parameter of this name
+# and kind.
+named() { # kind
+	key=$(sed -n 's/^    \([a-z]*\) = .*{ use = "my-own"; }.*/\1/p' "$tmp/$1/README")
+	place=$(sed -n 's/^In a pipeline it is called "my-own", and stands in a \([a-z]*\) .*, as \([a-z]*\).*/\1-\2/p' "$tmp/$1/README")
+	"$retort" plugins "$place" | sed -n "s/^  \($key: \(list of \)*$1\).*/\1/p"
+}
+for pair in teacher:teacher tool:functions judge:judges sampler:sampler rejector:keep rl:rl distill:loss pruner:pruner \
+	quantizer:quantizer optimizer:optimizer format:format; do
+	kind=${pair%:*} list=
+	case $kind in tool | judge) list='list of ' ;; esac
+	check "a $kind is told where it goes" 0 "${pair#*:}: $list$kind" named "$kind"
+done
+check "a stage, too" 0 '    { name = "mine"; use = "my-own"; }' grep 'use = ' "$tmp/stage/README"
+check "and a tracker" 0 '    trackers = ( { use = "my-own"; } );' grep 'use = ' "$tmp/tracker/README"
+
 # Spoil a template with sed; the finding must be among those that are told.
 spoil() { # kind, sed program, finding
 	rm -rf "$tmp/bad"
