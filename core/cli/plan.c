@@ -139,8 +139,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	const char         *runs = "runs";
 	bool                json = false;
 	const struct option options[] = {
-		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0,
-		  0 },
+		{ "runs", 'r', "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs,
+		  0, 0 },
 		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST,
 		  &set, 0, 0 },
 		{ "json", 0, NULL, "one JSON object a stage", OPT_FLAG, &json, 0, 0 },

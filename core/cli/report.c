@@ -23,8 +23,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	struct store       *store;
 	struct rt_text      t = RT_TEXT_INIT;
 	const struct option options[] = {
-		{ "runs", 'r', "DIR", "where results are kept (default: runs)", OPT_TEXT, &runs, 0,
-		  0 },
+		{ "runs", 'r', "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs,
+		  0, 0 },
 		{ "html", 0, "FILE", "write one page of HTML there", OPT_TEXT, &html, 0, 0 },
 		OPTION_END
 	};

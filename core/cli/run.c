@@ -137,8 +137,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 {
 	struct choices      c = { .runs = "runs", .log = "auto", .jobs = 1 };
 	const struct option options[] = {
-		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &c.runs,
-		  0, 0 },
+		{ "runs", 'r', "FOLDER", "where results are kept (default: runs)", OPT_TEXT,
+		  &c.runs, 0, 0 },
 		{ "set", 0, "STAGE.KEY=VALUE", "set a parameter, over what the file says", OPT_LIST,
 		  &c.set, 0, 0 },
 		{ "only", 0, "STAGE", "this stage and what it needs", OPT_TEXT, &c.only, 0, 0 },

@@ -287,8 +287,8 @@ static int run(const struct command *self, int argc, char **argv, struct rt_erro
 	const char         *runs = "runs";
 	struct view         v = { 0 };
 	const struct option options[] = {
-		{ "runs", 0, "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs, 0,
-		  0 },
+		{ "runs", 'r', "FOLDER", "where results are kept (default: runs)", OPT_TEXT, &runs,
+		  0, 0 },
 		{ "json", 0, NULL, "show: the manifests, one a line", OPT_FLAG, &v.json, 0, 0 },
 		{ "dry-run", 'n', NULL, "remove, collect: only say what would go", OPT_FLAG, &v.dry,
 		  0, 0 },

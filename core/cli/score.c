@@ -313,10 +313,10 @@ const struct command command_score = {
 	.summary = "Log-probabilities of given tokens, under a model.",
 	.help = "Reads rows from standard input as JSON Lines, with one of ids, text and\n"
 		"messages.  Prints for each its ids, logp (natural logarithms; null for the "
-	        "first,\n"
+		"first,\n"
 		"which follows nothing), n, sum and perplexity; for messages also mask, and the\n"
 		"same figures over what the assistant wrote; with --top K a list of [id, logp] "
-	        "for\n"
+		"for\n"
 		"each place, best first.\n\n"
 		"    echo '{\"text\":\"play some jazz\"}' | retort score MODEL --top 3\n",
 	.run = run,

@@ -1,5 +1,5 @@
 # The command line: exact messages, exact statuses.
-CLI_TESTS = tests/cli/bench.sh tests/cli/compress.sh tests/cli/data.sh tests/cli/mistakes.sh tests/cli/model.sh tests/cli/new-plugin.sh \
+CLI_TESTS = tests/cli/bench.sh tests/cli/compress.sh tests/cli/data.sh tests/cli/manual.sh tests/cli/mistakes.sh tests/cli/model.sh tests/cli/new-plugin.sh \
 	tests/cli/plugins.sh tests/cli/run.sh tests/cli/score.sh tests/cli/shipped.sh tests/cli/stages.sh tests/cli/vocabulary.sh
 dist_check_SCRIPTS += $(CLI_TESTS)
 EXTRA_DIST += tests/cli/lib.sh tests/cli/mistakes.txt
