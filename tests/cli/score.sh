@@ -102,15 +102,19 @@ check 'a row that was not scored' 0 "stage x: row 'long' was not scored: it was 
 	{ name = "part"; use = "score"; model = "taught"; data = "short"; max_tokens = 60; },
 	{ name = "x"; use = "distill"; model = "blank"; data = "part"; steps = 1; rows = 1; batch = 100; result = true; }'
 
-damage() { # COMMAND on the file that is kept
+damage() { # COMMAND on the file that is kept, its size in the manifest changed with it: a run sees that itself
 	run '{ name = "x"; use = "distill"; model = "blank"; data = "some"; steps = 2; result = true; }'
 	file=$(readlink -f runs/p/some)/top.bin
-	chmod u+w "$(dirname "$file")" "$file"
+	manifest=$(dirname "$file")/../artifact.json
+	chmod u+w "$(dirname "$file")" "$file" "$manifest"
 	cp "$file" whole
+	cp "$manifest" whole.json
 	eval "$1" <whole >"$file"
+	sed "s/\(\"size\": *\)$(wc -c <whole | tr -d ' ')\b/\1$(wc -c <"$file" | tr -d ' ')/" whole.json >"$manifest"
 	rm -rf runs/p/x
 	said "{ name = \"x\"; use = \"distill\"; model = \"blank\"; data = \"some\"; steps = $2; result = true; }"
 	cp whole "$file"
+	cp whole.json "$manifest"
 }
 check 'a file that is cut short' 0 'stage x: top.bin is damaged: remove it, and run stage score again' damage 'head -c 5000' 3
 check 'a head that is cut short' 0 'stage x: top.bin is damaged: remove it, and run stage score again' damage 'head -c 20' 4
