@@ -196,12 +196,28 @@ static bool blank(const char *s, size_t n)
 	return true;
 }
 
+/* What else people take for rows, by how it begins. */
+static const char *instead(const struct rt_rows *r, const char *text, size_t len)
+{
+	if (r->line > 1 || len == 0)
+		return NULL;
+	if (text[0] == '[')
+		return "a list; rows are JSON Lines, an object a line, as `jq -c .[]` writes them";
+	if (len >= 2 && memcmp(text, "\x1f\x8b", 2) == 0)
+		return "compressed; rows are read plain, as gunzip writes them";
+	return NULL;
+}
+
 static int parse(const struct rt_rows *r, const char *text, size_t len, struct rt_json **ret,
                  struct rt_error *err)
 {
 	struct rt_json *j;
-	int             code = rt_json_parse(text, len, r->path, r->line, &j, err);
+	const char     *what = instead(r, text, len);
+	int             code;
 
+	if (what)
+		return rt_fail(err, RT_E_FORMAT, "%s is %s", r->path, what);
+	code = rt_json_parse(text, len, r->path, r->line, &j, err);
 	if (code == RT_E_FORMAT && r->open_end && err) {
 		struct rt_error why = *err;
 

@@ -35,14 +35,18 @@ int rt_metric(struct rt_json *m, const char *name, double value, int64_t n)
 	return add(m, name, value, n, NAN, NAN);
 }
 
+static void wilson(double p, double n, double *low, double *high)
+{
+	const double z2 = Z * Z / n, center = (p + z2 / 2) / (1 + z2);
+	const double half = Z * sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2);
+
+	*low = p <= 0 ? 0 : center - half;
+	*high = p >= 1 ? 1 : center + half;
+}
+
 void rt_wilson(int64_t successes, int64_t n, double *low, double *high)
 {
-	const double m = (double)n, p = (double)successes / m, z2 = Z * Z / m;
-	const double center = (p + z2 / 2) / (1 + z2);
-	const double half = Z * sqrt(p * (1 - p) / m + z2 / (4 * m)) / (1 + z2);
-
-	*low = successes == 0 ? 0 : center - half;
-	*high = successes == n ? 1 : center + half;
+	wilson((double)successes / (double)n, (double)n, low, high);
 }
 
 int rt_metric_rate(struct rt_json *m, const char *name, int64_t successes, int64_t n)
@@ -67,6 +71,18 @@ int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squar
 	variance = fmax(0, (squares - sum * mean) / (double)(n - 1));
 	half = Z * sqrt(variance / (double)n);
 	return add(m, name, mean, n, mean - half, mean + half);
+}
+
+int rt_metric_score(struct rt_json *m, const char *name, double sum, double squares, int64_t n)
+{
+	const double N = (double)n, p = fmin(1, fmax(0, n > 0 ? sum / N : 0)), most = p * (1 - p);
+	double       variance, low, high;
+
+	if (n == 0)
+		return 0;
+	variance = most > 0 ? fmax(0, squares / N - p * p) : 0;
+	wilson(p, most > 0 ? N / fmin(1, fmax(variance / most, 1 / N)) : N, &low, &high);
+	return add(m, name, p, n, low, high);
 }
 
 int rt_metrics_write(const struct rt_json *m, const char *dir, struct rt_error *err)

@@ -186,6 +186,10 @@ static void read_all(struct cursor *c, struct gguf *g)
 	uint64_t  tensors, entries;
 	uint64_t *offsets = NULL;
 
+	if (is_lfs_pointer(c->data, c->size)) {
+		c->code = rt_fail(c->err, RT_E_FORMAT, "%s " LFS_POINTER, c->path);
+		return;
+	}
 	if (c->size < 4 || memcmp(c->data, "GGUF", 4) != 0) {
 		c->code = rt_fail(c->err, RT_E_FORMAT,
 		                  "%s: no GGUF file and no folder with a "

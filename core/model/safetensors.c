@@ -126,6 +126,8 @@ static int read_header(struct rt_safetensors *s, const char *path, struct rt_err
 	if (s->map.size < 8)
 		return rt_fail(err, RT_E_FORMAT, "%s: %zu bytes are no safetensors file" CUT_SHORT,
 		               path, s->map.size);
+	if (is_lfs_pointer(bytes, s->map.size))
+		return rt_fail(err, RT_E_FORMAT, "%s " LFS_POINTER, path);
 	length = u64(bytes);
 	if (length > MAX_HEADER || length > s->map.size - 8)
 		return rt_fail(err, RT_E_FORMAT,

@@ -235,5 +235,6 @@ void graph_build(struct pipeline *p, struct report *report)
 		if (!*p->stages[i].suffix || report->errors == 0) /* else it has been said */
 			resolve_stage(p, &p->stages[i], report);
 	put_in_order(p, report);
-	warn_unused(p, report);
+	if (report->errors == 0) /* what follows from a mistake is none of its own */
+		warn_unused(p, report);
 }

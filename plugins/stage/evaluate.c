@@ -215,7 +215,7 @@ static int write_metrics(const struct job *j, const char *dir, struct rt_error *
 		scores_name(&j->cfg->judges, k, name);
 		snprintf(mean, sizeof mean, "%s_mean", name);
 		r |= rt_metric_rate(m, name, t->right, j->rows);
-		r |= rt_metric_mean(m, mean, t->sum, t->squares, j->rows);
+		r |= rt_metric_score(m, mean, t->sum, t->squares, j->rows);
 	}
 	if (r == 0)
 		r |= rt_metric_rate(m, "unanswered", j->missing, j->rows);

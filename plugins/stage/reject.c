@@ -232,7 +232,7 @@ static int write_report(struct job *j, const char *dir, struct rt_error *err)
 		r |= rt_metric(m, "candidates", (double)j->candidates, j->candidates);
 		r |= rt_metric(m, "kept", (double)j->kept, j->candidates);
 		r |= rt_metric_rate(m, "rows_kept", j->rows_kept, j->rows);
-		r |= rt_metric_mean(m, "score", j->sum, j->squares, j->candidates);
+		r |= rt_metric_score(m, "score", j->sum, j->squares, j->candidates);
 	}
 	for (struct rt_json_iter i = rt_json_first(j->reasons); r == 0 && i.key; rt_json_next(&i)) {
 		char *name = rt_asprintf("rejected, %s", i.key);

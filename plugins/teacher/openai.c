@@ -89,26 +89,36 @@ static int read_extra(const char *text, struct rt_json **ret, struct rt_error *e
 	return r;
 }
 
-/* http[s]://host..., without a password in it. */
-static int check_url(const char *url, struct rt_error *err)
+/* http[s]://host..., without a password in it.  What a variable of the environment holds is not
+ * told. */
+static int check_url(const char *variable, const char *url, struct rt_error *err)
 {
 	const char  *host = strncmp(url, "http://", 7) == 0    ? url + 7
 	                    : strncmp(url, "https://", 8) == 0 ? url + 8
 	                                                       : NULL;
 	const size_t n = host ? strcspn(host, "/?#") : 0;
+	const char  *wrong = NULL;
 
 	if (n == 0)
-		return rt_fail(err, RT_E_USAGE,
-		               "url = \"%s\" is no address, want http://... or "
-		               "https://...",
-		               url);
-	if (memchr(host, '@', n))
-		return rt_fail(err, RT_E_USAGE,
-		               "url has a user name in it; credentials go into key_env");
-	if (strpbrk(host, "?#"))
-		return rt_fail(err, RT_E_USAGE, "url = \"%s\" has a query, want the base alone",
-		               url);
-	return 0;
+		wrong = "is no address, want http://... or https://...";
+	else if (memchr(host, '@', n))
+		wrong = "has a user name in it; credentials go into key_env";
+	else if (strpbrk(host, "?#"))
+		wrong = "has a query, want the base alone";
+	if (!wrong)
+		return 0;
+	return variable ? rt_fail(err, RT_E_USAGE, "%s in the environment %s", variable, wrong)
+	       : memchr(url, '@', strlen(url))
+	               ? rt_fail(err, RT_E_USAGE, "url %s", wrong)
+	               : rt_fail(err, RT_E_USAGE, "url = \"%s\" %s", url, wrong);
+}
+
+/* Of what is there already; whether a variable is set is not asked here. */
+static int check_address(const struct openai_config *c, struct rt_error *err)
+{
+	const char *url = c->url ? c->url : getenv(c->url_env);
+
+	return url && *url ? check_url(c->url ? NULL : c->url_env, url, err) : 0;
 }
 
 static int check(const void *config, struct rt_error *err)
@@ -127,8 +137,8 @@ static int check(const void *config, struct rt_error *err)
 		r = rt_fail(err, RT_E_USAGE,
 		            "max_cost = %g needs prices: set input_price and output_price",
 		            c->max_cost);
-	if (r == 0 && c->url)
-		r = check_url(c->url, err);
+	if (r == 0)
+		r = check_address(c, err);
 	if (r == 0)
 		r = read_extra(c->extra, &extra, err);
 	rt_json_free(extra);
@@ -145,7 +155,7 @@ static int open_url(struct openai *o, struct rt_error *err)
 
 	if (!url)
 		return err ? err->code : RT_E_USAGE;
-	r = check_url(url, err);
+	r = check_url(o->cfg->url ? NULL : o->cfg->url_env, url, err);
 	if (r < 0)
 		return r;
 	while (n > 0 && url[n - 1] == '/')

@@ -103,6 +103,13 @@ check 'tools that are an object' 0 'tools.json: tools are a list [ ... ], this i
 check 'a tool without a name' 0 'tools.json: tool 0 has no name' tools '[5]'
 check 'two tools of one name' 0 'tools.json: two tools are named a' tools '[{"name":"a"},{"type":"function","function":{"name":"a"}}]'
 
+check 'a list of rows' 0 'bad.jsonl is a list; rows are JSON Lines, an object a line, as `jq -c .[]` writes them' row '[{"prompt":"a"}]'
+packed() {
+	printf '{"prompt":"a"}\n' | gzip >bad.gz
+	said '{ name = "d"; use = "dataset"; paths = "bad.gz"; result = true; }' | sed 's|[^ ]*/bad.gz|bad.gz|'
+}
+check 'rows that are compressed' 0 'bad.gz is compressed; rows are read plain, as gunzip writes them' packed
+
 # ---- joining, drawing ---------------------------------------------------------------------------
 
 for i in 1 2 3 4 5 6 7 8 9 10; do echo "{\"id\":\"$i\",\"prompt\":\"row $i\",\"lang\":\"l$((i % 2))\",\"meta\":{\"n\":$i}}"; done >ten.jsonl

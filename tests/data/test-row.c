@@ -128,7 +128,39 @@ START_TEST(wilsons_interval_is_the_known_one)
 	}
 END_TEST
 
+static void score_bounds(double sum, double squares, int64_t n, double *low, double *high)
+{
+	struct rt_json *m = rt_json_new_object();
+
+	ck_assert_int_eq(rt_metric_score(m, "s", sum, squares, n), 0);
+	*low = rt_json_real(rt_json_get(rt_json_get(m, "s"), "low"), -1);
+	*high = rt_json_real(rt_json_get(rt_json_get(m, "s"), "high"), -1);
+	rt_json_free(m);
+}
+
+/* Of yes and no it is Wilson's; half as much variance makes the mean as sure as twice as many. */
+START_TEST(a_mean_of_scores_has_an_interval_within_0_and_1)
+	{
+		double low, high, a, b;
+
+		score_bounds(10, 10, 20, &low, &high);
+		rt_wilson(10, 20, &a, &b);
+		ck_assert_double_eq_tol(low, a, 1e-12);
+		ck_assert_double_eq_tol(high, b, 1e-12);
+		score_bounds(10, 7.5, 20, &low, &high); /* a variance of 1/8, not of 1/4 */
+		rt_wilson(20, 40, &a, &b);
+		ck_assert_double_eq_tol(low, a, 1e-12);
+		ck_assert_double_eq_tol(high, b, 1e-12);
+		score_bounds(0, 0, 60, &low, &high);
+		ck_assert_double_eq(low, 0);
+		ck_assert_double_eq_tol(high, 0.0602, 5e-5);
+		score_bounds(1, 1, 20, &low, &high);
+		ck_assert_double_gt(low, 0);
+	}
+END_TEST
+
 RUNNER("row", 60, {
+	tcase_add_test(tc, a_mean_of_scores_has_an_interval_within_0_and_1);
 	TABLE_TEST(tc, a_value_fits_its_schema_or_the_reason_is_told, fits);
 	tcase_add_test(tc, an_unknown_keyword_is_an_error_and_not_ignored);
 	tcase_add_test(tc, a_schema_that_refers_to_itself_ends);

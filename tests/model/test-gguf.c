@@ -344,6 +344,9 @@ START_TEST(headers_that_lie_are_named)
 #define LIE(text, message) { text, sizeof text - 1, message }
 			LIE("GGUX\3\0\0\0",
 			    "x.gguf: no GGUF file and no folder with a config.json"),
+			LIE("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n",
+			    "x.gguf is a pointer of Git LFS, not the file itself: get that by "
+			    "`git lfs pull`"),
 			LIE("GGUF\1\0\0\0", "x.gguf: GGUF version 1; 2 and 3 are supported"),
 			LIE("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
 			    "x.gguf: 18446744073709551615 keys and 0 tensors in 24 bytes"),

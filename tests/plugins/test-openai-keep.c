@@ -312,6 +312,8 @@ static const struct {
 	  "url has a user name in it; credentials go into key_env" },
 	{ "https://h/v1?key=x", NULL, NULL, 0,
 	  "url = \"https://h/v1?key=x\" has a query, want the base alone" },
+	{ NULL, "TEST_URL", NULL, 0,
+	  "TEST_URL in the environment is no address, want http://... or https://..." },
 	{ "http://h", NULL, "[]", 0, "extra is an array, want an object" },
 	{ "http://h", NULL, "{\"stream\":true}", 0,
 	  "extra asks for a stream, which is not read here" },
@@ -324,6 +326,7 @@ START_TEST(a_mistake_in_the_description_is_named)
 		struct teacher  t;
 		struct rt_error err = RT_ERROR_INIT;
 
+		setenv("TEST_URL", "localhost:8000", 1);
 		defaults(&t, 1);
 		t.cfg.url = mistakes[_i].url;
 		t.cfg.url_env = mistakes[_i].url_env;
