@@ -6,7 +6,9 @@
  * job that finds no place is done by its caller alone.
  *
  * Where work takes a microsecond, what counts is how often a line of the cache goes from one
- * processor to another: nobody takes a lock but to sleep and to wake. */
+ * processor to another: nobody takes a lock but to sleep and to wake.  Each thread begins with a
+ * stretch of its own, the same part of any job, and takes from others' when that is done: the rows
+ * that it wrote in one job are the rows that it reads in the next. */
 #define _GNU_SOURCE /* CPU_COUNT */
 #include "base/pool.h"
 
@@ -27,16 +29,23 @@
  * now and then, after a while: where there is none left for it, whoever will post the work may be
  * waiting for this very one. */
 enum { MAX_THREADS = 256, LOOKS = 2000, PATIENCE = 1000, TURN = 100 };
-enum { JOBS = 32, LINE = 64 };
+enum { JOBS = 32, STRETCHES = 16, LINE = 64 };
+
+/* Pieces that stand side by side. */
+struct stretch {
+	_Alignas(LINE) atomic_llong next; /* the next piece to take */
+	int64_t end;
+};
 
 /* One that is open has its fields set, and they hold for whoever is counted among its helpers and
  * sees it open after that: who closes it waits until there are none. */
 struct job {
 	_Alignas(LINE) rt_piece_fn *fn;
-	void      *arg;
-	int64_t    n, grain, pieces;
-	atomic_int helpers;               /* pool threads that are inside */
-	_Alignas(LINE) atomic_llong next; /* the next piece to take */
+	void          *arg;
+	int64_t        n, grain;
+	int            stretches;
+	atomic_int     helpers; /* pool threads that are inside */
+	struct stretch at[STRETCHES];
 };
 
 _Static_assert(JOBS <= 32, "a bit of 32 and half of 64 for each");
@@ -122,18 +131,53 @@ int rt_threads(void)
 	return threads;
 }
 
-static void work_on(struct job *j)
+static _Thread_local int self; /* number of a thread of the pool, 0 of all others */
+
+static bool take_from(struct job *j, struct stretch *s)
 {
+	bool some = false;
+
 	for (;;) {
-		const int64_t i = atomic_fetch_add(&j->next, 1);
+		const int64_t i = atomic_fetch_add(&s->next, 1);
 		int64_t       first, last;
 
-		if (i >= j->pieces)
-			return;
+		if (i >= s->end)
+			return some;
+		some = true;
 		first = i * j->grain;
 		last = j->n - first > j->grain ? first + j->grain : j->n;
 		j->fn(j->arg, first, last);
 	}
+}
+
+/* False when there was nothing to take. */
+static bool work_on(struct job *j)
+{
+	bool some = false;
+
+	for (int i = 0; i < j->stretches; i++) {
+		struct stretch *s = &j->at[(self + i) % j->stretches];
+
+		if (atomic_load(&s->next) < s->end)
+			some |= take_from(j, s);
+	}
+	return some;
+}
+
+/* One for each thread, of as many pieces as the others. */
+static void cut(struct job *j)
+{
+	const int64_t pieces = (j->n - 1) / j->grain + 1;
+	int           most = rt_threads() < STRETCHES ? rt_threads() : STRETCHES;
+
+	j->stretches = most < pieces ? most : (int)pieces;
+	for (int i = 0; i < j->stretches; i++) {
+		atomic_init(&j->at[i].next,
+		            pieces / j->stretches * i + pieces % j->stretches * i / j->stretches);
+		if (i > 0)
+			j->at[i - 1].end = j->at[i].next;
+	}
+	j->at[j->stretches - 1].end = pieces;
 }
 
 static inline void pause_briefly(void)
@@ -157,9 +201,7 @@ static bool help(int place)
 	bool        some;
 
 	atomic_fetch_add(&j->helpers, 1);
-	some = is_open(place, atomic_load(&pool.posted)) && atomic_load(&j->next) < j->pieces;
-	if (some)
-		work_on(j);
+	some = is_open(place, atomic_load(&pool.posted)) && work_on(j);
 	atomic_fetch_sub(&j->helpers, 1);
 	if (atomic_load(&pool.stuck) > 0) {
 		pthread_mutex_lock(&pool.lock);
@@ -188,9 +230,9 @@ static void await_work(unsigned long long seen)
 	pthread_mutex_unlock(&pool.lock);
 }
 
-static void *helper(void *unused)
+static void *helper(void *number)
 {
-	(void)unused;
+	self = (int)(intptr_t)number;
 	for (;;) {
 		const unsigned long long seen = atomic_load(&pool.posted);
 		bool                     some = false;
@@ -214,7 +256,7 @@ static void start_helpers(void)
 	for (int i = 1; i < rt_threads(); i++) {
 		pthread_t id;
 
-		if (pthread_create(&id, NULL, helper, NULL) != 0)
+		if (pthread_create(&id, NULL, helper, (void *)(intptr_t)i) != 0)
 			break;
 		pthread_detach(id);
 	}
@@ -282,8 +324,7 @@ void rt_parallel(int64_t n, int64_t grain, rt_piece_fn *fn, void *arg)
 	j->arg = arg;
 	j->n = n;
 	j->grain = grain;
-	j->pieces = (n - 1) / grain + 1;
-	atomic_init(&j->next, 0);
+	cut(j);
 	if (place >= 0)
 		post(place);
 	work_on(j);

@@ -54,9 +54,9 @@ static const struct {
 	FILE_("{}\n{\"a\": \n{}\n", "1{}<r:2:6: unexpected token near end of file>3{}"),
 	FILE_("{}\n{\"a\": [1, ", "1{}<r:2:10: ']' expected near end of file; the file ends inside "
 	                          "this line, it may be cut short>"),
-	FILE_("[1]\n3\nnull\n",
-	      "<r:1: a row is an object, this is an array><r:2: a row is an object, this is an "
-	      "integer><r:3: a row is an object, this is null>"),
+	FILE_("[1]\n3\nnull\n", "<r is a list; rows are JSON Lines, an object a line, as `jq -c "
+	                        ".[]` writes them><r:2: a row is an object, this is an "
+	                        "integer><r:3: a row is an object, this is null>"),
 	FILE_("{\"a\":\"\xff\"}\n{}\n", "<r:1:6: unable to decode byte 0xff near '\"'>2{}"),
 	FILE_("{\"a\":\"\0\"}\n{}\n", "<r:1:6: control character 0x0 near '\"'>2{}"),
 	FILE_("\0\n{}\n", "<r:1:1: invalid token near end of file>2{}"),

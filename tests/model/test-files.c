@@ -124,7 +124,8 @@ START_TEST(lengths_that_lie_are_refused)
 		ck_assert_int_lt(rt_safetensors_open(&s, temp_write("t", "", 0), &err), 0);
 		ck_assert_int_lt(
 			rt_safetensors_open(
-				&s, temp_write("t", "version https://git-lfs.github.com/spec/v1\n", 43),
+				&s,
+				temp_write("t", "version https://git-lfs.github.com/spec/v1\n", 43),
 				&err),
 			0);
 		ck_assert_str_eq(temp_strip(err.msg), "t is a pointer of Git LFS, not the file "

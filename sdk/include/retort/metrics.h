@@ -20,9 +20,9 @@ int rt_metric_rate(struct rt_json *m, const char *name, int64_t successes, int64
  * values are counted on in double. n 0: left out. */
 int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squares, int64_t n);
 
-/* The same of scores within 0..1, with an interval that stays there: Wilson's, of as many yeses and noes
- * as would make the mean as sure.  Their variance is at most p (1 - p), what yes and no have; where
- * it is f times that, n / f in place of n, f at least 1 / n.  All 0 or all 1: that of n. */
+/* The same of scores within 0..1, with an interval that stays there: Wilson's, of as many yeses and
+ * noes as would make the mean as sure.  Their variance is at most p (1 - p), what yes and no have;
+ * where it is f times that, n / f in place of n, f at least 1 / n.  All 0 or all 1: that of n. */
 int rt_metric_score(struct rt_json *m, const char *name, double sum, double squares, int64_t n);
 
 /* Bounds of Wilson's interval. */
