@@ -1,6 +1,5 @@
 /* import.c - see import.h */
 #include "import.h"
-#include "messages.h"
 
 #include <retort/row.h>
 
@@ -218,7 +217,5 @@ int import_row(struct rt_json *row, struct rt_error *err)
 		r = parse_tools(row, err);
 	if (r == 0 && rt_row_normalize(row) < 0)
 		r = rt_fail_nomem(err, "a row");
-	if (r == 0)
-		r = messages_check(row, err);
 	return r;
 }

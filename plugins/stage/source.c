@@ -2,6 +2,7 @@
 #include "source.h"
 
 #include "import.h"
+#include "messages.h"
 
 int source_open(struct source *s, const char *path, bool joined, struct rt_error *err)
 {
@@ -26,6 +27,8 @@ int source_next(struct source *s, struct rt_json **ret, struct rt_error *err)
 	if (r <= 0)
 		return r;
 	r = import_row(row, err);
+	if (r == 0 && !s->joined) /* what models answered stands as they did */
+		r = messages_check(row, err);
 	if (r < 0) {
 		rt_json_free(row);
 		return rt_within(err, r, "%s:%lld", s->path, (long long)s->line);

@@ -86,6 +86,17 @@ check 'arguments in a list' 0 'bad.jsonl:1: the arguments of call 0 of messages[
 	call '[{"function":{"name":"play","arguments":[1]}}]'
 check 'a completion that is a list' 0 'bad.jsonl:1: `completion` is an array, want a text' row '{"prompt":"a","completion":["b"]}'
 check 'an id that is a list' 0 'bad.jsonl:1: `id` is an array, want a text or a whole number' row '{"id":[1],"prompt":"a"}'
+echo '{"messages":[{"role":"user","content":"a"},{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{bad"}}]}]}' >known.jsonl
+echo '{"id":"q","prompt":"a"}' >asked.jsonl
+check 'what a model answered stands as it did' 0 1 sh -c '
+	cat >j.cfg <<"END"
+retort = 1; name = "j"; seed = 1; stages = (
+  { name = "a"; use = "dataset"; paths = "asked.jsonl"; },
+  { name = "s"; use = "sample"; data = "a"; teacher = { use = "nearest"; known = "known.jsonl"; }; },
+  { name = "k"; use = "reject"; data = "s"; judges = ( { use = "agree"; } ); keep = { use = "best-of"; }; },
+  { name = "d"; use = "dataset"; data = "k"; result = true; } );
+END
+	"$0" run j.cfg --runs runs --log plain >out 2>err || tail -1 err; grep -c "{bad" runs/j/d/rows.jsonl' "$retort"
 printf '{"id":1,"prompt":"a","completion":5}\n{"id":1,"prompt":"b"}\n' >twice.jsonl
 check 'ids that are numbers are ids' 0 "twice.jsonl:2: the id '1' stands in an earlier row, too" \
 	eval 'said "{ name = \"d\"; use = \"dataset\"; paths = \"twice.jsonl\"; result = true; }" | sed "s|[^ ]*/twice|twice|"'
