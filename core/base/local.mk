@@ -1,4 +1,5 @@
 core_libcore_la_SOURCES += \
+	core/base/cpus.c core/base/cpus.h \
 	core/base/dir.c \
 	core/base/disk.c core/base/disk.h \
 	core/base/error.c \

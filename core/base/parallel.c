@@ -9,7 +9,7 @@
  * processor to another: nobody takes a lock but to sleep and to wake.  Each thread begins with a
  * stretch of its own, the same part of any job, and takes from others' when that is done: the rows
  * that it wrote in one job are the rows that it reads in the next. */
-#define _GNU_SOURCE /* CPU_COUNT */
+#include "base/cpus.h"
 #include "base/pool.h"
 
 #include <retort/parallel.h>
@@ -20,7 +20,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -62,20 +61,6 @@ static struct {
 	   .work = PTHREAD_COND_INITIALIZER,
 	   .idle = PTHREAD_COND_INITIALIZER };
 
-/* CPUs that the cgroup's quota amounts to, rounded up; 0 when there is no quota. */
-static int cgroup_cpus(void)
-{
-	FILE     *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-	long long quota = 0, period = 0;
-	int       got = 0;
-
-	if (f) {
-		got = fscanf(f, "%lld %lld", &quota, &period);
-		fclose(f);
-	}
-	return got == 2 && quota > 0 && period > 0 ? (int)((quota + period - 1) / period) : 0;
-}
-
 /* What the user asks for: 0 when nothing is set, -1 when it is no number of threads. */
 static int asked_threads(const char *wish)
 {
@@ -101,19 +86,11 @@ int pool_check(struct rt_error *err)
 	                         MAX_THREADS);
 }
 
-static int count_cpus(void)
+static int count_threads(void)
 {
-	const int asked = asked_threads(getenv("RETORT_THREADS")), quota = cgroup_cpus();
-	cpu_set_t set;
-	int       n = 1;
+	const int asked = asked_threads(getenv("RETORT_THREADS"));
+	const int n = asked >= 1 ? asked : cpus_allowed();
 
-	if (asked >= 1)
-		return asked;
-	CPU_ZERO(&set);
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		n = CPU_COUNT(&set);
-	if (quota && quota < n)
-		n = quota;
 	return n < MAX_THREADS ? n : MAX_THREADS;
 }
 
@@ -122,7 +99,7 @@ static pthread_once_t counted = PTHREAD_ONCE_INIT;
 
 static void count_once(void)
 {
-	threads = count_cpus();
+	threads = count_threads();
 }
 
 int rt_threads(void)

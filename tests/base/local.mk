@@ -1,5 +1,6 @@
 if HAVE_CHECK
-check_PROGRAMS += tests/base/test-file \
+check_PROGRAMS += tests/base/test-cpus \
+	tests/base/test-file \
 	tests/base/test-journal \
 	tests/base/test-json \
 	tests/base/test-memory \
@@ -7,6 +8,10 @@ check_PROGRAMS += tests/base/test-file \
 	tests/base/test-random \
 	tests/base/test-rows \
 	tests/base/test-text
+
+tests_base_test_cpus_SOURCES  = tests/base/test-cpus.c tests/runner.h tests/temp.h
+tests_base_test_cpus_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_base_test_cpus_LDADD    = $(TEST_LIBS)
 
 tests_base_test_file_SOURCES  = tests/base/test-file.c tests/runner.h tests/temp.h tests/torture.h
 tests_base_test_file_CPPFLAGS = $(TEST_CPPFLAGS)
