@@ -73,16 +73,40 @@ int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squar
 	return add(m, name, mean, n, mean - half, mean + half);
 }
 
+/* Of the mean p of n values within 0..1: Wilson's, of as many yeses and noes as make it as sure. */
+static void bounds(double p, double variance, double n, double *low, double *high)
+{
+	const double most = p * (1 - p);
+
+	wilson(p, most > 0 ? n / fmin(1, fmax(variance / most, 1 / n)) : n, low, high);
+}
+
+static double within(double low, double x, double high)
+{
+	return fmin(high, fmax(low, x));
+}
+
 int rt_metric_score(struct rt_json *m, const char *name, double sum, double squares, int64_t n)
 {
-	const double N = (double)n, p = fmin(1, fmax(0, n > 0 ? sum / N : 0)), most = p * (1 - p);
-	double       variance, low, high;
+	const double N = (double)n, p = n > 0 ? within(0, sum / N, 1) : 0;
+	double       low, high;
 
 	if (n == 0)
 		return 0;
-	variance = most > 0 ? fmax(0, squares / N - p * p) : 0;
-	wilson(p, most > 0 ? N / fmin(1, fmax(variance / most, 1 / N)) : N, &low, &high);
+	bounds(p, squares / N - p * p, N, &low, &high);
 	return add(m, name, p, n, low, high);
+}
+
+int rt_metric_difference(struct rt_json *m, const char *name, double sum, double squares, int64_t n)
+{
+	const double N = (double)n, d = n > 0 ? within(-1, sum / N, 1) : 0;
+	double       low, high;
+
+	if (n == 0)
+		return 0;
+	/* (1 + difference) / 2 is within 0..1, and has a quarter of the variance. */
+	bounds((1 + d) / 2, (squares / N - d * d) / 4, N, &low, &high);
+	return add(m, name, d, n, 2 * low - 1, 2 * high - 1);
 }
 
 int rt_metrics_write(const struct rt_json *m, const char *dir, struct rt_error *err)

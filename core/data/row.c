@@ -45,6 +45,14 @@ const struct rt_json *rt_row_reference(const struct rt_json *row, size_t i)
 	return rt_json_at(rt_json_get(row, "accepted"), i);
 }
 
+int rt_row_no_reference(const struct rt_json *row, struct rt_error *err)
+{
+	const char *id = rt_json_string(rt_json_get(row, "id"));
+
+	return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with",
+	               id ? id : "?");
+}
+
 size_t rt_call_count(const struct rt_json *message)
 {
 	return rt_json_length(rt_json_get(message, "tool_calls"));
@@ -109,7 +117,7 @@ const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name
 	return NULL;
 }
 
-int rt_tools_check(const struct rt_json *tools, const char *where, struct rt_error *err)
+static int check_tools(const struct rt_json *tools, const char *where, struct rt_error *err)
 {
 	if (!rt_json_is(tools, RT_JSON_ARRAY))
 		return rt_fail(err, RT_E_FORMAT, "%s: tools are a list [ ... ], this is %s", where,
@@ -124,6 +132,21 @@ int rt_tools_check(const struct rt_json *tools, const char *where, struct rt_err
 			return rt_fail(err, RT_E_FORMAT, "%s: two tools are named %s", where, name);
 	}
 	return 0;
+}
+
+int rt_tools_read(const char *path, struct rt_json **ret, struct rt_error *err)
+{
+	int r;
+
+	*ret = NULL;
+	r = rt_json_read(path, 0, ret, err);
+	if (r == 0)
+		r = check_tools(*ret, path, err);
+	if (r < 0) {
+		rt_json_free(*ret);
+		*ret = NULL;
+	}
+	return r;
 }
 
 static int normalize_call(struct rt_json *call)

@@ -38,6 +38,15 @@ static void add(struct rt_estimate *sum, const struct rt_estimate *e)
 	sum->memory = isnan(e->memory) || isnan(sum->memory) ? NAN : fmax(sum->memory, e->memory);
 }
 
+/* Is a teacher among the parts, or the parts of parts? */
+static bool asks(const struct instance *in)
+{
+	for (const struct instance *part = in->parts; part; part = part->next)
+		if (part->plugin->kind == RT_KIND_TEACHER || asks(part))
+			return true;
+	return false;
+}
+
 static int estimate_stage(struct pipeline *p, struct stage *s, const struct store *store,
                           struct estimates *all, struct rt_error *err)
 {
@@ -51,6 +60,8 @@ static int estimate_stage(struct pipeline *p, struct stage *s, const struct stor
 	}
 	for (int64_t i = 0; i < s->n_inputs; i++)
 		s->inputs[i].artifact.rows = all->of[s->inputs[i].stage].rows[s->inputs[i].output];
+	if (!asks(s->top))
+		e->calls = e->input_tokens = e->output_tokens = e->money = 0;
 	if (RT_HAS(stage_ops(s), estimate))
 		r = stage_ops(s)->estimate(s->top->config, e, err);
 	all->to_do++;

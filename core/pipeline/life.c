@@ -1,9 +1,8 @@
 /* life.c - see life.h */
 #include "pipeline/life.h"
 
+#include "plugin/component.h"
 #include "plugin/registry.h"
-
-#include <retort/memory.h>
 
 /* Parts from the last to the first; recursion keeps the list simple. */
 static void close_parts(struct instance *part)
@@ -18,17 +17,13 @@ void life_close(struct instance *in)
 {
 	if (!in->component.state)
 		return;
-	if (in->plugin->close)
-		in->plugin->close(in->component.state);
-	rt_free(in->component.state);
-	in->component.state = NULL;
+	component_close(&in->component);
 	close_parts(in->parts);
 }
 
 int life_open(struct instance *in, struct rt_context *c, struct rt_error *err)
 {
-	const struct rt_plugin *p = in->plugin;
-	int                     r = 0;
+	int r = 0;
 
 	for (struct instance *part = in->parts; part; part = part->next) {
 		r = life_open(part, c, err);
@@ -38,16 +33,10 @@ int life_open(struct instance *in, struct rt_context *c, struct rt_error *err)
 		}
 	}
 	in->component.context = c;
-	in->component.state = rt_alloc_aligned(1, p->state_size ? p->state_size : 1);
-	if (!in->component.state) {
-		close_parts(in->parts);
-		return rt_fail_nomem(err, p->name);
-	}
-	if (p->open)
-		r = p->open(in->component.state, in->config, c, err);
+	r = component_open(&in->component, err);
 	if (r < 0) {
-		life_close(in);
-		return rt_within(err, r, "%s-%s", kind_name(p->kind), p->name);
+		close_parts(in->parts);
+		return rt_within(err, r, "%s-%s", kind_name(in->plugin->kind), in->plugin->name);
 	}
 	return 0;
 }

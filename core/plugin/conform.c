@@ -61,7 +61,7 @@ static bool begin(struct job *j, const char *check)
 	                      j->conform->set, &err);
 
 	if (r == 0)
-		r = specimen_open(&j->specimen, &j->context, &err);
+		r = specimen_open(&j->specimen, &err);
 	if (r < 0) {
 		trial_say(&j->trial, r == RT_E_USAGE ? TRIAL_FAIL : TRIAL_SKIP, check, "%s",
 		          err.msg);
@@ -102,7 +102,7 @@ static void try_value(struct job *j, const struct rt_param *p, union rt_value v)
 	if (r < 0)
 		return;
 	param_store(p, (char *)s.config + p->offset, v);
-	r = specimen_open(&s, &j->context, &err);
+	r = specimen_open(&s, &err);
 	if (r == 0)
 		specimen_close(&s);
 	trial_check(&j->trial, r == 0 || (err.code == r && *err.msg), "parameters at their limits",
@@ -161,7 +161,7 @@ static void try_again(struct job *j)
 /* One life of the plugin; the digest of its work goes to hex. */
 static int live(struct job *j, char hex[RT_HASH_HEX], struct rt_error *err)
 {
-	int r = specimen_open(&j->specimen, &j->context, err);
+	int r = specimen_open(&j->specimen, err);
 
 	if (r < 0)
 		return r;

@@ -1,4 +1,5 @@
 core_libcore_la_SOURCES += \
+	core/plugin/component.c core/plugin/component.h \
 	core/plugin/conform.c core/plugin/conform.h \
 	core/plugin/context.c core/plugin/context.h \
 	core/plugin/kind.c core/plugin/kind.h \

@@ -1,6 +1,7 @@
 /* specimen.c - see specimen.h */
 #include "plugin/specimen.h"
 
+#include "plugin/component.h"
 #include "plugin/param.h"
 #include "plugin/registry.h"
 #include "plugin/trial.h"
@@ -58,7 +59,7 @@ static int make_component(struct making *m, const struct rt_param *p, const char
 	if (r == 0)
 		r = specimen_make(part, f.plugin, m->folder, m->context, NULL, err);
 	if (r == 0)
-		r = specimen_open(part, m->context, err);
+		r = specimen_open(part, err);
 	if (r < 0)
 		return rt_within(err, r, "'%s'", p->name);
 	component = &part->component;
@@ -220,27 +221,15 @@ int specimen_make(struct specimen *s, const struct rt_plugin *plugin, const char
 	return r;
 }
 
-int specimen_open(struct specimen *s, struct rt_context *c, struct rt_error *err)
+int specimen_open(struct specimen *s, struct rt_error *err)
 {
 	const struct rt_plugin *p = s->plugin;
 	int                     r = p->check ? p->check(s->config, err) : 0;
 
-	if (r < 0)
-		return r;
-	s->component.state = rt_alloc_aligned(1, p->state_size ? p->state_size : 1);
-	if (!s->component.state)
-		return rt_fail_nomem(err, "a state");
-	if (p->open)
-		r = p->open(s->component.state, s->config, c, err);
-	if (r < 0)
-		specimen_close(s);
-	return r;
+	return r < 0 ? r : component_open(&s->component, err);
 }
 
 void specimen_close(struct specimen *s)
 {
-	if (s->plugin->close)
-		s->plugin->close(s->component.state);
-	rt_free(s->component.state);
-	s->component.state = NULL;
+	component_close(&s->component);
 }

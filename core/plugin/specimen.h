@@ -20,7 +20,7 @@ int specimen_make(struct specimen *s, const struct rt_plugin *plugin, const char
                   struct rt_context *c, const char *const *set, struct rt_error *err);
 
 /* check(), a new zeroed state, open(); on failure close() has been called. */
-int  specimen_open(struct specimen *s, struct rt_context *c, struct rt_error *err);
+int  specimen_open(struct specimen *s, struct rt_error *err);
 void specimen_close(struct specimen *s);
 
 #endif

@@ -573,3 +573,18 @@ int rt_schema_check(const struct rt_json *schema, struct rt_error *err)
 {
 	return check_schema(schema, 0, err);
 }
+
+int rt_schema_check_tools(const struct rt_json *tools, const char *where, struct rt_error *err)
+{
+	for (size_t i = 0; i < rt_json_length(tools); i++) {
+		const struct rt_json *tool = rt_json_at(tools, i);
+		const struct rt_json *f = rt_json_get(tool, "function");
+		const struct rt_json *schema = rt_json_get(f ? f : tool, "parameters");
+		const char           *name = rt_json_string(rt_json_get(f ? f : tool, "name"));
+		const int             r = schema ? rt_schema_check(schema, err) : 0;
+
+		if (r < 0)
+			return rt_within(err, r, "%s: tool %s", where, name ? name : "?");
+	}
+	return 0;
+}

@@ -235,17 +235,9 @@ static int eval(const void *state, const struct rt_distill_rows *rows, float *gr
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_distill_ops ops = { .size = sizeof ops, .eval = eval };
 
 RT_PLUGIN(distill_ckd, DISTILL, .name = "ckd", .version = "1.0", .license = "Apache-2.0",
           .summary = "Top-k divergence plus the mass of the student's confident mistakes (STAR, Ni "
                      "2026, eq. 3-5).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .open = open_, .ops.distill = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.distill = &ops);

@@ -269,18 +269,11 @@ static int check(const void *config, struct rt_error *err)
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_distill_ops ops = { .size = sizeof ops, .eval = eval };
 
 RT_PLUGIN(distill_kl, DISTILL, .name = "kl", .version = "1.1", .license = "Apache-2.0",
           .summary =
                   "Kullback-Leibler divergences: forward, reverse, Jensen, skew (Hinton 2015; Gu, "
                   "Agarwal 2023; Ko 2024).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .check = check, .open = open_, .ops.distill = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.distill = &ops);

@@ -13,17 +13,13 @@ struct config {
 	int64_t least;
 };
 
-struct state {
-	int64_t least;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INT(struct config, least, 1, 1, 1000, "candidates",
 	             "Fewer candidates than this in a row score 0: too few to agree."),
 	RT_PARAM_END
 };
 
-static int vote(const struct state *st, const struct rt_group *g, struct rt_text *texts,
+static int vote(const struct config *cfg, const struct rt_group *g, struct rt_text *texts,
                 struct rt_verdict *verdicts, struct rt_error *err)
 {
 	for (int64_t i = 0; i < g->n; i++) {
@@ -38,7 +34,7 @@ static int vote(const struct state *st, const struct rt_group *g, struct rt_text
 			same += texts[i].len == texts[k].len &&
 			        memcmp(texts[i].data, texts[k].data, texts[i].len) == 0;
 		verdicts[i] = (struct rt_verdict){ .score = (double)same / (double)g->n };
-		if (g->n < st->least) {
+		if (g->n < cfg->least) {
 			verdicts[i].score = 0;
 			snprintf(verdicts[i].reason, sizeof verdicts[i].reason,
 			         "too few candidates to agree");
@@ -71,17 +67,9 @@ static int judge(void *state, const struct rt_group *groups, int64_t n, struct r
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->least = ((const struct config *)config)->least;
-	return 0;
-}
-
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };
 
 RT_PLUGIN(judge_agree, JUDGE, .name = "agree", .version = "1.0", .license = "Apache-2.0",
           .summary = "The share of a row's candidates that give the same answer (self-consistency, "
                      "Wang 2022).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.judge = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.judge = &ops);

@@ -99,24 +99,20 @@ static double score(struct state *st, const struct rt_json *candidate,
 	return calls_score(st, candidate, reference);
 }
 
-static int judge_one(struct state *st, const struct rt_json *row, const struct rt_json *candidate,
+static int judge_one(void *state, const struct rt_json *row, const struct rt_json *candidate,
                      struct rt_verdict *v, struct rt_error *err)
 {
 	const struct rt_json *reference;
 	double                best = -1;
 
 	for (size_t i = 0; (reference = rt_row_reference(row, i)); i++) {
-		const double s = score(st, candidate, reference);
+		const double s = score(state, candidate, reference);
 
 		if (s > best)
 			best = s;
 	}
-	if (best < 0) {
-		const char *id = rt_json_string(rt_json_get(row, "id"));
-
-		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with",
-		               id ? id : "?");
-	}
+	if (best < 0)
+		return rt_row_no_reference(row, err);
 	*v = (struct rt_verdict){ .score = best };
 	if (best < 1)
 		snprintf(v->reason, sizeof v->reason, "%s",
@@ -129,15 +125,7 @@ static int judge_one(struct state *st, const struct rt_json *row, const struct r
 static int judge(void *state, const struct rt_group *groups, int64_t n, struct rt_verdict *verdicts,
                  struct rt_error *err)
 {
-	for (int64_t g = 0; g < n; g++)
-		for (int64_t i = 0; i < groups[g].n; i++) {
-			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++,
-			                  err);
-
-			if (r < 0)
-				return r;
-		}
-	return 0;
+	return rt_judge_each(judge_one, state, groups, n, verdicts, err);
 }
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };

@@ -27,19 +27,16 @@ static const char *difference(const struct rt_json *candidate, const struct rt_j
 	return "other arguments";
 }
 
-static int judge_one(const struct rt_json *row, const struct rt_json *candidate,
+static int judge_one(void *state, const struct rt_json *row, const struct rt_json *candidate,
                      struct rt_verdict *v, struct rt_error *err)
 {
 	const struct rt_json *reference;
 	struct rt_text        have = RT_TEXT_INIT, want = RT_TEXT_INIT;
 	bool                  equal = false;
 
-	if (!rt_row_reference(row, 0)) {
-		const char *id = rt_json_string(rt_json_get(row, "id"));
-
-		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with",
-		               id ? id : "?");
-	}
+	(void)state;
+	if (!rt_row_reference(row, 0))
+		return rt_row_no_reference(row, err);
 	rt_answer_text(candidate, &have);
 	for (size_t i = 0; !equal && (reference = rt_row_reference(row, i)); i++) {
 		rt_text_clear(&want);
@@ -60,15 +57,7 @@ static int judge_one(const struct rt_json *row, const struct rt_json *candidate,
 static int judge(void *state, const struct rt_group *groups, int64_t n, struct rt_verdict *verdicts,
                  struct rt_error *err)
 {
-	(void)state;
-	for (int64_t g = 0; g < n; g++)
-		for (int64_t i = 0; i < groups[g].n; i++) {
-			int r = judge_one(groups[g].row, groups[g].candidates[i], verdicts++, err);
-
-			if (r < 0)
-				return r;
-		}
-	return 0;
+	return rt_judge_each(judge_one, state, groups, n, verdicts, err);
 }
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };

@@ -14,9 +14,10 @@ struct state {
 	struct words_room room;
 };
 
-static int judge_one(struct state *st, const struct rt_json *row, const struct rt_json *candidate,
+static int judge_one(void *state, const struct rt_json *row, const struct rt_json *candidate,
                      struct rt_verdict *v, struct rt_error *err)
 {
+	struct state         *st = state;
 	const struct rt_json *reference;
 	struct rt_text        x = RT_TEXT_INIT, y = RT_TEXT_INIT;
 	double                best = -1;
@@ -36,12 +37,8 @@ static int judge_one(struct state *st, const struct rt_json *row, const struct r
 	rt_text_free(&y);
 	if (failed)
 		return rt_fail_nomem(err, "an answer");
-	if (best < 0) {
-		const char *id = rt_json_string(rt_json_get(row, "id"));
-
-		return rt_fail(err, RT_E_FORMAT, "row '%s' has no reference answer to compare with",
-		               id ? id : "?");
-	}
+	if (best < 0)
+		return rt_row_no_reference(row, err);
 	*v = (struct rt_verdict){ .score = best };
 	if (best < 1)
 		snprintf(v->reason, sizeof v->reason, "%s",
@@ -54,15 +51,7 @@ static int judge_one(struct state *st, const struct rt_json *row, const struct r
 static int judge(void *state, const struct rt_group *groups, int64_t n, struct rt_verdict *verdicts,
                  struct rt_error *err)
 {
-	for (int64_t g = 0; g < n; g++)
-		for (int64_t i = 0; i < groups[g].n; i++) {
-			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++,
-			                  err);
-
-			if (r < 0)
-				return r;
-		}
-	return 0;
+	return rt_judge_each(judge_one, state, groups, n, verdicts, err);
 }
 
 static const struct rt_judge_ops ops = { .size = sizeof ops, .judge = judge };

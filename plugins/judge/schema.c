@@ -57,9 +57,10 @@ static int check_call(const struct rt_json *tools, const struct rt_json *candida
 	return r < 0 ? rt_within(err, r, "tool %s", name) : r;
 }
 
-static int judge_one(const struct state *st, const struct rt_json *row,
-                     const struct rt_json *candidate, struct rt_verdict *v, struct rt_error *err)
+static int judge_one(void *state, const struct rt_json *row, const struct rt_json *candidate,
+                     struct rt_verdict *v, struct rt_error *err)
 {
+	const struct state   *st = state;
 	const struct rt_json *tools = st->tools ? st->tools : rt_json_get(row, "tools");
 	const size_t          n = rt_call_count(candidate);
 	int                   r = 1;
@@ -82,33 +83,7 @@ static int judge_one(const struct state *st, const struct rt_json *row,
 static int judge(void *state, const struct rt_group *groups, int64_t n, struct rt_verdict *verdicts,
                  struct rt_error *err)
 {
-	for (int64_t g = 0; g < n; g++)
-		for (int64_t i = 0; i < groups[g].n; i++) {
-			int r = judge_one(state, groups[g].row, groups[g].candidates[i], verdicts++,
-			                  err);
-
-			if (r < 0)
-				return r;
-		}
-	return 0;
-}
-
-/* Their parameters are schemas that can be judged by. */
-static int check_tools(const struct rt_json *tools, const char *path, struct rt_error *err)
-{
-	int r = rt_tools_check(tools, path, err);
-
-	for (size_t i = 0; r == 0 && i < rt_json_length(tools); i++) {
-		const struct rt_json *tool = rt_json_at(tools, i),
-				     *f = rt_json_get(tool, "function");
-		const struct rt_json *p = rt_json_get(f ? f : tool, "parameters");
-
-		r = p ? rt_schema_check(p, err) : 0;
-		if (r < 0)
-			return rt_within(err, r, "%s: tool %s", path,
-			                 rt_json_string(rt_json_get(f ? f : tool, "name")));
-	}
-	return r;
+	return rt_judge_each(judge_one, state, groups, n, verdicts, err);
 }
 
 static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
@@ -121,8 +96,8 @@ static int open_(void *state, const void *config, struct rt_context *c, struct r
 	st->call_required = cfg->call_required;
 	if (!cfg->tools)
 		return 0;
-	r = rt_json_read(cfg->tools, 0, &st->tools, err);
-	return r < 0 ? r : check_tools(st->tools, cfg->tools, err);
+	r = rt_tools_read(cfg->tools, &st->tools, err);
+	return r < 0 ? r : rt_schema_check_tools(st->tools, cfg->tools, err);
 }
 
 static void close_(void *state)

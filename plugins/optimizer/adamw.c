@@ -2,10 +2,6 @@
  * adam.h */
 #include "adam.h"
 
-struct state {
-	const struct adam *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct adam, beta1, .9, 0, .999999, NULL,
 	              "Share of the old mean that stays in the mean of gradients."),
@@ -21,14 +17,7 @@ static const struct rt_param params[] = {
 static int update(const void *state, const struct rt_update *u, struct rt_error *err)
 {
 	(void)err;
-	adam_update(((const struct state *)state)->cfg, u);
-	return 0;
-}
-
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
+	adam_update(state, u);
 	return 0;
 }
 
@@ -36,5 +25,4 @@ static const struct rt_optimizer_ops ops = { .size = sizeof ops, .moments = 2, .
 
 RT_PLUGIN(optimizer_adamw, OPTIMIZER, .name = "adamw", .version = "1.0", .license = "Apache-2.0",
           .summary = "Adam with decoupled weight decay (Loshchilov and Hutter 2019).",
-          .config_size = sizeof(struct adam), .params = params, .state_size = sizeof(struct state),
-          .open = open_, .ops.optimizer = &ops);
+          .config_size = sizeof(struct adam), .params = params, .ops.optimizer = &ops);

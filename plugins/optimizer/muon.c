@@ -34,10 +34,6 @@ struct config {
 	int         products;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 #define ADAM_REAL(member, value, most, text)                                                       \
 	{                                                                                          \
 		.name = #member, .type = RT_REAL,                                                  \
@@ -142,7 +138,7 @@ static void momentum(const struct config *o, const struct rt_update *u, float *a
 
 static int update_matrix(const void *state, const struct rt_update *u, struct rt_error *err)
 {
-	const struct config *o = ((const struct state *)state)->cfg;
+	const struct config *o = state;
 	const bool           tall = u->rows > u->columns;
 	const int64_t        m = tall ? u->columns : u->rows, n = tall ? u->rows : u->columns;
 	const float          stays = (float)(u->decay ? 1 - u->rate * o->adam.decay : 1);
@@ -170,14 +166,7 @@ static int update_matrix(const void *state, const struct rt_update *u, struct rt
 static int update(const void *state, const struct rt_update *u, struct rt_error *err)
 {
 	(void)err;
-	adam_update(&((const struct state *)state)->cfg->adam, u);
-	return 0;
-}
-
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
+	adam_update(&((const struct config *)state)->adam, u);
 	return 0;
 }
 
@@ -190,5 +179,4 @@ static const struct rt_optimizer_ops ops = { .size = sizeof ops,
 RT_PLUGIN(optimizer_muon, OPTIMIZER, .name = "muon", .version = "1.0", .license = "Apache-2.0",
           .summary = "Momentum made orthogonal for the matrices of layers, AdamW for the rest "
                      "(Jordan 2024).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.optimizer = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.optimizer = &ops);

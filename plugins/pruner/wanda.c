@@ -106,17 +106,9 @@ static int check(const void *config, struct rt_error *err)
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_pruner_ops ops = { .size = sizeof ops, .mask = mask };
 
 RT_PLUGIN(
 	pruner_wanda, PRUNER, .name = "wanda", .version = "1.0", .license = "Apache-2.0",
 	.summary = "Weights by their size times that of their inputs, within each row (Sun 2023).",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct config),
-	.check = check, .open = open_, .ops.pruner = &ops);
+	.config_size = sizeof(struct config), .params = params, .check = check, .ops.pruner = &ops);

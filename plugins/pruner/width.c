@@ -46,16 +46,8 @@ static uint32_t units(const void *config)
 	return ((const struct config *)config)->units == 0 ? RT_UNIT_NEURON : RT_UNIT_HEAD;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_pruner_ops ops = { .size = sizeof ops, .score = score, .units = units };
 
 RT_PLUGIN(pruner_width, PRUNER, .name = "width", .version = "1.0", .license = "Apache-2.0",
           .summary = "Neurons or heads by the size of their outputs (Minitron, Muralidharan 2024).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .open = open_, .ops.pruner = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.pruner = &ops);

@@ -60,16 +60,8 @@ static int quantize(void *state, const struct rt_linear *layer, const struct rt_
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_quantizer_ops ops = { .size = sizeof ops, .quantize = quantize };
 
 RT_PLUGIN(quantizer_rtn, QUANTIZER, .name = "rtn", .version = "1.0", .license = "Apache-2.0",
           .summary = "Rounds every weight to the nearest point of its grid.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .open = open_, .ops.quantizer = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.quantizer = &ops);

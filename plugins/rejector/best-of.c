@@ -72,17 +72,9 @@ static int select_(void *state, const struct rt_group *group, const double *scor
 	return failed ? rt_fail_nomem(err, "answers") : 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_rejector_ops ops = { .size = sizeof ops, .select = select_ };
 
 RT_PLUGIN(rejector_best_of, REJECTOR, .name = "best-of", .version = "1.0", .license = "Apache-2.0",
           .summary = "Keep the best few different candidates of each row (RAFT, Dong 2023; RFT, "
                      "Yuan 2023).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .open = open_, .ops.rejector = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.rejector = &ops);

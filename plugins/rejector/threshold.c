@@ -5,10 +5,6 @@ struct config {
 	double least;
 };
 
-struct state {
-	double least;
-};
-
 static const struct rt_param params[] = { RT_PARAM_REAL(struct config, least, 1, 0, 1, NULL,
 	                                                "The lowest score that stays."),
 	                                  RT_PARAM_END };
@@ -16,16 +12,11 @@ static const struct rt_param params[] = { RT_PARAM_REAL(struct config, least, 1,
 static int select_(void *state, const struct rt_group *group, const double *scores, bool *keep,
                    struct rt_error *err)
 {
+	const struct config *cfg = state;
+
 	(void)err;
 	for (int64_t i = 0; i < group->n; i++)
-		keep[i] = scores[i] >= ((struct state *)state)->least;
-	return 0;
-}
-
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->least = ((const struct config *)config)->least;
+		keep[i] = scores[i] >= cfg->least;
 	return 0;
 }
 
@@ -33,5 +24,4 @@ static const struct rt_rejector_ops ops = { .size = sizeof ops, .select = select
 
 RT_PLUGIN(rejector_threshold, REJECTOR, .name = "threshold", .version = "1.0",
           .license = "Apache-2.0", .summary = "Keep every candidate that scores at least so much.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.rejector = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.rejector = &ops);

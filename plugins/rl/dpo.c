@@ -122,13 +122,6 @@ static int check(const void *config, struct rt_error *err)
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_rl_ops ops = { .size = sizeof ops,
 	                              .prefer = prefer,
 	                              .reward_scale = reward_scale };
@@ -137,5 +130,4 @@ RT_PLUGIN(rl_dpo, RL, .name = "dpo", .version = "1.0", .license = "Apache-2.0",
           .summary =
                   "Preference losses on pairs: DPO (Rafailov 2023), conservative, robust, hinge, "
                   "IPO (Azar 2023).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .check = check, .open = open_, .ops.rl = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check, .ops.rl = &ops);

@@ -241,13 +241,6 @@ static int check(const void *config, struct rt_error *err)
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_rl_ops ops = {
 	.size = sizeof ops, .advantages = advantages, .loss = loss, .holds_ratio = holds_ratio
 };
@@ -257,5 +250,4 @@ RT_PLUGIN(
 	.summary =
 		"Group-relative policy optimization and its variants: GRPO (Shao 2024), Dr. GRPO, "
 		"DAPO, GSPO, CISPO.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct config),
-	.check = check, .open = open_, .ops.rl = &ops);
+	.config_size = sizeof(struct config), .params = params, .check = check, .ops.rl = &ops);

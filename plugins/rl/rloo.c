@@ -152,17 +152,9 @@ static int check(const void *config, struct rt_error *err)
 	                         "clip_reward wants two numbers, the smaller one first");
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	memcpy(state, config, sizeof(struct config));
-	return 0;
-}
-
 static const struct rt_rl_ops ops = { .size = sizeof ops, .advantages = advantages, .loss = loss };
 
 RT_PLUGIN(rl_rloo, RL, .name = "rloo", .version = "1.0", .license = "Apache-2.0",
           .summary = "REINFORCE with the mean of the group's other answers as baseline (Ahmadian "
                      "2024).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct config), .check = check, .open = open_, .ops.rl = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check, .ops.rl = &ops);

@@ -17,10 +17,6 @@ struct config {
 	int64_t top_k;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, temperature, 1, 0, 100, NULL,
 	              "Logits are divided by it; 0: the most probable token."),
@@ -37,18 +33,11 @@ static const struct rt_param params[] = {
 static int sample(void *state, float *logits, int64_t V, const int32_t *history, int64_t n,
                   double uniform, int32_t *ret_token, struct rt_error *err)
 {
-	const struct config     *c = ((const struct state *)state)->cfg;
+	const struct config     *c = state;
 	const struct rt_sampling s = { c->temperature, c->top_p, c->min_p, c->top_k };
 
 	(void)history, (void)n;
 	return rt_sample(&s, logits, V, uniform, ret_token, err);
-}
-
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
 }
 
 static const struct rt_sampler_ops ops = { .size = sizeof ops, .sample = sample };
@@ -56,5 +45,4 @@ static const struct rt_sampler_ops ops = { .size = sizeof ops, .sample = sample 
 RT_PLUGIN(
 	sampler_nucleus, SAMPLER, .name = "nucleus", .version = "1.0", .license = "Apache-2.0",
 	.summary = "Samples at a temperature from the most probable tokens (top-k, top-p, min-p).",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .ops.sampler = &ops);
+	.config_size = sizeof(struct config), .params = params, .ops.sampler = &ops);

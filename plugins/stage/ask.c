@@ -17,7 +17,7 @@ int ask_files_read(struct ask_files *f, const char *tools, const char *system, s
 
 	*f = (struct ask_files){ .system = RT_TEXT_INIT, .has_system = system != NULL };
 	if (tools)
-		r = rt_json_read(tools, 0, &f->tools, err);
+		r = rt_tools_read(tools, &f->tools, err);
 	if (r == 0 && system)
 		r = rt_file_read(system, 1 << 20, &f->system, err);
 	return r;

@@ -27,10 +27,6 @@ struct config {
 	bool                      across, originals;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with calls as answers.",
 	               .flags = RT_P_REQUIRED),
@@ -431,7 +427,7 @@ static int write_report(const struct job *j, const char *dir, struct rt_error *e
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	struct job j = { .cfg = state, .c = c };
 	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
 	     *to = rt_path_join(out[0], "rows.jsonl");
 	int r = in && to ? 0 : rt_fail_nomem(err, "a path");
@@ -459,25 +455,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_augment, STAGE, .name = "augment", .version = "1.0", .license = "Apache-2.0",
           .summary = "More rows of function calls, by other values for their arguments.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

@@ -17,10 +17,6 @@ struct config {
 	const char      *judge;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUTS(struct config, data, DATASET, 1, 100,
 	                "Rows with scores: the output `rows` of stages evaluate."),
@@ -61,11 +57,6 @@ static void add(struct tally *t, double x)
 	t->sum += x;
 	t->squares += x * x;
 	t->n++;
-}
-
-static int put(struct rt_json *m, const char *name, const struct tally *t)
-{
-	return rt_metric_mean(m, name, t->sum, t->squares, t->n);
 }
 
 /* The sums of a row by its id; NULL: out of memory. */
@@ -165,7 +156,8 @@ static int compare_scores(struct job *j, int64_t k, const struct rt_json *a,
 	if (r < 0 || j->cfg->data.n == 1)
 		return r;
 	rt_text_printf(&name, "difference/%lld", (long long)(k + 1));
-	r = name.failed || put(j->metrics, name.data, &t) < 0 ? rt_fail_nomem(err, "metrics") : 0;
+	if (name.failed || rt_metric_difference(j->metrics, name.data, t.sum, t.squares, t.n) < 0)
+		r = rt_fail_nomem(err, "metrics");
 	rt_text_free(&name);
 	return r;
 }
@@ -188,8 +180,9 @@ static int compare_pair(struct job *j, int64_t k, struct rt_error *err)
 
 static int sum_up(struct job *j, struct rt_error *err)
 {
-	struct tally data = { 0 }, against = { 0 }, difference = { 0 };
-	int          r = 0;
+	struct rt_json *m = j->metrics;
+	struct tally    data = { 0 }, against = { 0 }, apart = { 0 };
+	int             r = 0;
 
 	if (j->n == 0)
 		return rt_fail(err, RT_E_FORMAT, "there is nothing to compare: %s has no rows",
@@ -199,17 +192,17 @@ static int sum_up(struct job *j, struct rt_error *err)
 
 		add(&data, s->data / (double)s->n);
 		add(&against, s->against / (double)s->n);
-		add(&difference, (s->data - s->against) / (double)s->n);
+		add(&apart, (s->data - s->against) / (double)s->n);
 	}
-	r |= put(j->metrics, "difference", &difference);
-	r |= put(j->metrics, "data", &data);
-	r |= put(j->metrics, "against", &against);
+	r |= rt_metric_difference(m, "difference", apart.sum, apart.squares, apart.n);
+	r |= rt_metric_score(m, "data", data.sum, data.squares, data.n);
+	r |= rt_metric_score(m, "against", against.sum, against.squares, against.n);
 	return r < 0 ? rt_fail_nomem(err, "metrics") : 0;
 }
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg,
+	struct job j = { .cfg = state,
 		         .context = c,
 		         .places = rt_json_new_object(),
 		         .metrics = rt_json_new_object() };
@@ -240,26 +233,10 @@ static int check(const void *config, struct rt_error *err)
 	               (long long)c->data.n, (long long)c->against.n);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
-
-RT_PLUGIN(stage_compare, STAGE, .name = "compare", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_compare, STAGE, .name = "compare", .version = "1.1", .license = "Apache-2.0",
           .summary = "Is one way better than another?  Scores of the same rows, paired, over "
                      "several seeds.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

@@ -33,10 +33,6 @@ struct config {
 	double                    rest, near, sample;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 #define LIMIT(member, sentence)                                                                    \
 	{                                                                                          \
 		.name = #member, .type = RT_INT,                                                   \
@@ -477,9 +473,7 @@ static int prepare(struct job *j, struct rt_error *err)
 	if (r == 0 && j->cfg->near > 0)
 		r = seen_open(&j->near, j->cfg->shingle, j->cfg->near, err);
 	if (r == 0 && j->cfg->tools)
-		r = rt_json_read(j->cfg->tools, 0, &j->tools, err);
-	if (r == 0 && j->tools)
-		r = rt_tools_check(j->tools, j->cfg->tools, err);
+		r = rt_tools_read(j->cfg->tools, &j->tools, err);
 	for (int64_t i = 0; r == 0 && i < j->cfg->exclude.n; i++)
 		r = read_excluded(j, j->cfg->exclude.at[i]->path, err);
 	return r;
@@ -487,7 +481,7 @@ static int prepare(struct job *j, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .context = c, .text = RT_TEXT_INIT };
+	struct job j = { .cfg = state, .context = c, .text = RT_TEXT_INIT };
 	int        r = prepare(&j, err);
 
 	for (int64_t i = 0; r == 0 && i < j.cfg->paths.n; i++)
@@ -536,13 +530,6 @@ static int check(const void *config, struct rt_error *err)
 	return filter_check(&c->where, err);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
 	const struct config *c = config;
@@ -568,7 +555,6 @@ static int estimate(const void *config, struct rt_estimate *ret, struct rt_error
 		                     : (int64_t)fmin(c->sample, (double)rows);
 	if (c->limit > 0 && (c->limit < rows || rows < 0))
 		rows = c->limit;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	ret->rows[2] = rows < 0 ? -1 : (int64_t)((double)rows * c->rest + 0.5);
 	ret->rows[0] = rows < 0 ? -1 : rows - ret->rows[2];
 	if (c->data.n > 0)
@@ -585,5 +571,5 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(stage_dataset, STAGE, .name = "dataset", .version = "1.1", .license = "Apache-2.0",
           .summary = "Read and join rows in common shapes, filter, drop doubles and test rows, "
                      "sample, split.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

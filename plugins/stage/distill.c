@@ -7,6 +7,7 @@
  * it would have done there; the cross-entropy does not count on them. */
 #include "apart.h"
 #include "taught.h"
+#include "training.h"
 
 #include <retort/distill.h>
 #include <retort/file.h>
@@ -20,9 +21,6 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
-static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
-
 struct config {
 	const struct rt_artifact *model, *teacher, *data, *validation;
 	struct rt_component      *loss;
@@ -30,10 +28,6 @@ struct config {
 	int64_t                   steps, max_tokens, max_answer;
 	int                       dtype;
 	struct rt_training        training;
-};
-
-struct state {
-	const struct config *cfg;
 };
 
 static const struct rt_param params[] = {
@@ -57,7 +51,7 @@ static const struct rt_param params[] = {
 	             "Steps to go, instead of epochs; 0: as epochs say."),
 	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
 	             "Longer rows are left out; 0: what the model was made for."),
-	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How the weights are stored."),
+	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -472,7 +466,6 @@ static int prepare(struct job *j, struct rt_error *err)
 {
 	const struct config             *c = j->cfg;
 	const struct rt_sequence_options o = { .max_tokens = c->max_tokens };
-	int64_t                          size = c->training.batch;
 	int                              r = open_models(j, err);
 
 	if (r == 0)
@@ -483,11 +476,8 @@ static int prepare(struct job *j, struct rt_error *err)
 		r = rt_tape_new(&j->tape, c->training.recompute, err);
 	if (r < 0)
 		return r;
-	if (size > j->data.n)
-		size = j->data.n;
-	j->order = (struct rt_order){ .seed = rt_seed(j->c), .n = j->data.n, .batch = size };
 	j->steps =
-		c->steps ? c->steps : (int64_t)ceil(c->epochs * (double)j->data.n / (double)size);
+		training_order(&j->order, j->c, j->data.n, c->training.batch, c->epochs, c->steps);
 	r = make_room(j, err);
 	return r < 0 ? r : rt_trainer_open(&j->t, j->m, &c->training, j->steps, j->c, err);
 }
@@ -517,7 +507,7 @@ static void clean(struct job *j)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	struct job j = { .cfg = state, .c = c };
 	int        r = prepare(&j, err);
 
 	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0 && i < j.steps; i++)
@@ -526,13 +516,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		rt_trainer_swap(j.t);
 		r = report(&j, out[1], err);
 	}
-	/* Writing reads what was written: the memory of training is not needed any more. */
-	rt_trainer_close(j.t);
-	rt_tape_free(j.tape);
-	j.t = NULL;
-	j.tape = NULL;
 	if (r == 0)
-		r = rt_model_write(j.m, out[0], numbers[j.cfg->dtype], j.cfg->model->path, err);
+		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
 	clean(&j);
 	return r;
 }
@@ -546,29 +531,12 @@ static int check(const void *config, struct rt_error *err)
 			err, RT_E_USAGE,
 			"on_policy without a teacher: what the student will write, nobody can "
 			"have scored before");
-	return c->epochs > 0 || c->steps > 0 ? 0
-	                                     : rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
+	return training_check(c->epochs, c->steps, err);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_distill, STAGE, .name = "distill", .version = "1.0", .license = "Apache-2.0",
           .summary = "A student learns a teacher's distributions over the answers of a dataset.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

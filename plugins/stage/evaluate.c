@@ -26,10 +26,6 @@ struct config {
 	double                    gate;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.",
 	               .flags = RT_P_REQUIRED),
@@ -248,7 +244,7 @@ static int check_gate(const struct job *j, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .calls = rt_json_new_object() };
+	struct job j = { .cfg = state, .calls = rt_json_new_object() };
 	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
 	     *to = rt_path_join(out[2], "rows.jsonl");
 	struct rt_rows *rows = NULL;
@@ -287,20 +283,9 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
-	const struct scores_rule rule = { .judges = ((const struct config *)config)->judges };
-
 	(void)err;
-	if (!scores_ask(&rule))
-		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	ret->memory = RT_ROW_LIMIT;
 	ret->rows[2] = ((const struct config *)config)->data->rows;
 	return 0;
@@ -313,5 +298,4 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(
 	stage_evaluate, STAGE, .name = "evaluate", .version = "1.2", .license = "Apache-2.0",
 	.summary = "Measure answers by judges, with 95 % intervals, and hold them against a gate.",
-	.config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-	.open = open_, .ops.stage = &ops);
+	.config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

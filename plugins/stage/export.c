@@ -29,10 +29,6 @@ struct config {
 	double                    agreement, kl;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, model, MODEL, "The model to export.", .flags = RT_P_REQUIRED),
 	RT_PARAM_INPUT(struct config, data, DATASET,
@@ -250,7 +246,7 @@ static int prove(const struct config *c, struct answers *a, struct rt_context *c
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	const struct config *cfg = ((struct state *)state)->cfg;
+	const struct config *cfg = state;
 	struct rt_model     *m = NULL, *reference = NULL;
 	struct written       w = { 0 };
 	struct answers       a = { 0 };
@@ -273,25 +269,9 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_export, STAGE, .name = "export", .version = "1.0", .license = "Apache-2.0",
           .summary = "A model in the form in which others take it, proven to be the same.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

@@ -51,6 +51,7 @@ stage_model_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-train.la
 stage_train_la_SOURCES  = plugins/stage/train.c plugins/stage/trial.c plugins/stage/trial.h \
+	plugins/stage/training.c plugins/stage/training.h \
 	plugins/stage/scores.c plugins/stage/scores.h
 stage_train_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_train_la_LDFLAGS  = -module $(PLUGIN_LINK)
@@ -64,7 +65,8 @@ stage_augment_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-distill.la
 stage_distill_la_SOURCES  = plugins/stage/distill.c plugins/stage/apart.c plugins/stage/apart.h \
-	plugins/stage/taught.c plugins/stage/taught.h plugins/stage/top.c plugins/stage/top.h
+	plugins/stage/taught.c plugins/stage/taught.h plugins/stage/top.c plugins/stage/top.h \
+	plugins/stage/training.c plugins/stage/training.h
 stage_distill_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_distill_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_distill_la_LIBADD   = libretort.la -lm
@@ -79,14 +81,16 @@ plugin_LTLIBRARIES += stage-reinforce.la
 stage_reinforce_la_SOURCES  = plugins/stage/reinforce.c plugins/stage/reinforce.h \
 	plugins/stage/reinforce-rollout.c plugins/stage/reinforce-update.c \
 	plugins/stage/policy.c plugins/stage/policy.h \
-	plugins/stage/scores.c plugins/stage/scores.h
+	plugins/stage/scores.c plugins/stage/scores.h \
+	plugins/stage/training.c plugins/stage/training.h
 stage_reinforce_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_reinforce_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_reinforce_la_LIBADD   = libretort.la -lm
 
 plugin_LTLIBRARIES += stage-prefer.la
 stage_prefer_la_SOURCES  = plugins/stage/prefer.c plugins/stage/pairs.c plugins/stage/pairs.h \
-	plugins/stage/policy.c plugins/stage/policy.h plugins/stage/scores.c plugins/stage/scores.h
+	plugins/stage/policy.c plugins/stage/policy.h plugins/stage/scores.c plugins/stage/scores.h \
+	plugins/stage/training.c plugins/stage/training.h
 stage_prefer_la_CPPFLAGS = $(PLUGIN_INCLUDES)
 stage_prefer_la_LDFLAGS  = -module $(PLUGIN_LINK)
 stage_prefer_la_LIBADD   = libretort.la -lm

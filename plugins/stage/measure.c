@@ -18,10 +18,6 @@ struct config {
 	int64_t                   samples, max_tokens;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, model, MODEL, "The model to measure.",
 	               .flags = RT_P_REQUIRED),
@@ -123,7 +119,7 @@ static int report(const struct answers *a, struct times *t, const char *dir, str
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	const struct config *cfg = ((struct state *)state)->cfg;
+	const struct config *cfg = state;
 	struct rt_model     *m = NULL;
 	struct answers       a = { 0 };
 	struct times         t = { 0 };
@@ -146,25 +142,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_measure, STAGE, .name = "measure", .version = "1.0", .license = "Apache-2.0",
           .summary = "Size of a model, and the time that it takes for an answer.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

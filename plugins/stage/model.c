@@ -28,10 +28,6 @@ struct config {
 	struct new_text      text;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_PATH(struct config, path, NULL, "Hugging Face directory to take.",
 	              .flags = RT_P_FOLDER),
@@ -292,32 +288,16 @@ static int take_format(const struct config *c, const char *out, struct rt_error 
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	const struct config *cfg = ((struct state *)state)->cfg;
+	const struct config *cfg = state;
 
 	return is_new(cfg)   ? make(cfg, c, out[0], err)
 	       : cfg->format ? take_format(cfg, out[0], err)
 	                     : take(cfg, out[0], err);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_model, STAGE, .name = "model", .version = "1.0", .license = "Apache-2.0",
           .summary = "A model to begin with: a checkpoint, or a new one with its own tokenizer.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

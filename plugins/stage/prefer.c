@@ -7,6 +7,7 @@
  * the model at once goes twice. */
 #include "pairs.h"
 #include "policy.h"
+#include "training.h"
 
 #include <retort/memory.h>
 #include <retort/metrics.h>
@@ -17,9 +18,7 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
-static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
-static const char *const   againsts[] = { "worst", "all", NULL };
+static const char *const againsts[] = { "worst", "all", NULL };
 
 struct config {
 	const struct rt_artifact *model, *reference, *data, *validation;
@@ -30,10 +29,6 @@ struct config {
 	int64_t                   steps, max_tokens;
 	int                       against, dtype;
 	struct rt_training        training;
-};
-
-struct state {
-	const struct config *cfg;
 };
 
 static const struct rt_param params[] = {
@@ -63,7 +58,7 @@ static const struct rt_param params[] = {
 	             "Steps to go, instead of epochs; 0: as epochs say."),
 	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
 	             "Pairs with a longer row are left out; 0: what the model was made for."),
-	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How the weights are stored."),
+	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -309,7 +304,8 @@ static int refer(struct job *j, struct pairs *p, struct rt_error *err)
 	int64_t          n;
 	int              r = 0;
 
-	rt_model_multiply(m, rt_products_matmul(j->cfg->training.products));
+	if (m == j->m)
+		rt_model_multiply(m, rt_products_matmul(j->cfg->training.products));
 	for (int64_t i = 0; r == 0 && i < p->n; i += n) {
 		n = p->n - i < j->b.n ? p->n - i : j->b.n;
 		for (int64_t k = 0; k < n; k++)
@@ -405,10 +401,8 @@ static int open_models(struct job *j, struct rt_error *err)
 	int                  r = rt_model_open(&j->m, c->model->path, RT_MODEL_TRAIN, err);
 
 	if (r == 0 && c->reference)
-		r = rt_model_open(&j->reference, c->reference->path, 0, err);
-	if (r == 0 && j->reference &&
-	    rt_model_shape(j->reference)->vocabulary != rt_model_shape(j->m)->vocabulary)
-		r = rt_fail(err, RT_E_SHAPE, "the reference model has another vocabulary");
+		r = training_reference(&j->reference, j->m, c->reference, c->training.products,
+		                       err);
 	return r < 0 ? r : rt_tape_new(&j->tape, c->training.recompute, err);
 }
 
@@ -416,19 +410,16 @@ static int open_models(struct job *j, struct rt_error *err)
 static int prepare(struct job *j, struct rt_error *err)
 {
 	const struct config *c = j->cfg;
-	int64_t              batch = c->training.batch;
 	int                  r = open_models(j, err);
 
 	if (r == 0)
 		r = read_pairs(j, err);
 	if (r < 0)
 		return r;
-	batch = batch < j->data.n ? batch : j->data.n;
-	j->order = (struct rt_order){ .seed = rt_seed(j->c), .n = j->data.n, .batch = batch };
 	j->steps =
-		c->steps ? c->steps : (int64_t)ceil(c->epochs * (double)j->data.n / (double)batch);
-	j->index = rt_alloc((size_t)batch, sizeof *j->index);
-	r = j->index ? batch_new(&j->b, batch, err) : rt_fail_nomem(err, "a batch");
+		training_order(&j->order, j->c, j->data.n, c->training.batch, c->epochs, c->steps);
+	j->index = rt_alloc((size_t)j->order.batch, sizeof *j->index);
+	r = j->index ? batch_new(&j->b, j->order.batch, err) : rt_fail_nomem(err, "a batch");
 	if (r == 0)
 		r = refer(j, &j->data, err);
 	if (r == 0)
@@ -456,7 +447,7 @@ static void clean(struct job *j)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	struct job j = { .cfg = state, .c = c };
 	int        r = prepare(&j, err);
 
 	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0 && i < j.steps; i++)
@@ -465,13 +456,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		rt_trainer_swap(j.t);
 		r = report(&j, out[1], err);
 	}
-	/* Writing reads what was written: the memory of training is not needed any more. */
-	rt_trainer_close(j.t);
-	rt_tape_free(j.tape);
-	j.t = NULL;
-	j.tape = NULL;
 	if (r == 0)
-		r = rt_model_write(j.m, out[0], numbers[j.cfg->dtype], j.cfg->model->path, err);
+		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
 	clean(&j);
 	return r;
 }
@@ -480,40 +466,20 @@ static int check(const void *config, struct rt_error *err)
 {
 	const struct config     *c = config;
 	const struct scores_rule rule = { c->judges, c->weights };
+	int                      r;
 
 	if (!RT_HAS(c->rl->plugin->ops.rl, prefer))
 		return rt_fail(err, RT_E_USAGE,
 		               "rl-%s is for rewards of groups: use the stage reinforce",
 		               c->rl->plugin->name);
-	if (!(c->epochs > 0) && c->steps == 0)
-		return rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
-	return scores_check(&rule, err);
+	r = training_check(c->epochs, c->steps, err);
+	return r < 0 ? r : scores_check(&rule, err);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	const struct config     *c = config;
-	const struct scores_rule rule = { c->judges, c->weights };
-
-	(void)err;
-	if (!scores_ask(&rule))
-		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_prefer, STAGE, .name = "prefer", .version = "1.0", .license = "Apache-2.0",
           .summary = "A model learns from pairs of answers, one better than the other (DPO, "
                      "Rafailov 2023).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

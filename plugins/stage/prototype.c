@@ -28,10 +28,6 @@ struct config {
 	double                    temperature, top_p, max_failed;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows whose prompts are answered.",
 	               .flags = RT_P_REQUIRED),
@@ -230,30 +226,7 @@ static int all_rows(struct job *j, const char *path, struct rt_error *err)
 
 /* ---- before and after ---- */
 
-/* Can the schemas be judged by, and is what is served declared, and served once? */
-static int check_tools(const struct job *j, struct rt_error *err)
-{
-	const struct rt_json *tools = j->files.tools;
-
-	if (tools && !rt_json_is(tools, RT_JSON_ARRAY))
-		return rt_fail(err, RT_E_FORMAT, "%s: tools are a list [ ... ], this is %s",
-		               j->cfg->tools, rt_json_type_name(tools));
-	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *tool = rt_json_at(tools, i),
-				     *f = rt_json_get(tool, "function"),
-				     *schema = rt_json_get(f ? f : tool, "parameters");
-		const char *name = rt_json_string(rt_json_get(f ? f : tool, "name"));
-		int         r = schema ? rt_schema_check(schema, err) : 0;
-
-		if (!name)
-			return rt_fail(err, RT_E_FORMAT, "%s: tool %zu has no name", j->cfg->tools,
-			               i);
-		if (r < 0)
-			return rt_within(err, r, "%s: tool %s", j->cfg->tools, name);
-	}
-	return 0;
-}
-
+/* Is what is served declared, and served once? */
 static int check_functions(const struct job *j, struct rt_error *err)
 {
 	const struct rt_components *all = &j->cfg->functions;
@@ -290,7 +263,7 @@ static int prepare(struct job *j, const char *to, struct rt_error *err)
 		return rt_fail_nomem(err, "a job");
 	r = ask_files_read(&j->files, c->tools, c->system, err);
 	if (r == 0)
-		r = check_tools(j, err);
+		r = rt_schema_check_tools(j->files.tools, c->tools, err);
 	if (r == 0)
 		r = check_functions(j, err);
 	if (r == 0)
@@ -362,9 +335,7 @@ static int finish(struct job *j, const char *dir, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg,
-		         .context = c,
-		         .files = { .system = RT_TEXT_INIT } };
+	struct job j = { .cfg = state, .context = c, .files = { .system = RT_TEXT_INIT } };
 	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
 	     *to = rt_path_join(out[0], "rows.jsonl");
 	int r = in && to ? prepare(&j, to, err) : rt_fail_nomem(err, "a path");
@@ -385,13 +356,6 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
 /* How many turns there will be, only the teacher knows: at least one for each row. */
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
@@ -410,5 +374,4 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(stage_prototype, STAGE, .name = "prototype", .version = "1.0", .license = "Apache-2.0",
           .summary = "The task as a teacher does it that calls functions: a conversation for every "
                      "row.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

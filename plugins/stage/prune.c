@@ -9,10 +9,6 @@
 #include <retort/memory.h>
 #include <retort/metrics.h>
 
-struct state {
-	const struct prune_config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct prune_config, model, MODEL, "The model to prune.",
 	               .flags = RT_P_REQUIRED),
@@ -122,7 +118,7 @@ static int prepare(struct pruning *j, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct pruning   j = { .cfg = ((struct state *)state)->cfg, .c = c, .room = RT_ARENA_INIT };
+	struct pruning   j = { .cfg = state, .c = c, .room = RT_ARENA_INIT };
 	struct rt_model *after = NULL;
 	int              r = prepare(&j, err);
 
@@ -150,25 +146,9 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_prune, STAGE, .name = "prune", .version = "1.0", .license = "Apache-2.0",
           .summary = "Cut out of a model what calibration shows to matter least.",
-          .config_size = sizeof(struct prune_config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct prune_config), .params = params, .check = check,
+          .ops.stage = &ops);

@@ -31,10 +31,6 @@ struct config {
 	struct rt_strings         skip;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, model, MODEL, "The model to quantize.",
 	               .flags = RT_P_REQUIRED),
@@ -464,7 +460,7 @@ static int write_model(struct job *j, const char *const *out, struct rt_error *e
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c, .room = RT_ARENA_INIT };
+	struct job j = { .cfg = state, .c = c, .room = RT_ARENA_INIT };
 	int        r = prepare(&j, err);
 
 	if (r == 0)
@@ -484,25 +480,9 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_quantize, STAGE, .name = "quantize", .version = "1.0", .license = "Apache-2.0",
           .summary = "Weights in few bits, one GGUF file, and what that did to the model.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

@@ -6,6 +6,7 @@
  * of both are apart is a scalar of every step (sampling/logp_difference). */
 #include "reinforce.h"
 #include "scores.h"
+#include "training.h"
 
 #include <retort/file.h>
 #include <retort/judge.h>
@@ -15,13 +16,6 @@
 #include <retort/rows.h>
 
 #include <math.h>
-
-static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
-static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
-
-struct state {
-	const struct config *cfg;
-};
 
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, model, MODEL, "The model to begin with.",
@@ -45,7 +39,7 @@ static const struct rt_param params[] = {
 		"Groups whose mean reward is not above this are left out (dynamic filtering)."),
 	RT_PARAM_REAL(struct config, high, 1, 0, 1, NULL,
 	              "And those whose mean reward is not below this."),
-	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How the weights are stored."),
+	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -121,12 +115,8 @@ static int open_models(struct job *j, struct rt_error *err)
 	int                  r = rt_model_open(&j->m, c->model->path, RT_MODEL_TRAIN, err);
 
 	if (r == 0 && c->reference)
-		r = rt_model_open(&j->reference, c->reference->path, 0, err);
-	if (r == 0 && j->reference &&
-	    rt_model_shape(j->reference)->vocabulary != rt_model_shape(j->m)->vocabulary)
-		r = rt_fail(err, RT_E_SHAPE, "the reference model has another vocabulary");
-	if (r == 0 && j->reference)
-		rt_model_multiply(j->reference, rt_products_matmul(c->training.products));
+		r = training_reference(&j->reference, j->m, c->reference, c->training.products,
+		                       err);
 	if (r == 0)
 		r = rt_engine_open(&j->engine, j->m, &(struct rt_engine_options){ .sequences = 64 },
 		                   err);
@@ -207,7 +197,7 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	struct job j = { .cfg = state, .c = c };
 	int        r = prepare(&j, err);
 
 	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0 && i < j.cfg->steps; i++)
@@ -216,13 +206,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		rt_trainer_swap(j.t);
 		r = report(&j, out[1], err);
 	}
-	/* Writing reads what was written: the memory of training is not needed any more. */
-	rt_trainer_close(j.t);
-	rt_tape_free(j.tape);
-	j.t = NULL;
-	j.tape = NULL;
 	if (r == 0)
-		r = rt_model_write(j.m, out[0], numbers[j.cfg->dtype], j.cfg->model->path, err);
+		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
 	clean(&j);
 	return r;
 }
@@ -241,29 +226,9 @@ static int check(const void *config, struct rt_error *err)
 	return scores_check(&rule, err);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	const struct config     *c = config;
-	const struct scores_rule rule = { c->judges, c->weights };
-
-	(void)err;
-	if (!scores_ask(&rule))
-		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_reinforce, STAGE, .name = "reinforce", .version = "1.1", .license = "Apache-2.0",
           .summary = "A model answers, judges reward, and the better answers become likelier.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

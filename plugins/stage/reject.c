@@ -28,10 +28,6 @@ struct config {
 	struct rt_component      *keep;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with candidates.",
 	               .flags = RT_P_REQUIRED),
@@ -263,7 +259,7 @@ static int do_rows(struct job *j, struct rt_context *c, struct rt_rows *rows, st
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	const struct config *cfg = ((struct state *)state)->cfg;
+	const struct config *cfg = state;
 	struct job          *j = rt_alloc(1, sizeof *j);
 	char                *in = rt_path_join(cfg->data->path, "rows.jsonl"),
 	     *to = rt_path_join(out[0], "rows.jsonl");
@@ -299,21 +295,9 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
-	const struct config     *c = config;
-	const struct scores_rule rule = { c->judges, c->weights };
-
-	(void)err;
-	if (!scores_ask(&rule))
-		ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
+	(void)config, (void)err;
 	ret->memory = sizeof(struct job) + RT_ROW_LIMIT;
 	return 0;
 }
@@ -325,5 +309,5 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(stage_reject, STAGE, .name = "reject", .version = "1.1", .license = "Apache-2.0",
           .summary = "Judges score candidates, a rejector keeps the good ones as rows to learn "
                      "from (Yuan 2023).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

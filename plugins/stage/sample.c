@@ -25,10 +25,6 @@ struct config {
 	const char               *tools, *system;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows whose prompts are answered.",
 	               .flags = RT_P_REQUIRED),
@@ -259,9 +255,7 @@ static int prepare(struct job *j, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg,
-		         .context = c,
-		         .files = { .system = RT_TEXT_INIT } };
+	struct job j = { .cfg = state, .context = c, .files = { .system = RT_TEXT_INIT } };
 	char      *in = rt_path_join(j.cfg->data->path, "rows.jsonl"),
 	     *to = rt_path_join(out[0], "rows.jsonl");
 	int r = in && to ? prepare(&j, err) : rt_fail_nomem(err, "a path");
@@ -283,13 +277,6 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	rt_free(in);
 	rt_free(to);
 	return r;
-}
-
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
 }
 
 /* Tokens are not known before the teacher counts them. */
@@ -315,5 +302,4 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(stage_sample, STAGE, .name = "sample", .version = "1.2", .license = "Apache-2.0",
           .summary =
                   "A teacher gives candidates for every row; each reply is kept before it is used.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

@@ -24,10 +24,6 @@ struct config {
 	int                       products;
 };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, model, MODEL, "The teacher.", .flags = RT_P_REQUIRED),
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with answers.", .flags = RT_P_REQUIRED),
@@ -300,7 +296,7 @@ static int prepare(struct job *j, struct rt_error *err)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	struct job j = { .cfg = state, .c = c };
 	int        r = prepare(&j, err);
 
 	if (r == 0)
@@ -321,17 +317,9 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	return r;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
 	(void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
 	ret->rows[0] = ((const struct config *)config)->data->rows;
 	return 0;
 }
@@ -342,5 +330,4 @@ static const struct rt_stage_ops ops = {
 
 RT_PLUGIN(stage_score, STAGE, .name = "score", .version = "1.0", .license = "Apache-2.0",
           .summary = "Keep a teacher's most likely tokens beside rows, for students to learn from.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

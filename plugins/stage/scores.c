@@ -36,16 +36,6 @@ int scores_check(const struct scores_rule *rule, struct rt_error *err)
 	return sum > 0 || rule->judges.n == 0 ? 0 : rt_fail(err, RT_E_RANGE, "all weights are 0");
 }
 
-bool scores_ask(const struct scores_rule *rule)
-{
-	for (int64_t i = 0; i < rule->judges.n; i++)
-		for (const struct rt_param *p = rule->judges.at[i]->plugin->params; p && p->name;
-		     p++)
-			if (p->type == RT_COMPONENT && p->of == RT_KIND_TEACHER)
-				return true;
-	return false;
-}
-
 int scores_give(const struct scores_rule *rule, const struct rt_group *groups, int64_t n,
                 struct rt_verdict *verdicts, double *ret, scores_fn *each, void *arg,
                 struct rt_error *err)

@@ -21,9 +21,6 @@ const char *scores_name(const struct rt_components *judges, int64_t judge, char 
 /* For check(): as many weights as judges or none, and not all 0. */
 int scores_check(const struct scores_rule *rule, struct rt_error *err);
 
-/* Does any judge ask a teacher?  Then what it costs is not known. */
-bool scores_ask(const struct scores_rule *rule);
-
 /* Called once for each judge, with its verdicts on all candidates of all groups. */
 typedef void scores_fn(void *arg, int64_t judge, const struct rt_verdict *verdicts);
 

@@ -9,6 +9,7 @@
  * and what it found is in the notes of the trainer: a run that is gone on with tries again what its
  * last checkpoint does not know of, and ends with the same bytes. */
 #include "scores.h"
+#include "training.h"
 #include "trial.h"
 
 #include <retort/file.h>
@@ -20,9 +21,6 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const   dtypes[] = { "f32", "bf16", "f16", NULL };
-static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
-
 struct config {
 	const struct rt_artifact *model, *data, *validation;
 	double                    epochs, prompt_weight, dropout;
@@ -30,10 +28,6 @@ struct config {
 	int64_t                   steps, max_tokens, every, patience, validation_rows, max_answer;
 	int                       dtype;
 	struct rt_training        training;
-};
-
-struct state {
-	const struct config *cfg;
 };
 
 static const struct rt_param params[] = {
@@ -67,7 +61,7 @@ static const struct rt_param params[] = {
 	             "How many of the validation's rows, from its beginning, are answered."),
 	RT_PARAM_INT(struct config, max_answer, 256, 1, 1 << 20, "tokens",
 	             "Longest answer in a validation."),
-	RT_PARAM_ENUM(struct config, dtype, 0, dtypes, "How the weights are stored."),
+	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -331,7 +325,7 @@ static int prepare(struct job *j, struct rt_error *err)
 {
 	const struct config             *c = j->cfg;
 	const struct rt_sequence_options o = { c->max_tokens, c->prompt_weight };
-	int64_t                          batch = c->training.batch;
+	int64_t                          batch;
 	int r = rt_model_open(&j->m, c->model->path, RT_MODEL_TRAIN, err);
 
 	if (r == 0)
@@ -343,11 +337,9 @@ static int prepare(struct job *j, struct rt_error *err)
 		r = rt_tape_new(&j->tape, c->training.recompute, err);
 	if (r < 0)
 		return r;
-	if (batch > j->data.n)
-		batch = j->data.n;
-	j->order = (struct rt_order){ .seed = rt_seed(j->c), .n = j->data.n, .batch = batch };
 	j->steps =
-		c->steps ? c->steps : (int64_t)ceil(c->epochs * (double)j->data.n / (double)batch);
+		training_order(&j->order, j->c, j->data.n, c->training.batch, c->epochs, c->steps);
+	batch = j->order.batch;
 	j->index = rt_alloc((size_t)batch, sizeof *j->index);
 	j->chosen = rt_alloc((size_t)batch, sizeof *j->chosen);
 	if (!j->index || !j->chosen)
@@ -380,7 +372,7 @@ static void clean(struct job *j)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg, .c = c };
+	struct job j = { .cfg = state, .c = c };
 	bool       stop = false;
 	int        r = prepare(&j, err);
 
@@ -396,13 +388,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		rt_trainer_swap(j.t);
 	if (r == 0)
 		r = report(&j, out[1], err);
-	/* Writing reads what was written: the memory of training is not needed any more. */
-	rt_trainer_close(j.t);
-	rt_tape_free(j.tape);
-	j.t = NULL;
-	j.tape = NULL;
 	if (r == 0)
-		r = rt_model_write(j.m, out[0], numbers[j.cfg->dtype], j.cfg->model->path, err);
+		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
 	clean(&j);
 	return r;
 }
@@ -416,29 +403,12 @@ static int check(const void *config, struct rt_error *err)
 		               c->judges.n ? "judges" : "every");
 	if (c->patience && !c->judges.n && !c->every)
 		return rt_fail(err, RT_E_USAGE, "patience without judges or every");
-	return c->epochs > 0 || c->steps > 0 ? 0
-	                                     : rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
+	return training_check(c->epochs, c->steps, err);
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
-static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
-{
-	(void)config, (void)err;
-	ret->calls = ret->input_tokens = ret->output_tokens = ret->money = 0;
-	return 0;
-}
-
-static const struct rt_stage_ops ops = {
-	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
-};
+static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
 RT_PLUGIN(stage_train, STAGE, .name = "train", .version = "1.1", .license = "Apache-2.0",
           .summary = "Supervised fine-tuning of all weights on the answers of a dataset.",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

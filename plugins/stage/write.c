@@ -22,10 +22,6 @@
 
 static const char *const hows[] = { "ask", "continue", NULL };
 
-struct state {
-	const struct config *cfg;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows whose users' messages are examples.",
 	               .flags = RT_P_REQUIRED),
@@ -344,7 +340,7 @@ static void clean(struct job *j)
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	struct job j = { .cfg = ((struct state *)state)->cfg,
+	struct job j = { .cfg = state,
 		         .c = c,
 		         .instruction = RT_TEXT_INIT,
 		         .files = { .system = RT_TEXT_INIT } };
@@ -383,13 +379,6 @@ static int check(const void *config, struct rt_error *err)
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->cfg = config;
-	return 0;
-}
-
 /* As if nothing was dropped. */
 static int estimate(const void *config, struct rt_estimate *ret, struct rt_error *err)
 {
@@ -411,5 +400,5 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(stage_write, STAGE, .name = "write", .version = "1.0", .license = "Apache-2.0",
           .summary = "A teacher writes new messages of users, none like those it must not write "
                      "(Self-Instruct, Wang 2022).",
-          .config_size = sizeof(struct config), .params = params,
-          .state_size = sizeof(struct state), .check = check, .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .check = check,
+          .ops.stage = &ops);

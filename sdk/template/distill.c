@@ -7,10 +7,6 @@ struct config {
 	double delta;
 };
 
-struct state {
-	double delta;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, delta, 1, 1e-6, 1e6, NULL, "Where the loss turns from quadratic to linear."),
 	RT_PARAM_END
@@ -33,7 +29,7 @@ static double eval_row(double k, const float *s, const float *t, int64_t V, doub
 static int eval(const void *state, const struct rt_distill_rows *rows, float *gradient, double *ret_loss,
                 struct rt_error *err)
 {
-	const double  k = ((const struct state *)state)->delta;
+	const double  k = ((const struct config *)state)->delta;
 	const int64_t V = rows->V;
 	double        loss = 0;
 
@@ -55,17 +51,9 @@ static int eval(const void *state, const struct rt_distill_rows *rows, float *gr
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->delta = ((const struct config *)config)->delta;
-	return 0;
-}
-
 static const struct rt_distill_ops ops = { .size = sizeof ops, .eval = eval };
 
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,
           .name = "@NAME@", .version = "0.1", .license = "Apache-2.0",
           .summary = "Huber distance between the logits of student and teacher.",
-          .config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-          .open = open_, .ops.distill = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.distill = &ops);

@@ -5,10 +5,6 @@ struct config {
 	int64_t count;
 };
 
-struct state {
-	int64_t count;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INT(struct config, count, 1, 1, 1000, "candidates", "How many stay."),
 	RT_PARAM_END
@@ -27,18 +23,11 @@ static int64_t rank(const double *scores, int64_t n, int64_t i)
 static int select_(void *state, const struct rt_group *group, const double *scores, bool *keep,
                    struct rt_error *err)
 {
-	const struct state *s = state;
+	const struct config *c = state;
 
 	(void)err;
 	for (int64_t i = 0; i < group->n; i++)
-		keep[i] = rank(scores, group->n, i) < s->count;
-	return 0;
-}
-
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->count = ((const struct config *)config)->count;
+		keep[i] = rank(scores, group->n, i) < c->count;
 	return 0;
 }
 
@@ -47,5 +36,4 @@ static const struct rt_rejector_ops ops = { .size = sizeof ops, .select = select
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,
           .name = "@NAME@", .version = "0.1", .license = "Apache-2.0",
           .summary = "Keeps the best candidates of each row.",
-          .config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-          .open = open_, .ops.rejector = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.rejector = &ops);

@@ -7,10 +7,6 @@ struct config {
 	double temperature;
 };
 
-struct state {
-	double temperature;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, temperature, 1, 0.01, 100, NULL, "Below 1: surer; above 1: more varied."),
 	RT_PARAM_END
@@ -36,7 +32,7 @@ static int largest(const float *logits, int64_t V, float *ret, struct rt_error *
 static int sample(void *state, float *logits, int64_t V, const int32_t *history, int64_t n, double uniform,
                   int32_t *ret_token, struct rt_error *err)
 {
-	const double t = ((struct state *)state)->temperature;
+	const double t = ((const struct config *)state)->temperature;
 	double       sum = 0, left;
 	int32_t      last = 0;
 	float        most = 0;
@@ -61,17 +57,9 @@ static int sample(void *state, float *logits, int64_t V, const int32_t *history,
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->temperature = ((const struct config *)config)->temperature;
-	return 0;
-}
-
 static const struct rt_sampler_ops ops = { .size = sizeof ops, .sample = sample };
 
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,
           .name = "@NAME@", .version = "0.1", .license = "Apache-2.0",
           .summary = "Samples from the softmax of the logits at a temperature.",
-          .config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-          .open = open_, .ops.sampler = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.sampler = &ops);

@@ -9,10 +9,6 @@ struct config {
 	int64_t                   count;
 };
 
-struct state {
-	const struct config *config;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "The rows to take from.", .flags = RT_P_REQUIRED),
 	RT_PARAM_INT(struct config, count, 100, 1, INT64_MAX, "rows", "How many to take."),
@@ -66,7 +62,7 @@ static int take(const char *from, const char *to, int64_t count, struct rt_conte
 
 static int run(void *state, struct rt_context *c, const char *const *out, struct rt_error *err)
 {
-	const struct config *config = ((struct state *)state)->config;
+	const struct config *config = state;
 	char                *from = rt_path_join(config->data->path, "rows.jsonl");
 	char                *to = rt_path_join(out[0], "rows.jsonl");
 	int r = from && to ? take(from, to, config->count, c, err) : rt_fail_nomem(err, "a path");
@@ -86,13 +82,6 @@ static int estimate(const void *config, struct rt_estimate *ret, struct rt_error
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->config = config;
-	return 0;
-}
-
 static const struct rt_stage_ops ops = {
 	.size = sizeof ops, .outputs = outputs, .run = run, .estimate = estimate
 };
@@ -100,5 +89,4 @@ static const struct rt_stage_ops ops = {
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,
           .name = "@NAME@", .version = "0.1", .license = "Apache-2.0",
           .summary = "The first rows of a dataset.",
-          .config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-          .open = open_, .ops.stage = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.stage = &ops);

@@ -8,10 +8,6 @@ struct config {
 	const char *prefix;
 };
 
-struct state {
-	const char *prefix;
-};
-
 static const struct rt_param params[] = {
 	RT_PARAM_STRING(struct config, prefix, "You said: ", "What every answer begins with."),
 	RT_PARAM_END
@@ -66,14 +62,14 @@ static struct rt_json *new_choice(int64_t index, const char *prefix, const char 
 }
 
 /* { choices, usage } */
-static struct rt_json *new_reply(const struct state *s, const struct rt_json *body)
+static struct rt_json *new_reply(const struct config *c, const struct rt_json *body)
 {
 	struct rt_json *reply = rt_json_new_object(), *choices = rt_json_new_array();
 	struct rt_json *usage = rt_json_new_object();
 	int             r = reply && choices && usage ? 0 : RT_E_NOMEM;
 
 	for (int64_t i = 0; r == 0 && i < rt_json_int(rt_json_get(body, "n"), 1); i++)
-		r = rt_json_append(choices, new_choice(i, s->prefix, last_words(body)));
+		r = rt_json_append(choices, new_choice(i, c->prefix, last_words(body)));
 	if (r == 0)
 		r |= rt_json_set(usage, "prompt_tokens", rt_json_new_int(0));
 	if (r == 0)
@@ -117,17 +113,9 @@ static double price(const void *config, double calls, double input_tokens, doubl
 	return 0;
 }
 
-static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
-{
-	(void)c, (void)err;
-	((struct state *)state)->prefix = ((const struct config *)config)->prefix;
-	return 0;
-}
-
 static const struct rt_teacher_ops ops = { .size = sizeof ops, .chat = chat, .price = price };
 
 RT_PLUGIN(@KIND@_@ID@, @KINDUP@,
           .name = "@NAME@", .version = "0.1", .license = "Apache-2.0",
           .summary = "Repeats what it is told; costs nothing.",
-          .config_size = sizeof(struct config), .params = params, .state_size = sizeof(struct state),
-          .open = open_, .ops.teacher = &ops);
+          .config_size = sizeof(struct config), .params = params, .ops.teacher = &ops);

@@ -54,6 +54,10 @@ stages = (
   { name = "drafts"; use = "sample"; data = "test"; teacher = { use = "nearest"; known = "known.jsonl"; }; },
   { name = "quality"; use = "evaluate"; data = "drafts"; judges = ( { use = "exact"; } ); result = true; } );
 E2
+echo '{"name":"play"}' > object.json
+sed 's|sample"; |sample"; tools = "object.json"; |' evaluate.cfg > object.cfg
+check "a teacher is not given tools that are none" 1 "retort: stage drafts: object.json: tools are a list [ ... ], this is an object" \
+	sh -c "'$retort' run object.cfg --runs runs --log plain 2>&1 >out | sed -n '/^retort/{s|[^ ]*/object|object|;p;}'; exit 1"
 evaluated() { run evaluate.cfg > out && figures runs/e/quality.calls/metrics.json; }
 check "evaluate counts functions and arguments" 0 "confusion/play/play 1.0 n 1
 confusion/weather/play 1.0 n 1
@@ -109,6 +113,23 @@ check "a base keeps its paths, and what is not changed is not computed again" 0 
 call-match 0.0 n 2
 call-match_mean 0.16666666666666666 n 2
 unanswered 0.0 n 2" based
+
+# ---- what a stage would ask: nothing without a teacher inside; with one, what it says ----------
+
+cat > asks.cfg <<'E2'
+retort = 1; name = "asks"; seed = 1;
+stages = (
+  { name = "test"; use = "dataset"; paths = "test.jsonl"; },
+  { name = "a"; use = "sample"; data = "test"; teacher = { use = "nearest"; known = "known.jsonl"; }; },
+  { name = "of_a"; use = "evaluate"; data = "a"; judges = "exact"; },
+  { name = "by_b"; use = "evaluate"; data = "a"; result = true;
+    judges = ( { use = "exact"; }, { use = "llm"; teacher = { use = "nearest"; known = "known.jsonl"; }; } ); } );
+E2
+asked() { "$retort" plan asks.cfg --runs none --json | sed 's/.*"stage":"\([a-z_]*\)".*"calls":\([^,]*\),.*"money":\([^,]*\),.*/\1 \2 \3/'; }
+check "plan knows which stages ask nobody" 0 "test 0.0 0.0
+a 2.0 0.0
+of_a 0.0 0.0
+by_b null null" asked
 
 # ---- repeat, and compare: rows are paired by id, a row's pairs are averaged ------------------------
 

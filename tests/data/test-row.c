@@ -159,7 +159,32 @@ START_TEST(a_mean_of_scores_has_an_interval_within_0_and_1)
 	}
 END_TEST
 
+/* 100 rows, 10 better and 4 worse: the paired normal interval is .06 +- .0724, and this one is
+ * apart from it by less than 1 / n.  No difference in 20 rows: the chance that rows differ is below
+ * 3 / 20 with 95 %, so that is about what the mean may be; never nothing. */
+START_TEST(a_difference_of_scores_has_an_interval_within_1_that_is_never_empty)
+	{
+		struct rt_json *m = rt_json_new_object(), *few, *none, *all;
+
+		ck_assert_int_eq(rt_metric_difference(m, "few", 6, 14, 100), 0);
+		ck_assert_int_eq(rt_metric_difference(m, "none", 0, 0, 20), 0);
+		ck_assert_int_eq(rt_metric_difference(m, "all", -20, 20, 20), 0);
+		few = rt_json_get(m, "few");
+		none = rt_json_get(m, "none");
+		all = rt_json_get(m, "all");
+		ck_assert_double_eq_tol(rt_json_real(rt_json_get(few, "value"), 9), .06, 1e-12);
+		ck_assert_double_eq_tol(rt_json_real(rt_json_get(few, "low"), 9), -.0124, .01);
+		ck_assert_double_eq_tol(rt_json_real(rt_json_get(few, "high"), 9), .1324, .01);
+		ck_assert_double_eq_tol(rt_json_real(rt_json_get(none, "low"), 9), -.1, .05);
+		ck_assert_double_eq_tol(rt_json_real(rt_json_get(none, "high"), 9), .1, .05);
+		ck_assert_double_eq(rt_json_real(rt_json_get(all, "low"), 9), -1);
+		ck_assert_double_gt(rt_json_real(rt_json_get(all, "high"), 9), -1);
+		rt_json_free(m);
+	}
+END_TEST
+
 RUNNER("row", 60, {
+	tcase_add_test(tc, a_difference_of_scores_has_an_interval_within_1_that_is_never_empty);
 	tcase_add_test(tc, a_mean_of_scores_has_an_interval_within_0_and_1);
 	TABLE_TEST(tc, a_value_fits_its_schema_or_the_reason_is_told, fits);
 	tcase_add_test(tc, an_unknown_keyword_is_an_error_and_not_ignored);

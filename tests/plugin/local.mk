@@ -1,5 +1,10 @@
 if HAVE_CHECK
-check_PROGRAMS += tests/plugin/test-context tests/plugin/test-param tests/plugin/test-vet
+check_PROGRAMS += tests/plugin/test-component tests/plugin/test-context \
+	tests/plugin/test-param tests/plugin/test-vet
+
+tests_plugin_test_component_SOURCES  = tests/plugin/test-component.c tests/runner.h
+tests_plugin_test_component_CPPFLAGS = $(TEST_CPPFLAGS)
+tests_plugin_test_component_LDADD    = $(TEST_LIBS)
 
 tests_plugin_test_context_SOURCES  = tests/plugin/test-context.c tests/runner.h
 tests_plugin_test_context_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -2,6 +2,7 @@
 #ifndef TESTS_PLUGINS_INSTANCE_H
 #define TESTS_PLUGINS_INSTANCE_H
 
+#include "plugin/component.h"
 #include "plugin/context.h"
 #include "plugin/param.h"
 
@@ -23,7 +24,6 @@ static inline struct instance_of instance_new(const struct rt_plugin *p, struct 
 
 	param_defaults(p->params, i.config);
 	i.component.config = i.config;
-	i.component.state = rt_alloc_aligned(1, p->state_size);
 	return i;
 }
 
@@ -52,16 +52,12 @@ static inline void instance_texts(struct instance_of *i, const char *name, const
 
 static inline int instance_open(struct instance_of *i, struct rt_error *err)
 {
-	const struct rt_plugin *p = i->component.plugin;
-
-	return p->open(i->component.state, i->config, i->component.context, err);
+	return component_open(&i->component, err);
 }
 
 static inline void instance_close(struct instance_of *i)
 {
-	if (i->component.plugin->close)
-		i->component.plugin->close(i->component.state);
-	rt_free(i->component.state);
+	component_close(&i->component);
 	rt_free(i->config);
 }
 

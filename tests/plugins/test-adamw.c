@@ -21,9 +21,7 @@ static const float gradients[STEPS][N] = { { .1f, -.2f, .3f, 0 },
 
 static void step(const struct adamw *c, struct rt_update *u)
 {
-	const struct adamw *state = c;
-
-	ck_assert_int_eq(retort_plugin_optimizer_adamw.ops.optimizer->update(&state, u, NULL), 0);
+	ck_assert_int_eq(retort_plugin_optimizer_adamw.ops.optimizer->update(c, u, NULL), 0);
 }
 
 /* torch.optim.AdamW of PyTorch 2.15.0 in float64, lr 1e-2, betas (.9, .95), eps 1e-8, weight_decay

@@ -23,7 +23,7 @@ enum { STEPS = 3, MOST = 8, LARGE = 96 * 40 };
 
 static void step(const struct muon *c, struct rt_update *u)
 {
-	ck_assert_int_eq(retort_plugin_optimizer_muon.ops.optimizer->update_matrix(&c, u, NULL), 0);
+	ck_assert_int_eq(retort_plugin_optimizer_muon.ops.optimizer->update_matrix(c, u, NULL), 0);
 }
 
 struct golden {

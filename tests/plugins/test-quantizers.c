@@ -3,6 +3,7 @@
 #include <retort/quantizer.h>
 #include <retort/random.h>
 
+#include "plugin/component.h"
 #include "plugin/context.h"
 #include "quantizer/factor.h"
 #include "runner.h"
@@ -84,16 +85,16 @@ static struct rt_linear correlated(uint64_t seed, int64_t rows, int64_t cols, in
 static struct result run(const struct rt_plugin *p, const void *config, const struct rt_linear *l,
                          const struct rt_grid *g, int want)
 {
-	const size_t    groups = (size_t)(l->rows * l->cols / g->group);
-	struct result   q = { rt_alloc((size_t)(l->rows * l->cols), 1), rt_alloc(groups, 1),
-		              rt_alloc(groups, sizeof(float)) };
-	struct rt_error err = RT_ERROR_INIT;
-	char            state[256] = { 0 };
-	int             r;
+	const size_t        groups = (size_t)(l->rows * l->cols / g->group);
+	struct result       q = { rt_alloc((size_t)(l->rows * l->cols), 1), rt_alloc(groups, 1),
+		                  rt_alloc(groups, sizeof(float)) };
+	struct rt_component o = { .plugin = p, .config = config, .context = &context };
+	struct rt_error     err = RT_ERROR_INIT;
+	int                 r;
 
-	ck_assert_uint_le(p->state_size, sizeof state);
-	ck_assert_int_eq(p->open(state, config, &context, &err), 0);
-	r = p->ops.quantizer->quantize(state, l, g, q.codes, q.scales, q.zeros, &err);
+	ck_assert_int_eq(component_open(&o, &err), 0);
+	r = p->ops.quantizer->quantize(o.state, l, g, q.codes, q.scales, q.zeros, &err);
+	component_close(&o);
 	ck_assert_msg(r == want, "%d, want %d: %s", r, want, err.msg);
 	return q;
 }

@@ -3,6 +3,7 @@
 #include <retort/random.h>
 #include <retort/sampler.h>
 
+#include "plugin/component.h"
 #include "runner.h"
 
 #include <math.h>
@@ -22,15 +23,16 @@ struct config {
 static int draw(const struct rt_plugin *p, const struct config *c, const float *logits, int64_t n,
                 double u, int32_t *ret, struct rt_error *err)
 {
-	char  state[64] = "";
-	float copy[1024];
+	struct rt_component o = { .plugin = p, .config = c };
+	float               copy[1024];
+	int                 r;
 
-	ck_assert_uint_le(p->state_size, sizeof state);
-	ck_assert_uint_eq(p->config_size, p->open ? sizeof *c : 0);
+	ck_assert(p->config_size == 0 || p->config_size == sizeof *c);
 	memcpy(copy, logits, (size_t)n * sizeof *copy);
-	if (p->open)
-		ck_assert_int_eq(p->open(state, c, NULL, NULL), 0);
-	return p->ops.sampler->sample(state, copy, n, NULL, 0, u, ret, err);
+	ck_assert_int_eq(component_open(&o, NULL), 0);
+	r = p->ops.sampler->sample(o.state, copy, n, NULL, 0, u, ret, err);
+	component_close(&o);
+	return r;
 }
 
 static int32_t nucleus(struct config c, const float *logits, int64_t n, double u)

@@ -5,6 +5,7 @@
 #include "golden.h"
 #include "runner.h"
 
+#include "plugin/component.h"
 #include "plugin/context.h"
 
 #include <retort/train.h>
@@ -19,17 +20,12 @@ struct adamw_config {
 };
 
 static struct adamw_config adamw = { .9, .95, 1e-8, .1 };
-static struct {
-	const void *config;
-	char        room[64];
-} adamw_state;
 static struct rt_component optimizer = { .plugin = &retort_plugin_optimizer_adamw,
-	                                 .state = &adamw_state,
 	                                 .config = &adamw };
 
 static inline struct rt_training plain(void)
 {
-	ck_assert_int_eq(optimizer.plugin->open(&adamw_state, &adamw, NULL, NULL), 0);
+	ck_assert_int_eq(component_open(&optimizer, NULL), 0);
 	return (struct rt_training){ .optimizer = &optimizer,
 		                     .rate = .01,
 		                     .rate_end = 1,

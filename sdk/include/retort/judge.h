@@ -36,4 +36,12 @@ struct rt_judge_ops {
 	             struct rt_verdict *verdicts, struct rt_error *err);
 };
 
+/* For judges to which every answer stands by itself: one() for each candidate of each group, in
+ * order, up to the first that fails. [any] */
+typedef int rt_judge_fn(void *state, const struct rt_json *row, const struct rt_json *candidate,
+                        struct rt_verdict *ret, struct rt_error *err);
+
+int rt_judge_each(rt_judge_fn *one, void *state, const struct rt_group *groups, int64_t n,
+                  struct rt_verdict *verdicts, struct rt_error *err);
+
 #endif

@@ -25,6 +25,11 @@ int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squar
  * where it is f times that, n / f in place of n, f at least 1 / n.  All 0 or all 1: that of n. */
 int rt_metric_score(struct rt_json *m, const char *name, double sum, double squares, int64_t n);
 
+/* The same of differences of such scores, which are within -1..1: no differences at all among n do
+ * not say that there are none. */
+int rt_metric_difference(struct rt_json *m, const char *name, double sum, double squares,
+                         int64_t n);
+
 /* Bounds of Wilson's interval. */
 void rt_wilson(int64_t successes, int64_t n, double *low, double *high);
 

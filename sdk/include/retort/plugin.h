@@ -75,7 +75,9 @@ struct rt_plugin {
 
 	size_t                 config_size; /* sizeof(struct config), 0 without parameters */
 	const struct rt_param *params;      /* ends with RT_PARAM_END; NULL without */
-	size_t                 state_size;  /* the host allocates it, zeroed, aligned to 64 */
+	/* What is kept from open() on: the host allocates it, zeroed, aligned to 64.  0: nothing
+	 * but the parameters, and ops get the config in its place, which they do not write. */
+	size_t state_size;
 
 	/* Each may be NULL.  The state must not point into a config that is not its own. */
 	int (*check)(const void *config, struct rt_error *err);

@@ -18,6 +18,9 @@ struct rt_json *rt_row_prompt_messages(const struct rt_json *row);
 /* The references: NULL behind the last one. [any] */
 const struct rt_json *rt_row_reference(const struct rt_json *row, size_t i);
 
+/* The error of a row that has none: RT_E_FORMAT, naming it. [any] */
+int rt_row_no_reference(const struct rt_json *row, struct rt_error *err);
+
 /* Calls of an assistant message. [any] */
 size_t                rt_call_count(const struct rt_json *message);
 const char           *rt_call_name(const struct rt_json *message, size_t i);      /* or NULL */
@@ -31,9 +34,8 @@ void rt_answer_text(const struct rt_json *message, struct rt_text *out);
  * functions bare; its function object, or NULL. [any] */
 const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name);
 
-/* Are tools a list, each with a name of its own?  RT_E_FORMAT; `where`, the file that they came
- * from, begins the message. */
-int rt_tools_check(const struct rt_json *tools, const char *where, struct rt_error *err);
+/* A file of tools: a list, each with a name of its own.  RT_E_FORMAT when it is not. */
+int rt_tools_read(const char *path, struct rt_json **ret, struct rt_error *err);
 
 /* Make arguments that are JSON text into objects, in every message of the row.  Text that is no
  * JSON object is left as it is. */

@@ -14,6 +14,10 @@
 /* Can this schema be judged by?  RT_E_UNSUP or RT_E_FORMAT, naming keyword and place. [any] */
 int rt_schema_check(const struct rt_json *schema, struct rt_error *err);
 
+/* Can the parameters of every tool of a list be judged by?  The message begins with `where`, the
+ * file that they came from, and names the tool. [any] */
+int rt_schema_check_tools(const struct rt_json *tools, const char *where, struct rt_error *err);
+
 /* 1 it fits; 0 it does not, and why (n bytes) says where and what; negative: the schema itself is
  * at fault. [any] */
 int rt_schema_fits(const struct rt_json *schema, const struct rt_json *value, char *why, size_t n,

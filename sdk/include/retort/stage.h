@@ -61,7 +61,9 @@ struct rt_stage_ops {
 	int (*run)(void *state, struct rt_context *c, const char *const *out, struct rt_error *err);
 
 	/* What would it take?  Inputs in config have rows, and a path only when they are
-	 * finished.  *ret comes filled with unknowns.  May be NULL.  Opens nothing. [main] */
+	 * finished.  *ret comes filled with unknowns; where no teacher is among the stage's
+	 * components, or theirs, with no calls, tokens and money.  May be NULL.  Opens
+	 * nothing. [main] */
 	int (*estimate)(const void *config, struct rt_estimate *ret, struct rt_error *err);
 };
 
