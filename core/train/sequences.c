@@ -121,7 +121,7 @@ static int account(const struct reading *r, const char *path, struct rt_context 
 		               path, too_long, limit,
 		               r->limit == rt_model_shape(r->m)->context
 		                       ? "the model is made for no more"
-		                       : "raise max_tokens");
+		                       : "raise max_length");
 	if (too_long)
 		rt_log(c, RT_LOG_WARN,
 		       "%lld of %lld rows have more than %lld tokens and are left out", too_long,
@@ -139,7 +139,7 @@ int rt_sequences_read(struct rt_sequences *ret, const struct rt_model *m, const 
 	int            code = 0;
 
 	*ret = (struct rt_sequences){ 0 };
-	r.limit = options->max_tokens > 0 && options->max_tokens < context ? options->max_tokens
+	r.limit = options->max_length > 0 && options->max_length < context ? options->max_length
 	                                                                   : context;
 	ret->memory = rt_alloc(1, sizeof *ret->memory);
 	if (!path || !ret->memory)

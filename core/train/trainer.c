@@ -191,6 +191,11 @@ static int save_in_time(struct rt_trainer *t, bool now, struct rt_error *err)
 	return r;
 }
 
+void rt_trainer_hold(struct rt_trainer *t, bool hold)
+{
+	t->held = hold;
+}
+
 int rt_trainer_save(struct rt_trainer *t, struct rt_error *err)
 {
 	return save_in_time(t, true, err);
@@ -220,6 +225,8 @@ int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_erro
 	rt_scalar(t->c, "train/grad_norm", t->at, norm);
 	rt_scalar(t->c, "train/learning_rate", t->at, rate);
 	rt_progress(t->c, t->at, t->steps, "steps");
+	if (t->held)
+		return 0;
 	if (rt_cancelled(t->c)) {
 		r = save_in_time(t, true, err);
 		return r < 0 ? r : rt_fail(err, RT_E_CANCEL, "cancelled");

@@ -34,6 +34,7 @@ struct rt_trainer {
 	size_t                    moment_size; /* bytes of one number */
 	double                    saved;       /* when, in seconds of the monotonic clock */
 	double                    wait;        /* until the next */
+	bool                      held;        /* no checkpoint, no cancelling */
 };
 
 double trainer_now(void);

@@ -2,10 +2,10 @@
 #include <retort/rejector.h>
 
 struct config {
-	double least;
+	double threshold;
 };
 
-static const struct rt_param params[] = { RT_PARAM_REAL(struct config, least, 1, 0, 1, NULL,
+static const struct rt_param params[] = { RT_PARAM_REAL(struct config, threshold, 1, 0, 1, NULL,
 	                                                "The lowest score that stays."),
 	                                  RT_PARAM_END };
 
@@ -16,7 +16,7 @@ static int select_(void *state, const struct rt_group *group, const double *scor
 
 	(void)err;
 	for (int64_t i = 0; i < group->n; i++)
-		keep[i] = scores[i] >= cfg->least;
+		keep[i] = scores[i] >= cfg->threshold;
 	return 0;
 }
 

@@ -25,7 +25,7 @@ struct config {
 	const struct rt_artifact *model, *teacher, *data, *validation;
 	struct rt_component      *loss;
 	double                    epochs, mix, on_policy, temperature;
-	int64_t                   steps, max_tokens, max_answer;
+	int64_t                   steps, max_length, max_answer;
 	int                       dtype;
 	struct rt_training        training;
 };
@@ -49,9 +49,11 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, epochs, 3, 0, 1e6, NULL, "How often each row is seen."),
 	RT_PARAM_INT(struct config, steps, 0, 0, INT64_MAX, NULL,
 	             "Steps to go, instead of epochs; 0: as epochs say."),
-	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
-	             "Longer rows are left out; 0: what the model was made for."),
+	RT_PARAM_INT(struct config, max_length, 0, 0, 1 << 24, "tokens",
+	             "Longest row, prompt and answer; longer ones are left out; 0: what the model "
+	             "was made for."),
 	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
+	RT_TRAINING_BATCH(struct config, training),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -465,7 +467,7 @@ static int make_room(struct job *j, struct rt_error *err)
 static int prepare(struct job *j, struct rt_error *err)
 {
 	const struct config             *c = j->cfg;
-	const struct rt_sequence_options o = { .max_tokens = c->max_tokens };
+	const struct rt_sequence_options o = { .max_length = c->max_length };
 	int                              r = open_models(j, err);
 
 	if (r == 0)

@@ -307,7 +307,7 @@ int pairs_read(struct pairs *ret, const struct rt_model *m, const char *folder,
 		x->out = ret;
 		x->m = m;
 		x->o = o;
-		x->limit = o->max_tokens > 0 && o->max_tokens < context ? o->max_tokens : context;
+		x->limit = o->max_length > 0 && o->max_length < context ? o->max_length : context;
 		x->text = (struct rt_text)RT_TEXT_INIT;
 		r = read_all(x, path, c, err);
 		rt_text_free(&x->text);

@@ -19,7 +19,7 @@ struct pairs_options {
 	struct scores_rule rule;
 	double             margin; /* of scores, at least; equal ones never make a pair */
 	int                against;
-	int64_t            max_tokens; /* pairs with a longer one are left out; 0: the context */
+	int64_t            max_length; /* pairs with a longer one are left out; 0: the context */
 };
 
 enum { PAIRS_CHOSEN, PAIRS_REJECTED };

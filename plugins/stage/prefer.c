@@ -26,7 +26,7 @@ struct config {
 	struct rt_reals           weights;
 	struct rt_component      *rl;
 	double                    margin, epochs, nll;
-	int64_t                   steps, max_tokens;
+	int64_t                   steps, max_length;
 	int                       against, dtype;
 	struct rt_training        training;
 };
@@ -56,9 +56,11 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, epochs, 1, 0, 1e6, NULL, "How often each pair is seen."),
 	RT_PARAM_INT(struct config, steps, 0, 0, INT64_MAX, NULL,
 	             "Steps to go, instead of epochs; 0: as epochs say."),
-	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
-	             "Pairs with a longer row are left out; 0: what the model was made for."),
+	RT_PARAM_INT(struct config, max_length, 0, 0, 1 << 24, "tokens",
+	             "Longest row, prompt and answer; pairs with a longer one are left out; 0: "
+	             "what the model was made for."),
 	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
+	RT_TRAINING_BATCH(struct config, training),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -383,7 +385,7 @@ static int read_pairs(struct job *j, struct rt_error *err)
 {
 	const struct config       *c = j->cfg;
 	const struct pairs_options o = {
-		{ c->judges, c->weights }, c->margin, c->against, c->max_tokens
+		{ c->judges, c->weights }, c->margin, c->against, c->max_length
 	};
 	int r = pairs_read(&j->data, j->m, c->data->path, &o, j->c, err);
 

@@ -161,13 +161,11 @@ static int make_table(struct job *j, struct rt_error *err)
 	return 0;
 }
 
-int reinforce_update(struct job *j, int64_t at, struct rt_error *err)
+int reinforce_begin(struct job *j, int64_t at, struct rt_error *err)
 {
 	const struct rt_component *rl = j->cfg->rl;
 	struct rt_rl_batch         all;
-	struct rt_rl_stats         stats = { 0 };
 	double                     apart;
-	int64_t                    n = 1;
 	int                        r = make_table(j, err);
 
 	if (r == 0)
@@ -178,18 +176,28 @@ int reinforce_update(struct job *j, int64_t at, struct rt_error *err)
 		return r;
 	memcpy(j->logp, j->logp_old, (size_t)(j->N * j->T) * sizeof *j->logp);
 	apart = difference(j);
+	rt_scalar(j->c, "sampling/logp_difference", at, apart);
 	if (rt_json_set(rt_trainer_notes(j->t), "difference", rt_json_new_real(apart)) < 0)
 		return rt_fail_nomem(err, "notes");
 	all = rl_batch(j, 0, j->N);
 	r = rl->plugin->ops.rl->advantages(rl->state, &all, j->advantage, err);
-	if (r < 0)
-		return rt_within(err, r, "rl-%s", rl->plugin->name);
+	return r < 0 ? rt_within(err, r, "rl-%s", rl->plugin->name) : 0;
+}
+
+int reinforce_learn(struct job *j, struct rt_error *err)
+{
+	const int64_t      at = rt_trainer_at(j->t) + 1;
+	struct rt_rl_stats stats = { 0 };
+	int64_t            n = 1;
+	int                r = 0;
+
 	for (int64_t i = 0; r == 0 && i < j->N; i += n)
 		r = learn(j, i, &n, &stats, err);
+	if (r < 0)
+		return r;
 	rt_scalar(j->c, "train/loss", at, stats.loss);
 	rt_scalar(j->c, "kl", at, stats.kl);
 	rt_scalar(j->c, "clip_ratio/low_mean", at, stats.clip_low);
 	rt_scalar(j->c, "clip_ratio/high_mean", at, stats.clip_high);
-	rt_scalar(j->c, "sampling/logp_difference", at, apart);
-	return r;
+	return 0;
 }

@@ -2,8 +2,9 @@
  * each group of answers into a step.
  *
  * One step: some prompts, `group` answers to each by the model as it is, rewards, advantages, and
- * one update.  The same engine generates and the same weights learn; how far the log-probabilities
- * of both are apart is a scalar of every step (sampling/logp_difference). */
+ * `iterations` updates.  At the first of them the ratios of new to old probabilities are 1 and
+ * clipping has nothing to do.  The same engine generates and the same weights learn; how far the
+ * log-probabilities of both are apart is a scalar of every step (sampling/logp_difference). */
 #include "reinforce.h"
 #include "scores.h"
 #include "training.h"
@@ -29,7 +30,11 @@ static const struct rt_param params[] = {
 	RT_PARAM_REALS(struct config, weights, 0, 1e6, 0, 16, NULL,
 	               "What each judge's score counts; one number a judge, all 1 without."),
 	RT_PARAM_COMPONENT(struct config, rl, RL, "grpo", "How rewards become gradients."),
-	RT_PARAM_INT(struct config, steps, 100, 1, INT64_MAX, NULL, "Steps to go."),
+	RT_PARAM_INT(struct config, steps, 100, 1, 1LL << 40, NULL,
+	             "Steps to go, each with answers of its own."),
+	RT_PARAM_INT(struct config, iterations, 1, 1, 1000, "updates",
+	             "Updates by the same answers.  At the first all ratios of new to old "
+	             "probabilities are 1: what rl cuts them to counts from the second on."),
 	RT_PARAM_INT(struct config, prompts, 16, 1, 1 << 16, "rows", "Prompts of a step."),
 	RT_PARAM_INT(struct config, group, 8, 2, 256, "answers", "Answers to each."),
 	RT_PARAM_INT(struct config, max_answer, 256, 1, 1 << 20, "tokens", "Longest answer."),
@@ -70,11 +75,19 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 	if (r == 0)
 		r = rollouts_reward(j, at + 1, &reward, err);
 	if (r == 0)
-		r = reinforce_update(j, at + 1, err);
-	rollouts_forget(j);
+		r = reinforce_begin(j, at + 1, err);
 	if (r == 0 && note(j, at, reward) < 0)
 		r = rt_fail_nomem(err, "notes");
-	return r < 0 ? r : rt_trainer_step(j->t, &did, err);
+	/* Answers are not kept: a run goes on behind the last update by them, or in front of all.
+	 */
+	for (int64_t i = j->cfg->iterations; r == 0 && i > 0; i--) {
+		rt_trainer_hold(j->t, i > 1);
+		r = reinforce_learn(j, err);
+		if (r == 0)
+			r = rt_trainer_step(j->t, &did, err);
+	}
+	rollouts_forget(j);
+	return r;
 }
 
 /* ---- before and after -------------------------------------------------------------------------
@@ -142,7 +155,7 @@ static int prepare(struct job *j, struct rt_error *err)
 	j->advantage = rt_alloc((size_t)j->N, sizeof *j->advantage);
 	if (!j->prompts || !j->rollouts || !j->index || !j->group || !j->reward || !j->advantage)
 		return rt_fail_nomem(err, "a batch");
-	return rt_trainer_open(&j->t, j->m, &c->training, c->steps, j->c, err);
+	return rt_trainer_open(&j->t, j->m, &c->training, c->steps * c->iterations, j->c, err);
 }
 
 static void clean(struct job *j)
@@ -200,7 +213,8 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	struct job j = { .cfg = state, .c = c };
 	int        r = prepare(&j, err);
 
-	for (int64_t i = r == 0 ? rt_trainer_at(j.t) : 0; r == 0 && i < j.cfg->steps; i++)
+	for (int64_t i = r == 0 ? rt_trainer_at(j.t) / j.cfg->iterations : 0;
+	     r == 0 && i < j.cfg->steps; i++)
 		r = step(&j, i, err);
 	if (r == 0) {
 		rt_trainer_swap(j.t);

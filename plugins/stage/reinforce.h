@@ -11,7 +11,7 @@ struct config {
 	struct rt_components      judges;
 	struct rt_reals           weights;
 	struct rt_component      *rl;
-	int64_t                   steps, prompts, group, max_answer;
+	int64_t                   steps, iterations, prompts, group, max_answer;
 	double                    temperature, low, high;
 	int                       dtype;
 	struct rt_training        training;
@@ -53,7 +53,9 @@ int  rollouts_make(struct job *j, int64_t at, struct rt_error *err);
 int  rollouts_reward(struct job *j, int64_t at, double *ret_mean, struct rt_error *err);
 void rollouts_forget(struct job *j);
 
-/* reinforce-update.c: the weights one step further. */
-int reinforce_update(struct job *j, int64_t at, struct rt_error *err);
+/* reinforce-update.c: what holds for all updates by the answers of step `at`; and the gradients of
+ * the next one. */
+int reinforce_begin(struct job *j, int64_t at, struct rt_error *err);
+int reinforce_learn(struct job *j, struct rt_error *err);
 
 #endif

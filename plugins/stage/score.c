@@ -20,7 +20,7 @@ enum { PART = 64, CHUNK_BYTES = 64 << 20 }; /* sequences; of logits that are the
 
 struct config {
 	const struct rt_artifact *model, *data;
-	int64_t                   top, max_tokens, rows;
+	int64_t                   top, max_length, rows;
 	int                       products;
 };
 
@@ -29,8 +29,9 @@ static const struct rt_param params[] = {
 	RT_PARAM_INPUT(struct config, data, DATASET, "Rows with answers.", .flags = RT_P_REQUIRED),
 	RT_PARAM_INT(struct config, top, 64, 1, 1 << 20, "tokens",
 	             "How many of the most likely tokens are kept, at most the vocabulary."),
-	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
-	             "Longer rows are left out; 0: what the model was made for."),
+	RT_PARAM_INT(struct config, max_length, 0, 0, 1 << 24, "tokens",
+	             "Longest row, prompt and answer; longer ones are left out; 0: what the model "
+	             "was made for."),
 	RT_PARAM_INT(struct config, rows, 4096, 1, 1 << 24, "tokens",
 	             "Tokens that go through the model at once."),
 	RT_PARAM_ENUM(
@@ -277,7 +278,7 @@ static int report(const struct job *j, const char *folder, const char *dir, stru
 
 static int prepare(struct job *j, struct rt_error *err)
 {
-	const struct rt_sequence_options o = { .max_tokens = j->cfg->max_tokens };
+	const struct rt_sequence_options o = { .max_length = j->cfg->max_length };
 	int                              r = rt_model_open(&j->m, j->cfg->model->path, 0, err);
 	int64_t                          V;
 

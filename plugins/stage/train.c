@@ -25,7 +25,7 @@ struct config {
 	const struct rt_artifact *model, *data, *validation;
 	double                    epochs, prompt_weight, dropout;
 	struct rt_components      judges;
-	int64_t                   steps, max_tokens, every, patience, validation_rows, max_answer;
+	int64_t                   steps, max_length, every, patience, validation_rows, max_answer;
 	int                       dtype;
 	struct rt_training        training;
 };
@@ -39,8 +39,9 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, epochs, 3, 0, 1e6, NULL, "How often each row is seen."),
 	RT_PARAM_INT(struct config, steps, 0, 0, INT64_MAX, NULL,
 	             "Steps to go, instead of epochs; 0: as epochs say."),
-	RT_PARAM_INT(struct config, max_tokens, 0, 0, 1 << 24, "tokens",
-	             "Longer rows are left out; 0: what the model was made for."),
+	RT_PARAM_INT(struct config, max_length, 0, 0, 1 << 24, "tokens",
+	             "Longest row, prompt and answer; longer ones are left out; 0: what the model "
+	             "was made for."),
 	RT_PARAM_REAL(struct config, prompt_weight, 0, 0, 1, NULL,
 	              "What a token that the assistant did not write counts in the loss."),
 	RT_PARAM_REAL(
@@ -62,6 +63,7 @@ static const struct rt_param params[] = {
 	RT_PARAM_INT(struct config, max_answer, 256, 1, 1 << 20, "tokens",
 	             "Longest answer in a validation."),
 	RT_PARAM_ENUM(struct config, dtype, 0, training_dtypes, "How the weights are stored."),
+	RT_TRAINING_BATCH(struct config, training),
 	RT_TRAINING_PARAMS(struct config, training),
 	RT_PARAM_END
 };
@@ -324,7 +326,7 @@ static int report(struct job *j, const char *dir, struct rt_error *err)
 static int prepare(struct job *j, struct rt_error *err)
 {
 	const struct config             *c = j->cfg;
-	const struct rt_sequence_options o = { c->max_tokens, c->prompt_weight };
+	const struct rt_sequence_options o = { c->max_length, c->prompt_weight };
 	int64_t                          batch;
 	int r = rt_model_open(&j->m, c->model->path, RT_MODEL_TRAIN, err);
 

@@ -99,7 +99,7 @@ check 'another vocabulary' 0 'stage x: the student has 300 tokens, the teacher 3
 	{ name = "x"; use = "distill"; model = "odd"; data = "all"; steps = 1; result = true; }'
 check 'a row that was not scored' 0 "stage x: row 'long' was not scored: it was longer than what stage score took" \
 	said '{ name = "short"; use = "dataset"; paths = "short.jsonl"; },
-	{ name = "part"; use = "score"; model = "taught"; data = "short"; max_tokens = 60; },
+	{ name = "part"; use = "score"; model = "taught"; data = "short"; max_length = 60; },
 	{ name = "x"; use = "distill"; model = "blank"; data = "part"; steps = 1; rows = 1; batch = 100; result = true; }'
 
 damage() { # COMMAND on the file that is kept, its size in the manifest changed with it: a run sees that itself

@@ -24,7 +24,7 @@ cat >p.cfg <<-END
 	  { name = "student"; use = "distill"; model = "small"; teacher = "taught"; data = "gold"; validation = "gold"; steps = 3; batch = 4; mix = 0.3; on_policy = 0.5; max_answer = 8; small_moments = true; products = "bf16"; save = 0; },
 	  { name = "kept"; use = "score"; model = "taught"; data = "gold"; top = 16; rows = 100; },
 	  { name = "pupil"; use = "distill"; model = "small"; data = "kept"; validation = "kept"; steps = 2; batch = 4; save = 0; result = true; },
-	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; products = "bf16"; save = 0; },
+	  { name = "better"; use = "reinforce"; model = "student"; reference = "student"; data = "gold"; judges = "call-match"; steps = 2; iterations = 2; prompts = 2; group = 2; max_answer = 8; high = 1.0; rl = { use = "grpo"; beta = 0.1; }; products = "bf16"; save = 0; },
 	  { name = "liked"; use = "prefer"; model = "student"; data = "pairs"; validation = "pairs"; steps = 3; batch = 4; rows = 300; nll = 0.1; average = 0.9; products = "bf16"; result = true; save = 0; },
 	  { name = "shallow"; use = "prune"; model = "taught"; data = "gold"; pruner = "depth"; count = 1; result = true; },
 	  { name = "terse"; use = "prune"; model = "taught"; data = "gold"; pruner = "vocabulary"; result = true; },
@@ -69,6 +69,12 @@ result 'products that there are not are a mistake' \
 figure() { # STAGE METRIC
 	tr -d ' \n' <"whole/p/$1.report/metrics.json" | sed -n "s/.*\"$2\":{\"value\":\([-+.e0-9]*\).*/\1/p"
 }
+# The reference is what the model was in the beginning: it is no more at the second update by the same
+# answers, and the third has answers of its own.
+moved=$(sed -n 's/.*"tag":"better\/kl","step":\([0-9]*\),"value":\([-+.e0-9]*\).*/\1 \2/p' whole/p/logs/*.jsonl)
+result 'reinforcement makes each update by the same answers from the weights of then' \
+	"$(echo "$moved" | awk '{ n++; if ($1 != n || (n == 1) != ($2 + 0 == 0)) bad = 1 } END { if (n == 4 && !bad) print "true" }')" "$moved"
+
 # A rate of 3 soon makes it worse; patience is 1: one step after the best.
 result 'training stops when validation was no better, and keeps the best' \
 	"$(echo "$(figure early steps) $(figure early best_step)" | awk '{ if ($1 == $2 + 1 && $1 < 50) print "true" }')" \

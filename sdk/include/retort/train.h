@@ -33,7 +33,7 @@ struct rt_sequence {
 };
 
 struct rt_sequence_options {
-	int64_t max_tokens;    /* longer ones are left out; 0: the model's context */
+	int64_t max_length;    /* tokens; longer ones are left out; 0: the model's context */
 	double  prompt_weight; /* weight of a token that the assistant did not write; its own: 1 */
 };
 
@@ -107,7 +107,7 @@ enum rt_products { RT_PRODUCTS_F32, RT_PRODUCTS_BF16 };
 extern const char *const rt_products[3]; /* the same, for RT_PARAM_ENUM() */
 
 /* Parameters of every training stage: a member of its config, and RT_TRAINING_PARAMS() among the
- * rows of its table. */
+ * rows of its table; RT_TRAINING_BATCH(), too, where steps are over batches of rows. */
 struct rt_training {
 	struct rt_component *optimizer;
 	double               rate, rate_end, warmup, clip, average, save;
@@ -120,6 +120,9 @@ struct rt_training {
 	{                                                                                          \
 		.name = #member, .type = (T), .offset = RT_FIELD(S, f.member, C), __VA_ARGS__      \
 	}
+#define RT_TRAINING_BATCH(S, f)                                                                    \
+	RT_TRAINING_ROW(S, f, batch, RT_INT, int64_t, .unit = "sequences", .dflt.i = 32,           \
+	                .min.i = 1, .max.i = 1 << 20, .doc = "Sequences in a step.")
 #define RT_TRAINING_PARAMS(S, f)                                                                   \
 	RT_TRAINING_ROW(S, f, optimizer, RT_COMPONENT, struct rt_component *,                      \
 	                .of = RT_KIND_OPTIMIZER, .dflt.s = "adamw",                                \
@@ -129,7 +132,8 @@ struct rt_training {
 		RT_TRAINING_ROW(S, f, schedule, RT_ENUM, int, .choices = rt_schedules, .max.i = 2, \
 	                        .doc = "How the rate falls from its peak."),                       \
 		RT_TRAINING_ROW(S, f, rate_end, RT_REAL, double, .dflt.r = .1, .max.r = 1,         \
-	                        .doc = "Rate at the end, as a share of its peak."),                \
+	                        .doc = "Rate at the end, as a share of its peak; not with "        \
+	                               "schedule \"constant\"."),                                  \
 		RT_TRAINING_ROW(S, f, warmup, RT_REAL, double, .dflt.r = .03, .max.r = 1,          \
 	                        .doc = "Share of the steps in which the rate rises."),             \
 		RT_TRAINING_ROW(S, f, clip, RT_REAL, double, .dflt.r = 1, .max.r = 1e9,            \
@@ -137,8 +141,6 @@ struct rt_training {
 		RT_TRAINING_ROW(S, f, average, RT_REAL, double, .max.r = .99999,                   \
 	                        .doc = "Decay of a running mean of the weights, which is what "    \
 	                               "is kept in the end; 0: none."),                            \
-		RT_TRAINING_ROW(S, f, batch, RT_INT, int64_t, .unit = "sequences", .dflt.i = 32,   \
-	                        .min.i = 1, .max.i = 1 << 20, .doc = "Sequences in a step."),      \
 		RT_TRAINING_ROW(S, f, rows, RT_INT, int64_t, .unit = "tokens", .dflt.i = 4096,     \
 	                        .min.i = 1, .max.i = 1 << 24,                                      \
 	                        .doc = "Tokens that go through the model at once; gradients add "  \
@@ -155,9 +157,11 @@ struct rt_training {
 	                               "rounded by chance."),                                      \
 		RT_TRAINING_ROW(S, f, decay_vectors, RT_BOOL, bool, .max.i = 1,                    \
 	                        .doc = "Whether weight decay applies to norms and biases, too."),  \
-		RT_TRAINING_ROW(S, f, save, RT_REAL, double, .unit = "seconds", .dflt.r = 120,     \
-	                        .max.r = 1e6, .flags = RT_P_NOKEY,                                 \
-	                        .doc = "A checkpoint is kept that often, to resume from.")
+		RT_TRAINING_ROW(                                                                   \
+			S, f, save, RT_REAL, double, .unit = "seconds", .dflt.r = 120,             \
+			.max.r = 1e6, .flags = RT_P_NOKEY,                                         \
+			.doc = "Time between checkpoints to resume from; longer where writing "    \
+			       "one takes a twentieth of it, 0: after each step.")
 
 struct rt_trainer;
 
@@ -188,6 +192,10 @@ struct rt_stepped {
  * the run is being cancelled (then RT_E_CANCEL).  RT_E_NUMERIC when a gradient is not finite: the
  * weights are as they were. [stage] */
 int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_error *err);
+
+/* While it is held, a trainer keeps no checkpoint and hears of no cancelling: for steps that cannot
+ * be gone on with one by one. [stage] */
+void rt_trainer_hold(struct rt_trainer *t, bool hold);
 
 /* Keep a checkpoint now, between two steps: for long work outside of them that is being cancelled.
  * [stage] */
