@@ -54,11 +54,11 @@ const struct command command_report = {
 		"Prints Markdown: a table of the models that were made, each with the quality of\n"
 		"its answers (the first judge of their evaluation), size and latency (of a "
 		"measure\n"
-		"stage), some failures, and all figures.  The page of --html has also a drawing "
-		"of\n"
-		"quality against size, the losses (where tracker jsonl kept them), and the "
-		"lineage\n"
-		"of every stage: parameters, inputs, and hashes of files.\n\n"
+		"stage; - is what none measured), some failures, and the figures.  Of several\n"
+		"evaluations of a model the first in the run's order counts.  The page of --html\n"
+		"has also the figures of single functions, a drawing of quality against size, the\n"
+		"losses (where tracker jsonl kept them), and the lineage of every stage:\n"
+		"parameters, inputs, and hashes of files.\n\n"
 		"    retort report assistant --html report.html\n",
 	.run = run,
 };

@@ -323,7 +323,7 @@ const struct command command_runs = {
 		"show     what a pipeline's artifacts came from: plugins, parameters, files, "
 		"inputs\n"
 		"remove   forget a pipeline's run; its artifacts stay until collect\n"
-		"collect  remove artifacts that no run refers to, and what was left unfinished\n"
+		"collect  remove artifacts and unfinished work that no run refers to\n"
 		"verify   read every artifact again and compare it with its hashes\n",
 	.run = run,
 };

@@ -1,7 +1,7 @@
 /* pipeline/pipeline.h - a description that has been read, checked and put in order.
  *
  *     retort = 1;  name = "assistant";  seed = 7;
- *     stages = ( { name = "pool"; use = "dataset"; path = "data/train.jsonl"; }, ... );
+ *     stages = ( { name = "pool"; use = "dataset"; paths = "data/train.jsonl"; }, ... );
  *     trackers = ( { use = "tensorboard"; } );                              (optional)
  *     repeat = { seeds = ( 8, 9 ); stages = ( "blank", "tuned" ); };        (optional)
  *

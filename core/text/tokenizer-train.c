@@ -38,8 +38,8 @@ struct rt_bpe_trainer {
 	struct tok_splits   splits;
 	struct rt_json     *pre; /* the pre_tokenizer, as it is written */
 	int64_t             vocab_size, min_frequency, end; /* id of end_of_text, or -1 */
-	int64_t             specials;
-	struct tok_vocab    vocab, words; /* words: spelling to number */
+	int64_t             specials, added;                /* added: and marks */
+	struct tok_vocab    vocab, words;                   /* words: spelling to number */
 	int64_t            *counts;
 	size_t              counts_cap;
 	struct regex_match *match;
@@ -85,17 +85,23 @@ static int read_pre(struct rt_bpe_trainer *b, const char *pattern, struct rt_err
 	return splits_read(&b->splits, b->pre, 0, err);
 }
 
-/* Special tokens, then the 256 bytes in the order of their characters. */
+/* Special tokens and marks, then the 256 bytes in the order of their characters. */
 static int alphabet(struct rt_bpe_trainer *b, const struct rt_bpe_config *c, struct rt_error *err)
 {
 	int r = 0;
 
 	b->end = -1;
-	for (size_t i = 0; r == 0 && c->special && c->special[i]; i++) {
-		r = vocab_add(&b->vocab, c->special[i], strlen(c->special[i]), (int64_t)i, err);
-		if (c->end_of_text && strcmp(c->end_of_text, c->special[i]) == 0)
-			b->end = (int64_t)i;
-		b->specials = (int64_t)i + 1;
+	b->specials = c->special.n;
+	b->added = c->special.n + c->marks.n;
+	for (int64_t i = 0; r == 0 && i < b->added; i++) {
+		const char *s = i < b->specials ? c->special.at[i] : c->marks.at[i - b->specials];
+
+		if (!*s || vocab_find(&b->vocab, s, strlen(s)) >= 0)
+			return rt_fail(err, RT_E_INVAL, "the special token or mark '%.60s' is %s",
+			               s, *s ? "there twice" : "empty");
+		r = vocab_add(&b->vocab, s, strlen(s), i, err);
+		if (i < b->specials && c->end_of_text && strcmp(c->end_of_text, s) == 0)
+			b->end = i;
 	}
 	if (r == 0 && c->end_of_text && b->end < 0)
 		return rt_fail(err, RT_E_INVAL,
@@ -410,7 +416,7 @@ static int added(const struct rt_bpe_trainer *b, struct rt_json *list)
 	static const char *const no[] = { "single_word", "lstrip", "rstrip", "normalized" };
 	int                      r = 0;
 
-	for (int64_t i = 0; i < b->specials; i++) {
+	for (int64_t i = 0; i < b->added; i++) {
 		struct rt_json *o = rt_json_new_object();
 
 		r |= rt_json_set(o, "id", rt_json_new_int(i));
@@ -418,7 +424,7 @@ static int added(const struct rt_bpe_trainer *b, struct rt_json *list)
 		                 rt_json_new_string(b->vocab.text.data + b->vocab.token[i].at));
 		for (int k = 0; k < 4; k++)
 			r |= rt_json_set(o, no[k], rt_json_new_bool(false));
-		r |= rt_json_set(o, "special", rt_json_new_bool(true));
+		r |= rt_json_set(o, "special", rt_json_new_bool(i < b->specials));
 		r |= rt_json_append(list, o);
 	}
 	return r;

@@ -58,7 +58,8 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, near, 0, 0, 1, NULL,
 	              "A row is dropped when this share of the shingles in its prompt and in an "
 	              "earlier or excluded one stands in both; 0: nothing is near."),
-	RT_PARAM_INT(struct config, shingle, 2, 1, 16, "words", "Words in a row of a shingle."),
+	RT_PARAM_INT(struct config, shingle, 2, 1, 16, "words",
+	             "How many words side by side are a shingle."),
 	RT_PARAM_STRINGS(
 		struct config, where, 0, 100,
 		"What rows must hold to stay, each \"FIELD = VALUE\" or \"FIELD != VALUE\"; a "

@@ -37,8 +37,13 @@ static const struct rt_param params[] = {
 };
 
 static const struct rt_stage_output outputs[] = {
-	{ "metrics", "Shares and means of each judge.", RT_METRICS, 0 },
-	{ "calls", "Functions and arguments: precision, recall, confusions.", RT_METRICS, 0 },
+	{ "metrics",
+	  "NAME: share of answers that a judge scores 1; NAME_mean: its mean score; unanswered.",
+	  RT_METRICS, 0 },
+	{ "calls",
+	  "precision and recall of arguments, of functions (precision/F) and of their arguments "
+	  "(precision/F.A); confusion/DUE/CALLED.",
+	  RT_METRICS, 0 },
 	{ "rows", "The rows with each judge's score and reason in `scores`.", RT_DATASET, 0 },
 	{ 0 }
 };

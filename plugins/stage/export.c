@@ -1,9 +1,9 @@
 /* export.c - stage-export: a model in the form in which others take it, and the proof that it is
  * still the same.
  *
- * What was written is opened again.  Every prompt must render to the same ids as before; answers
- * (greedy) and distributions must be as near as the parameters ask, or the stage ends as a gate
- * that was not met. */
+ * What was written is opened again.  A prompt that renders to other ids than before is an error.
+ * Answers (greedy) and distributions must be as near as the parameters ask, or the stage ends as a
+ * gate that was not met. */
 #include "answers.h"
 #include "divergence.h"
 

@@ -30,7 +30,11 @@ static const struct rt_param params[] = {
 };
 
 static const struct rt_stage_output outputs[] = {
-	{ "speed", "Parameters, bytes, and the time that an answer takes.", RT_METRICS, 0 }, { 0 }
+	{ "speed",
+	  "parameters, bytes; latency_p50, latency_p95 and first_token_p50 in seconds; "
+	  "requests_per_second.",
+	  RT_METRICS, 0 },
+	{ 0 }
 };
 
 /* Seconds of each request, and tokens of all. */

@@ -24,23 +24,24 @@ static const char chatml[] =
 	"{%- endfor -%}\n"
 	"{%- if add_generation_prompt -%}<|im_start|>assistant{{ '\\n' }}{%- endif -%}\n";
 
-static const char *const chatml_special[] = { "<|endoftext|>", "<|im_start|>", "<|im_end|>",
-	                                      "<tool_call>",   "</tool_call>", NULL };
+static const char *const chatml_special[] = { "<|endoftext|>", "<|im_start|>", "<|im_end|>" };
+static const char *const chatml_marks[] = { "<tool_call>", "</tool_call>" };
 
-static const char *const *specials(const struct new_text *t)
+/* Those of the shipped template, where the file names none of either. */
+static struct rt_strings specials(const struct new_text *t)
 {
-	return t->special.n ? t->special.at : chatml_special;
+	return t->special.n ? t->special : (struct rt_strings){ chatml_special, 3 };
 }
 
-static int64_t special_count(const struct new_text *t)
+static struct rt_strings marks(const struct new_text *t)
 {
-	return t->special.n ? t->special.n
-	                    : (int64_t)(sizeof chatml_special / sizeof *chatml_special - 1);
+	return t->marks.n || t->special.n ? t->marks : (struct rt_strings){ chatml_marks, 2 };
 }
 
 int new_text_check(const struct new_text *t, struct rt_error *err)
 {
-	bool found = false;
+	const struct rt_strings special = specials(t);
+	bool                    found = false;
 
 	if (t->tokenizer)
 		return t->data.n ? rt_fail(err, RT_E_USAGE,
@@ -50,8 +51,8 @@ int new_text_check(const struct new_text *t, struct rt_error *err)
 	if (t->data.n == 0)
 		return rt_fail(err, RT_E_USAGE,
 		               "a new model needs data to train its tokenizer on, or a tokenizer");
-	for (int64_t i = 0; i < special_count(t); i++)
-		found |= strcmp(specials(t)[i], t->end) == 0;
+	for (int64_t i = 0; i < special.n; i++)
+		found |= strcmp(special.at[i], t->end) == 0;
 	return found ? 0
 	             : rt_fail(err, RT_E_USAGE, "end = \"%s\" is not one of the special tokens",
 	                       t->end);
@@ -66,24 +67,34 @@ struct training {
 	struct rt_text text;
 };
 
-/* The text between special tokens: these are no words to merge. */
+/* The first place in a text where one of a list stands, of those that begin there the longest. */
+static void find_first(const struct rt_strings *list, const char *at, const char **cut,
+                       size_t *skip)
+{
+	for (int64_t i = 0; i < list->n; i++) {
+		const char  *hit = strstr(at, list->at[i]);
+		const size_t n = strlen(list->at[i]);
+
+		if (hit && (hit < *cut || (hit == *cut && n > *skip))) {
+			*cut = hit;
+			*skip = n;
+		}
+	}
+}
+
+/* The text between special tokens and marks: these are no words to merge. */
 static int add_text(struct training *x, struct rt_error *err)
 {
-	const char *at = x->text.data, *end = at + x->text.len;
+	const struct rt_strings special = specials(x->t), mark = marks(x->t);
+	const char             *at = x->text.data, *end = at + x->text.len;
 
 	while (at < end) {
 		const char *cut = end;
 		size_t      skip = 0;
 		int         r;
 
-		for (int64_t i = 0; i < special_count(x->t); i++) {
-			const char *s = specials(x->t)[i], *hit = strstr(at, s);
-
-			if (hit && (hit < cut || (hit == cut && strlen(s) > skip))) {
-				cut = hit;
-				skip = strlen(s);
-			}
-		}
+		find_first(&special, at, &cut, &skip);
+		find_first(&mark, at, &cut, &skip);
 		r = rt_bpe_trainer_add(x->trainer, at, (size_t)(cut - at), err);
 		if (r < 0)
 			return r;
@@ -130,6 +141,7 @@ static int train(const struct new_text *t, struct rt_template *template, struct 
 	const struct rt_bpe_config config = { .vocab_size = t->vocabulary,
 		                              .min_frequency = 2,
 		                              .special = specials(t),
+		                              .marks = marks(t),
 		                              .pattern = t->pattern };
 	struct training            x = { .t = t, .template = template, .text = RT_TEXT_INIT };
 	int                        r = rt_bpe_trainer_new(&x.trainer, &config, err);
@@ -178,7 +190,7 @@ static int write_settings(const struct new_text *t, const char *folder, int64_t 
 		made |= rt_json_set(o, "tokenizer_class",
 		                    rt_json_new_string("PreTrainedTokenizerFast"));
 		made |= rt_json_set(o, "eos_token", rt_json_new_string(t->end));
-		made |= rt_json_set(o, "pad_token", rt_json_new_string(specials(t)[0]));
+		made |= rt_json_set(o, "pad_token", rt_json_new_string(specials(t).at[0]));
 		made |= rt_json_set(o, "clean_up_tokenization_spaces", rt_json_new_bool(false));
 		made |= rt_json_set(g, "eos_token_id", rt_json_new_int(end));
 		made |= rt_json_set(g, "do_sample", rt_json_new_bool(false));

@@ -9,7 +9,7 @@
 struct new_text {
 	struct rt_inputs  data;
 	const char       *tokenizer, *template, *pattern, *end;
-	struct rt_strings special;
+	struct rt_strings special, marks;
 	int64_t           vocabulary;
 };
 
@@ -29,6 +29,10 @@ struct new_text {
 		NEW_TEXT_ROW(S, f, special, RT_STRING, struct rt_strings, .list = 1, .most = 100,  \
 	                     .doc = "Special tokens of a new tokenizer; without any those of the " \
 	                            "shipped template."),                                          \
+		NEW_TEXT_ROW(S, f, marks, RT_STRING, struct rt_strings, .list = 1, .most = 100,    \
+	                     .doc = "Tokens of its that are found in every text and stay in what " \
+	                            "is decoded, as <tool_call>; with neither these nor special, " \
+	                            "those of the shipped template."),                             \
 		NEW_TEXT_ROW(S, f, end, RT_STRING, const char *, .dflt.s = "<|im_end|>",           \
 	                     .doc = "The special token that ends an answer."),                     \
 		NEW_TEXT_ROW(S, f, template, RT_PATH, const char *,                                \

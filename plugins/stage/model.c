@@ -74,7 +74,8 @@ static const char *const taken_keys[] = { "path", "gguf", "format", NULL };
 static const char *const shape_keys[] = { "family", "layers",       "heads",   "kv_heads",
 	                                  "range",  "head_dim",     "context", "rope_theta",
 	                                  "tied",   "feed_forward", NULL };
-static const char *const text_keys[] = { "vocabulary", "pattern", "special", "template", NULL };
+static const char *const text_keys[] = { "vocabulary", "pattern",  "special",
+	                                 "marks",      "template", NULL };
 
 static bool among(const char *name, const char *const *keys)
 {
@@ -297,7 +298,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 
 static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };
 
-RT_PLUGIN(stage_model, STAGE, .name = "model", .version = "1.0", .license = "Apache-2.0",
+RT_PLUGIN(stage_model, STAGE, .name = "model", .version = "1.1", .license = "Apache-2.0",
           .summary = "A model to begin with: a checkpoint, or a new one with its own tokenizer.",
           .config_size = sizeof(struct config), .params = params, .check = check,
           .ops.stage = &ops);

@@ -51,7 +51,8 @@ static const struct rt_param params[] = {
 	RT_PARAM_REAL(struct config, near, .9, .05, 1, NULL,
 	              "A message is dropped when this share of the shingles in it and in another "
 	              "is in both (Broder 1997)."),
-	RT_PARAM_INT(struct config, shingle, 2, 1, 16, "words", "Words in a row of a shingle."),
+	RT_PARAM_INT(struct config, shingle, 2, 1, 16, "words",
+	             "How many words side by side are a shingle."),
 	RT_PARAM_INT(struct config, min_words, 1, 1, 4096, "words", "Shorter ones are dropped."),
 	RT_PARAM_INT(struct config, max_words, 100, 1, 4096, "words", "Longer ones are dropped."),
 	RT_PARAM_INT(

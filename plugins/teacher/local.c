@@ -1,7 +1,7 @@
 /* local.c - teacher-local: a checkpoint answers, by the engine of retort itself.
  *
  * What a request gets depends on its id, its content and the seed, not on what is asked beside it.
- * It also scores given tokens, for distillation. */
+ * It also scores given tokens. */
 #include "local-form.h"
 #include "local-user.h"
 

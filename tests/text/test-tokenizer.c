@@ -358,9 +358,11 @@ static int train(struct rt_json **ret, struct rt_error *err)
 	static const char text[] =
 		"low low low low low lower lower newest newest newest newest newest newest "
 		"widest widest widest aaaa aaaa";
-	static const char *const   special[] = { "<|end|>", NULL };
-	const struct rt_bpe_config config = { .vocab_size = 266,
-		                              .special = special,
+	static const char *const   special[] = { "<|end|>" };
+	static const char *const   marks[] = { "<call>", "</call>" };
+	const struct rt_bpe_config config = { .vocab_size = 268,
+		                              .special = { special, 1 },
+		                              .marks = { marks, 2 },
 		                              .end_of_text = "<|end|>" };
 	struct rt_bpe_trainer     *b = NULL;
 	int                        r = rt_bpe_trainer_new(&b, &config, err);
@@ -388,6 +390,55 @@ START_TEST(training_finds_the_merges_of_the_reference_ties_included)
 		ck_assert_str_eq(out.data, want);
 		rt_text_free(&out);
 		rt_json_free(j);
+	}
+END_TEST
+
+/* Special tokens are left out where that is asked for, and are none in what users type; marks of
+ * calls are the answer's own text. */
+START_TEST(marks_are_found_in_every_text_and_stay_in_it)
+	{
+		static const char    text[] = "<call>low</call><|end|>";
+		struct rt_json      *j = NULL;
+		struct rt_tokenizer *t = NULL;
+		struct rt_ids        ids = RT_IDS_INIT;
+		struct rt_text       out = RT_TEXT_INIT;
+
+		ck_assert_int_eq(train(&j, NULL), 0);
+		ck_assert_int_eq(rt_tokenizer_from_json(&t, j, NULL), 0);
+		ck_assert(rt_tokenizer_special(t, 0));
+		ck_assert(!rt_tokenizer_special(t, 1));
+		encode(t, text, strlen(text), RT_ENCODE_SPECIAL, &ids);
+		ck_assert_int_eq(ids.data[0], 1);
+		ck_assert_int_eq(ids.data[ids.len - 1], 0);
+		ck_assert_int_eq(
+			rt_tokenizer_decode(t, ids.data, ids.len, RT_DECODE_SKIP, &out, NULL), 0);
+		ck_assert_str_eq(out.data, "<call>low</call>");
+		encode(t, text, strlen(text), 0, &ids);
+		ck_assert_int_eq(ids.data[0], 1);
+		ck_assert_int_ne(ids.data[ids.len - 1], 0);
+		rt_text_free(&out);
+		rt_ids_free(&ids);
+		rt_tokenizer_free(t);
+		rt_json_free(j);
+	}
+END_TEST
+
+static const struct rt_bpe_config bad_added[] = {
+	{ .vocab_size = 300, .special = { (const char *const[]){ "<a>", "<a>" }, 2 } },
+	{ .vocab_size = 300,
+	  .special = { (const char *const[]){ "<a>" }, 1 },
+	  .marks = { (const char *const[]){ "<a>" }, 1 } },
+	{ .vocab_size = 300, .marks = { (const char *const[]){ "" }, 1 } },
+};
+
+START_TEST(special_tokens_and_marks_are_there_once)
+	{
+		struct rt_bpe_trainer *b = NULL;
+		struct rt_error        err = RT_ERROR_INIT;
+
+		ck_assert_int_eq(rt_bpe_trainer_new(&b, &bad_added[_i], &err), RT_E_INVAL);
+		ck_assert_str_eq(err.msg, _i < 2 ? "the special token or mark '<a>' is there twice"
+		                                 : "the special token or mark '' is empty");
 	}
 END_TEST
 
@@ -442,6 +493,8 @@ RUNNER("tokenizer", 300, tcase_add_checked_fixture(tc, temp_begin, temp_end);
        tcase_add_test(tc, vocab_json_with_merges_txt_gives_the_same_ids);
        TABLE_TEST(tc, the_vectors_of_llama_cpp_come_out, ggml);
        tcase_add_test(tc, what_a_user_types_is_no_special_token);
+       tcase_add_test(tc, marks_are_found_in_every_text_and_stay_in_it);
+       TABLE_TEST(tc, special_tokens_and_marks_are_there_once, bad_added);
        TABLE_TEST(tc, a_megabyte_without_spaces_is_no_trap, traps);
        TABLE_TEST(tc, what_is_not_supported_or_not_sane_is_refused_with_a_sentence, bad);
        tcase_add_test(tc, text_that_is_not_utf8_is_refused);

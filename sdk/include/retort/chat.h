@@ -47,8 +47,10 @@ int rt_template_encode(const struct rt_template *t, const struct rt_tokenizer *t
 
 /* Tool calls in a reply, in the forms in which models write them:
  *   Hermes, Qwen   <tool_call>{"name": ..., "arguments": {...}}</tool_call>, any number
- *   Llama 3        the whole reply is {"name": ..., "parameters": {...}}
- *   Mistral        [TOOL_CALLS] [{"name": ..., "arguments": {...}}, ...]
+ *   Llama 3        the whole reply is {"name": ..., "parameters" or "arguments": {...}}, behind
+ *                  <|python_tag|> or not
+ *   Mistral        [TOOL_CALLS] [{"name": ..., "arguments": {...}}, ...], or NAME{...} or
+ *                  NAME[ARGS]{...} behind each mark
  * *ret_calls is an array of { "type": "function", "function": { "name", "arguments" } },
  * arguments an object (release with rt_json_free()); text outside of the calls is appended to
  * *content, without the blanks around it.  A reply without calls gives an empty array.  A call

@@ -27,8 +27,9 @@ void rt_progress(struct rt_context *c, int64_t done, int64_t total, const char *
  * has in rt_work_dir(), and returns RT_E_CANCEL. */
 bool rt_cancelled(struct rt_context *c);
 
-/* The seed of this stage: a function of the pipeline's seed and of all that makes the
- * stage what it is, not of its name or place.  For rt_random_*() of retort/random.h. */
+/* The seed of this stage: a function of the seed in the file (the stage's, or the pipeline's) and
+ * of all that makes the stage what it is, not of its name or place.  For rt_random_*() of
+ * retort/random.h. */
 uint64_t rt_seed(const struct rt_context *c);
 
 /* A folder of this stage's own that survives a crash: journals and partial results, found
@@ -36,8 +37,8 @@ uint64_t rt_seed(const struct rt_context *c);
 const char *rt_work_dir(const struct rt_context *c);
 
 /* The value of an environment variable that a parameter with RT_P_ENV names, or NULL with *err
- * set when it is unset or empty.  From then on the value is blacked out of every log line
- * and error message.  The text belongs to the host. */
+ * set when it is unset or empty.  From then on the value, if it has at least four bytes, is blacked
+ * out of every log line and error message.  The text belongs to the host. */
 const char *rt_env(struct rt_context *c, const char *name, struct rt_error *err);
 
 /* A scalar of this run (`train/loss`, `reward`, ...) for the trackers; an event with fields. */

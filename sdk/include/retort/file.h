@@ -3,7 +3,7 @@
  * Nothing is written in place: a new file is written under a temporary name in the same
  * folder, flushed to the disk (fsync), and renamed; then the folder is flushed.  A kill at
  * any moment leaves the old file, or the new one, and perhaps a ".tmp-" file that
- * looks like nothing else. */
+ * looks like nothing else.  What is open belongs to one thread at a time. */
 #ifndef RETORT_FILE_H
 #define RETORT_FILE_H
 

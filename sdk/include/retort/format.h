@@ -1,7 +1,7 @@
 /* retort/format.h - kind `format`: a path becomes a model, and back.
  *
- * What a format moves is named tensors and a configuration; what they mean is the model
- * room's business.  What a file stores as one of retort's types is mapped, not copied; what it
+ * What a format moves is named tensors and a configuration; what they mean is for
+ * rt_model_assemble().  What a file stores as one of retort's types is mapped, not copied; what it
  * stores in another way is made in memory, in a type that holds the same numbers. */
 #ifndef RETORT_FORMAT_H
 #define RETORT_FORMAT_H
@@ -32,7 +32,7 @@ struct rt_format_ops {
 	uint32_t reserved;
 
 	/* Is this path of this format?  0 no, 1 yes; looks at names, first bytes and the
-	 * configuration only. [any] */
+	 * configuration only.  A pipeline names its format; whoever has many asks. [any] */
 	int (*probe)(const void *state, const char *path);
 
 	/* Open for reading.  Every length and offset has been checked against the file. [worker] */

@@ -2,7 +2,7 @@
  *
  *     struct rt_engine *e;
  *     rt_engine_open(&e, model, NULL, err);
- *     rt_generate(e, requests, n, answered, arg, err);
+ *     rt_generate(e, requests, n, answered, NULL, arg, err);
  *     rt_engine_close(e);
  *
  * Sequences are started as others end (continuous batching, Yu 2022); prompts are computed in
@@ -43,8 +43,8 @@ void rt_engine_close(struct rt_engine *e); /* NULL is fine */
 
 /* How a token is drawn: logits / temperature; then the top_k largest; then, of these, the fewest
  * that together have top_p; then those with at least min_p of the largest.  This is the order of
- * transformers and vLLM.  Temperature 0 is greedy, the smallest id of equals; top_k, top_p and
- * min_p 0 (top_p also 1) leave all. */
+ * transformers; vLLM applies min_p in front of top_k.  Temperature 0 is greedy, the smallest id of
+ * equals; top_k, top_p and min_p 0 (top_p also 1) leave all. */
 struct rt_sampling {
 	double  temperature, top_p, min_p;
 	int64_t top_k;

@@ -6,7 +6,10 @@
  * exponent are double.  Strings are valid UTF-8 and may hold U+0000.
  *
  * Reading is strict: duplicate keys, trailing text, integers that do not fit, invalid
- * UTF-8, and nesting deeper than 512 are errors with line and column. */
+ * UTF-8, and nesting deeper than 512 are errors with line and column.
+ *
+ * References may be taken and given back in any thread; a value that several threads see must not
+ * be changed. */
 #ifndef RETORT_JSON_H
 #define RETORT_JSON_H
 

@@ -1,8 +1,8 @@
 /* retort/judge.h - kind `judge`: how good is an answer?
  *
  * One kind, used three times: to reject candidates, as a reward, and as a metric.  A
- * candidate is an assistant message: { role, content, tool_calls? }.  Judges that
- * compare see all candidates of a row together. */
+ * candidate is an assistant message: { role, content?, tool_calls? }, with one of the two
+ * or both.  Judges that compare see all candidates of a row together. */
 #ifndef RETORT_JUDGE_H
 #define RETORT_JUDGE_H
 

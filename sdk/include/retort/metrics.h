@@ -10,14 +10,15 @@
 
 #include <stdint.h>
 
-/* A figure without an interval: a count, a size. 0 or RT_E_NOMEM, as all of them. */
+/* A figure without an interval: a count, a size.  A stage whose figures are not all finite fails:
+ * leave out what is not known.  0 or RT_E_NOMEM, as all of them. */
 int rt_metric(struct rt_json *m, const char *name, double value, int64_t n);
 
 /* `successes` of n, with Wilson's 95 % score interval (Wilson 1927). n 0: left out. */
 int rt_metric_rate(struct rt_json *m, const char *name, int64_t successes, int64_t n);
 
 /* The mean of n values from their sum and sum of squares, with the normal 95 % interval; the
- * values are counted on in double. n 0: left out. */
+ * values are counted on in double. n 0: left out; n 1: no interval. */
 int rt_metric_mean(struct rt_json *m, const char *name, double sum, double squares, int64_t n);
 
 /* The same of scores within 0..1, with an interval that stays there: Wilson's, of as many yeses and
@@ -30,7 +31,7 @@ int rt_metric_score(struct rt_json *m, const char *name, double sum, double squa
 int rt_metric_difference(struct rt_json *m, const char *name, double sum, double squares,
                          int64_t n);
 
-/* Bounds of Wilson's interval. */
+/* Bounds of Wilson's interval; n > 0. */
 void rt_wilson(int64_t successes, int64_t n, double *low, double *high);
 
 /* dir/metrics.json, atomically. */

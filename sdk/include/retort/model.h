@@ -66,8 +66,8 @@ enum { RT_AS_STORED = -1 }; /* every matrix in the type that it has */
 
 /* What rt_model_write_gguf() stores a tensor as: vectors as f32, matrices as dtype (or
  * RT_AS_STORED).  Where blocks do not divide a row it is the nearest type of smaller blocks
- * (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0, q2_k and q3_k: q4_0, iq4_xs: iq4_nl), as llama.cpp does,
- * and f16 where there is none. [any] */
+ * (q4_k: q5_0, q5_k: q5_1, q6_k: q8_0, iq4_xs: iq4_nl, as llama.cpp does; q2_k and q3_k: q4_0,
+ * where it takes iq4_nl), and f16 where there is none. [any] */
 enum rt_dtype rt_gguf_type(const struct rt_tensor *t, int64_t dtype);
 
 /* Write one GGUF file (its name ends in .gguf), every tensor as rt_gguf_type() says; what has that

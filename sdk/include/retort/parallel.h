@@ -2,9 +2,10 @@
  *
  * The caller works too, so a pool of N threads has N - 1 of its own; a call from
  * inside a piece is allowed and shares the same threads (of more than 32 calls at
- * a time the last have their caller's alone).  A process must not go on computing
- * after a fork() that came behind its first call.  BLAS runs single-threaded
- * inside pieces; nothing else in the process starts compute threads. */
+ * a time, those beyond are done by their callers alone).  A child that is forked
+ * after the first call has no pool and must not call; its parent goes on.  BLAS
+ * runs single-threaded inside pieces; nothing else in the process starts compute
+ * threads. */
 #ifndef RETORT_PARALLEL_H
 #define RETORT_PARALLEL_H
 

@@ -2,10 +2,10 @@
  *
  * From that one table the host fills the plugin's config struct with defaults, reads the
  * pipeline file into it, checks types and ranges, computes the key of a stage, prints
- * `retort plugins KIND-NAME`, completes words, and documents.  The plugin never sees
+ * `retort plugins KIND-NAME`, and documents.  The plugin never sees
  * the file or the library that reads it.
  *
- *	struct config { int64_t bits; double damp; const char *path; struct rt_component loss; };
+ *	struct config { int64_t bits; double damp; const char *path; struct rt_component *loss; };
  *
  *	static const struct rt_param params[] = {
  *		RT_PARAM_INT(struct config, bits, 4, 2, 8, "bits", "Bits per weight."),

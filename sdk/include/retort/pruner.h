@@ -22,7 +22,8 @@ struct rt_linear {
 
 enum rt_units { RT_UNIT_LAYER = 1, RT_UNIT_HEAD, RT_UNIT_NEURON, RT_UNIT_TOKEN };
 
-/* A group of n units that compete, with the statistics of each. */
+/* A group of n units that compete, with the statistics of each.  Layers have similarity, tokens
+ * count, heads and neurons activation and weight; the others are NULL. */
 struct rt_unit_stats {
 	uint32_t     units; /* enum rt_units */
 	uint32_t     reserved;

@@ -14,7 +14,7 @@ struct rt_rl_batch {
 	const double
 		    *reward; /* (N); NAN: unscored, has advantage 0 and is left out of statistics */
 	const float *mask;   /* (N, T) 1: a token of the completion */
-	const float *logp;   /* (N, T) log-probability under the policy, now */
+	const float *logp;   /* (N, T) log-probability (nats) under the policy, now */
 	const float *logp_old; /* (N, T) when it was sampled */
 	const float *logp_ref; /* (N, T) under the reference model; NULL: none */
 	/* Of the whole generation batch that this is a part of; 0: of this one.  Losses and
@@ -23,7 +23,9 @@ struct rt_rl_batch {
 	double max_tokens; /* the longest completion that was allowed */
 };
 
-/* What a step did, for the trackers; NAN where it has no meaning. */
+/* What a step did, for the trackers; NAN where it has no meaning.  kl: from the reference, in nats,
+ * a mean over tokens; clip_low, clip_high: the share of tokens whose ratio was cut; ratio_mean: of
+ * policy to old.  Where ratios are of whole completions, all three are of completions. */
 struct rt_rl_stats {
 	double loss, kl, clip_low, clip_high, ratio_mean;
 };
@@ -40,7 +42,8 @@ struct rt_rl_ops {
 	uint32_t reserved;
 
 	/* For on-policy methods, both: advantage (N) of whole generation batches; then the loss
-	 * of any part of it and its gradient (N, T) with respect to logp, 0 where masked. [any] */
+	 * of any part of it and its gradient (N, T) with respect to logp, 0 where mask is 0. [any]
+	 */
 	int (*advantages)(const void *state, const struct rt_rl_batch *b, float *advantage,
 	                  struct rt_error *err);
 	int (*loss)(const void *state, const struct rt_rl_batch *b, const float *advantage,

@@ -26,8 +26,9 @@ size_t                rt_call_count(const struct rt_json *message);
 const char           *rt_call_name(const struct rt_json *message, size_t i);      /* or NULL */
 const struct rt_json *rt_call_arguments(const struct rt_json *message, size_t i); /* or NULL */
 
-/* An answer in a form in which equal answers are equal bytes: its calls as JSON with sorted keys,
- * or its text without white space around it.  Appends to out. [any] */
+/* An answer in a form in which equal answers are equal bytes: a line for each call, its name and
+ * its arguments as JSON with sorted keys; without calls its text, without white space around it.
+ * Appends to out. [any] */
 void rt_answer_text(const struct rt_json *message, struct rt_text *out);
 
 /* The tool called `name` in a list of tools, [{ type, function: { name, parameters } }] or the

@@ -1,8 +1,11 @@
 /* retort/rows.h - datasets: JSON Lines files, streamed.
  *
  * A row is an object with `id` (a string, unique in its dataset), `messages`, and as needed
- * `tools`, `candidates` (answers that are not accepted yet), `scores` and `meta` (lineage).
- * Keys that nobody knows are kept.  Files of any length; one line has a limit. */
+ * `tools`, `accepted` (more answers that are right), `candidates` (answers that are not accepted
+ * yet), `scores` (a number for each candidate or, as evaluate writes it, { judge: { score, reason }
+ * }), `chosen` and `rejected`, `template_kwargs` and `meta` (lineage).  Keys that nobody knows are
+ * kept. Files of any length; one line has a limit.  What is open belongs to one thread at a time.
+ */
 #ifndef RETORT_ROWS_H
 #define RETORT_ROWS_H
 
@@ -15,7 +18,8 @@ enum { RT_ROW_LIMIT = 16 << 20 }; /* bytes of one line */
 
 /* Reading.  Every error begins with "path:line: ".  A line that is empty or only white
  * space is skipped; a byte order mark in front and CR LF line ends are accepted.  A last line
- * without its newline is read; one that is cut inside JSON is an error. */
+ * without its newline is read; one that is cut inside JSON is an error.  limit: bytes of a line at
+ * most, 0: RT_ROW_LIMIT. */
 struct rt_rows;
 int rt_rows_open(struct rt_rows **ret, const char *path, int64_t limit, struct rt_error *err);
 /* From a descriptor that stays the caller's, a pipe perhaps; `name` stands for the path, and

@@ -12,7 +12,7 @@ struct rt_sampler_ops {
 
 	/* Choose one of V tokens.
 	 * logits   (V) f32  may be overwritten; -inf is a token that is not allowed
-	 * history  (n) the tokens so far, oldest first
+	 * history  (n) the tokens of the answer so far, oldest first; its prompt is not among them
 	 * uniform  in [0, 1): the only source of chance
 	 * Called once more for the same place, with another uniform and fewer tokens allowed, when
 	 * what it chose may not stand there (struct rt_request, grammar).

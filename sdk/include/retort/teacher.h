@@ -6,7 +6,7 @@
  *   request  { messages, tools?, tool_choice?, n?, temperature?, top_p?, max_tokens?, stop?,
  *              seed?, logprobs?, top_logprobs?, response_format?, role?,
  *              chat_template_kwargs? }
- *   reply    { choices: [ { index, finish_reason, message: { role, content, tool_calls? },
+ *   reply    { choices: [ { index, finish_reason, message: { role, content?, tool_calls? },
  *              logprobs? } ], usage: { prompt_tokens, completion_tokens }, model? }
  *
  * `arguments` of a tool call is an object here, never a JSON string: a teacher that gets
@@ -53,7 +53,7 @@ struct rt_teacher_ops {
 	 * For each position t in [first, n), into row t - first: logprob[] of ids[t] given
 	 * those before it, and the k most likely tokens with theirs, best first
 	 * (top_id, top_logprob: (n - first) x k; k 0: none).  NULL when the teacher cannot.
-	 * [worker] */
+	 * For stages of one's own: score and distill take a model. [worker] */
 	int (*score)(void *state, const int32_t *ids, int64_t n, int64_t first, int64_t k,
 	             float *logprob, int32_t *top_id, float *top_logprob, struct rt_error *err);
 };

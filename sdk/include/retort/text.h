@@ -7,7 +7,7 @@
  *
  * Appending never fails on the spot: the first allocation that fails sets `failed`,
  * later appends do nothing, and one check at the end is enough.  data is always
- * terminated and may hold zero bytes; it is never NULL. */
+ * terminated and may hold zero bytes; it is never NULL.  A text belongs to one thread at a time. */
 #ifndef RETORT_TEXT_H
 #define RETORT_TEXT_H
 

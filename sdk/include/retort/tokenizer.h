@@ -18,6 +18,7 @@
 #include <retort/error.h>
 #include <retort/json.h>
 #include <retort/memory.h>
+#include <retort/param.h>
 #include <retort/text.h>
 
 #include <stdbool.h>
@@ -125,11 +126,12 @@ void rt_decoder_free(struct rt_decoder *d); /* NULL is fine */
 /* Training of a byte-level BPE: the merges that the Hugging Face BpeTrainer finds on the same
  * texts, ties included (of pairs that are equally frequent, the one with the smaller ids). */
 struct rt_bpe_config {
-	int64_t            vocab_size;    /* all tokens: special, the 256 bytes, merges */
-	int64_t            min_frequency; /* a pair that is rarer is not merged; 0: any */
-	const char *const *special;       /* NULL-terminated, get the first ids; or NULL */
-	const char        *pattern;       /* the split, or NULL: that of GPT-2 */
-	const char *end_of_text; /* of the special ones: added by the post-processor; or NULL */
+	int64_t           vocab_size;    /* all tokens: special, marks, the 256 bytes, merges */
+	int64_t           min_frequency; /* a pair that is rarer is not merged; 0: any */
+	struct rt_strings special;       /* get the first ids */
+	struct rt_strings marks; /* the next: found in every text, and no part of it is left out */
+	const char       *pattern;     /* the split, or NULL: that of GPT-2 */
+	const char       *end_of_text; /* of special: added by the post-processor; or NULL */
 };
 struct rt_bpe_trainer;
 int rt_bpe_trainer_new(struct rt_bpe_trainer **ret, const struct rt_bpe_config *config,

@@ -1,6 +1,7 @@
 /* retort/tracker.h - kind `tracker`: where the numbers of a run go.
  *
- * A tracker must never stop a run: the host logs its first error and goes on without it. */
+ * What open() or begin() returns ends the run before anything is done.  A tracker that fails later
+ * is left out, with a warning at the end: it never stops a run that is under way. */
 #ifndef RETORT_TRACKER_H
 #define RETORT_TRACKER_H
 
