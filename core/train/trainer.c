@@ -198,7 +198,7 @@ void rt_trainer_hold(struct rt_trainer *t, bool hold)
 
 int rt_trainer_save(struct rt_trainer *t, struct rt_error *err)
 {
-	return save_in_time(t, true, err);
+	return t->held ? 0 : save_in_time(t, true, err);
 }
 
 int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_error *err)

@@ -243,7 +243,9 @@ static int batch(struct job *j, const struct rt_sequence *const *s, int64_t n, d
 
 	for (int64_t i = 0, count; r == 0 && i < n; i += count) {
 		count = rt_pack_count(s + i, n - i, j->cfg->training.rows);
-		r = part(j, s + i, count, total, mix, learn, sum, err);
+		r = training_goes_on(j->c, err);
+		if (r == 0)
+			r = part(j, s + i, count, total, mix, learn, sum, err);
 	}
 	return r;
 }
@@ -291,7 +293,7 @@ static int wrote(void *arg, int64_t q, const struct rt_answer *a, struct rt_erro
 		w->j->chosen[i] = to;
 		w->j->own[i] = true;
 	}
-	return 0;
+	return training_goes_on(w->j->c, err);
 }
 
 /* Some of the chosen answers, by chance, become what the student writes now. */
@@ -382,7 +384,7 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 		r = batch(j, s + given, n - given, total, 0, true, &sum, err);
 	forget(j);
 	if (r < 0)
-		return r;
+		return training_stopped(j->t, r, err);
 	if (rt_json_set(rt_trainer_notes(j->t), "loss",
 	                rt_json_new_real(sum.kd + j->cfg->mix * sum.ce / total)) < 0)
 		return rt_fail_nomem(err, "notes");

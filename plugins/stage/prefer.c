@@ -169,8 +169,8 @@ static int sums_of(struct job *j, struct rt_model *m, struct rt_pass *x, struct 
 		                 tape, &n, err);
 		if (r == 0)
 			sum_up(j, x, i, n, ret);
-		if (r == 0 && rt_cancelled(j->c) && !tape)
-			r = rt_fail(err, RT_E_CANCEL, "cancelled");
+		if (r == 0)
+			r = training_goes_on(j->c, err);
 	}
 	return r;
 }
@@ -241,7 +241,8 @@ static int learn(struct job *j, struct figures *ret, struct rt_error *err)
 	if (r == 0)
 		r = prefer(j, j->b.n, ret, err);
 	for (int64_t i = 0; r == 0 && i < all; i += n) {
-		if (!once)
+		r = training_goes_on(j->c, err);
+		if (r == 0 && !once)
 			r = policy_logps(&j->packed, j->m, &j->pass, j->b.s + i, all - i, rows,
 			                 j->tape, &n, err);
 		if (r < 0)
@@ -287,7 +288,7 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 	if (r == 0 && note(j, at, &f) < 0)
 		r = rt_fail_nomem(err, "notes");
 	if (r < 0)
-		return r;
+		return training_stopped(j->t, r, err);
 	rt_scalar(j->c, "train/loss", at + 1, f.loss);
 	rt_scalar(j->c, "rewards/chosen", at + 1, f.chosen);
 	rt_scalar(j->c, "rewards/rejected", at + 1, f.rejected);

@@ -2,6 +2,7 @@
 #include "reinforce.h"
 
 #include "scores.h"
+#include "training.h"
 
 #include <retort/judge.h>
 #include <retort/memory.h>
@@ -35,6 +36,7 @@ static int answered(void *arg, int64_t q, const struct rt_answer *a, struct rt_e
 	const int64_t        before = (int64_t)prompt->len, stop = a->stop >= 0;
 	int32_t             *token;
 	float               *weight;
+	int                  r;
 
 	o->answer = a->n + stop;
 	o->s.n = before + o->answer;
@@ -53,7 +55,8 @@ static int answered(void *arg, int64_t q, const struct rt_answer *a, struct rt_e
 	}
 	for (int64_t k = before; k < o->s.n; k++)
 		weight[k] = 1;
-	return rt_chat_message(a->text, a->text_n, &o->message, err);
+	r = training_goes_on(j->c, err);
+	return r < 0 ? r : rt_chat_message(a->text, a->text_n, &o->message, err);
 }
 
 int rollouts_make(struct job *j, int64_t at, struct rt_error *err)

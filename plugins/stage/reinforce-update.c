@@ -2,6 +2,7 @@
 #include "reinforce.h"
 
 #include "policy.h"
+#include "training.h"
 
 #include <retort/memory.h>
 #include <retort/rl.h>
@@ -46,8 +47,10 @@ static int logps_of(struct job *j, struct rt_model *m, struct rt_pass *x, int64_
 {
 	const struct rt_sequence *s[4096];
 	const int64_t             most = j->N - first < 4096 ? j->N - first : 4096;
-	int                       r;
+	int                       r = training_goes_on(j->c, err);
 
+	if (r < 0)
+		return r;
 	for (int64_t i = 0; i < most; i++)
 		s[i] = &j->rollouts[first + i].s;
 	r = policy_logps(&j->packed, m, x, s, most, j->cfg->training.rows, tape, ret_n, err);

@@ -76,15 +76,20 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 		r = rollouts_reward(j, at + 1, &reward, err);
 	if (r == 0)
 		r = reinforce_begin(j, at + 1, err);
-	if (r == 0 && note(j, at, reward) < 0)
-		r = rt_fail_nomem(err, "notes");
+	if (r < 0)
+		r = training_stopped(j->t, r, err);
 	/* Answers are not kept: a run goes on behind the last update by them, or in front of all.
 	 */
 	for (int64_t i = j->cfg->iterations; r == 0 && i > 0; i--) {
-		rt_trainer_hold(j->t, i > 1);
 		r = reinforce_learn(j, err);
-		if (r == 0)
-			r = rt_trainer_step(j->t, &did, err);
+		if (r == 0 && i == 1 && note(j, at, reward) < 0)
+			r = rt_fail_nomem(err, "notes");
+		if (r < 0) {
+			r = training_stopped(j->t, r, err);
+			break;
+		}
+		rt_trainer_hold(j->t, i > 1);
+		r = rt_trainer_step(j->t, &did, err);
 	}
 	rollouts_forget(j);
 	return r;

@@ -133,7 +133,9 @@ static int mean_loss(struct job *j, const struct rt_sequence *const *s, int64_t 
 		count = rt_pack_count(s + i, n - i, j->cfg->training.rows);
 		rt_tape_dropout(j->tape, j->cfg->dropout, rt_seed(j->c),
 		                (uint64_t)rt_trainer_at(j->t) << 20 | (uint64_t)i);
-		r = pass(j, s + i, count, learn ? total : 0, &part, err);
+		r = training_goes_on(j->c, err);
+		if (r == 0)
+			r = pass(j, s + i, count, learn ? total : 0, &part, err);
 		sum += r == 0 ? part : 0;
 	}
 	*ret = sum / total;
@@ -161,7 +163,7 @@ static int step(struct job *j, int64_t at, struct rt_error *err)
 		r = rt_fail(err, RT_E_NUMERIC, "the loss of step %lld is not finite",
 		            (long long)at + 1);
 	if (r < 0)
-		return r;
+		return training_stopped(j->t, r, err);
 	mean = running_loss(j, loss);
 	mean += .05 * (loss - mean);
 	if (rt_json_set(rt_trainer_notes(j->t), "loss", rt_json_new_real(mean)) < 0)

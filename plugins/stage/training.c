@@ -32,6 +32,18 @@ int training_reference(struct rt_model **ret, const struct rt_model *m,
 	return 0;
 }
 
+int training_goes_on(struct rt_context *c, struct rt_error *err)
+{
+	return rt_cancelled(c) ? rt_fail(err, RT_E_CANCEL, "cancelled") : 0;
+}
+
+int training_stopped(struct rt_trainer *t, int r, struct rt_error *err)
+{
+	const int kept = r == RT_E_CANCEL ? rt_trainer_save(t, err) : 0;
+
+	return kept < 0 ? kept : r;
+}
+
 int training_write(struct rt_model *m, struct rt_trainer **t, struct rt_tape **tape, int dtype,
                    const char *folder, const struct rt_artifact *like, struct rt_error *err)
 {

@@ -21,6 +21,13 @@ int64_t training_order(struct rt_order *ret, struct rt_context *c, int64_t n, in
 int training_reference(struct rt_model **ret, const struct rt_model *m,
                        const struct rt_artifact *from, int products, struct rt_error *err);
 
+/* Between the parts of a step, which may take minutes: RT_E_CANCEL when the user wants to stop. */
+int training_goes_on(struct rt_context *c, struct rt_error *err);
+
+/* The end of a step that came to r < 0 in front of its update: of one that was cancelled, the steps
+ * before are kept.  r, or why they could not be kept. */
+int training_stopped(struct rt_trainer *t, int r, struct rt_error *err);
+
 /* Write the model that was trained, with what else `like` holds.  Writing reads what was written,
  * and the memory of training is not needed any more: *t and *tape are closed. */
 int training_write(struct rt_model *m, struct rt_trainer **t, struct rt_tape **tape, int dtype,

@@ -193,8 +193,8 @@ struct rt_stepped {
  * weights are as they were. [stage] */
 int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_error *err);
 
-/* While it is held, a trainer keeps no checkpoint and hears of no cancelling: for steps that cannot
- * be gone on with one by one. [stage] */
+/* While it is held, a trainer keeps no checkpoint, even when told to, and hears of no cancelling:
+ * for steps that cannot be gone on with one by one. [stage] */
 void rt_trainer_hold(struct rt_trainer *t, bool hold);
 
 /* Keep a checkpoint now, between two steps: for long work outside of them that is being cancelled.
