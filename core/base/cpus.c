@@ -36,9 +36,9 @@ static int quota_of(const char *folder)
 	    (!read_numbers(folder, "cpu.cfs_quota_us", &quota, NULL) ||
 	     !read_numbers(folder, "cpu.cfs_period_us", &period, NULL)))
 		return 0;
-	if (quota <= 0 || period <= 0 || quota > MOST_CPUS * period)
+	if (quota <= 0 || period <= 0 || quota / period >= MOST_CPUS)
 		return 0;
-	return (int)((quota + period - 1) / period);
+	return (int)(quota / period + (quota % period != 0));
 }
 
 /* The least of the quotas from the group `path` up to the root; path is cut on the way. */

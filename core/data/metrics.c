@@ -41,7 +41,7 @@ static void wilson(double p, double n, double *low, double *high)
 	const double half = Z * sqrt(p * (1 - p) / n + z2 / (4 * n)) / (1 + z2);
 
 	*low = p <= 0 ? 0 : center - half;
-	*high = p >= 1 ? 1 : center + half;
+	*high = p >= 1 ? 1 : fmin(1, center + half);
 }
 
 void rt_wilson(int64_t successes, int64_t n, double *low, double *high)
@@ -83,7 +83,7 @@ static void bounds(double p, double variance, double n, double *low, double *hig
 
 static double within(double low, double x, double high)
 {
-	return fmin(high, fmax(low, x));
+	return isnan(x) ? x : fmin(high, fmax(low, x));
 }
 
 int rt_metric_score(struct rt_json *m, const char *name, double sum, double squares, int64_t n)

@@ -127,14 +127,20 @@ static void try_work(struct job *j)
 {
 	static const char        check[] = "its work is done";
 	const struct trial_kind *kind = trial_kind(j->trial.plugin->kind);
+	const size_t             size = j->trial.plugin->config_size;
+	char                     before[RT_HASH_HEX], after[RT_HASH_HEX];
 	struct rt_error          err = RT_ERROR_INIT;
 	int                      r;
 
 	if (!begin(j, check))
 		return;
 	kind->prepare(&j->trial);
+	rt_hash_hex(j->specimen.config, size, before);
 	r = once(j, &err);
-	if (r < 0 && !(err.code == r && *err.msg))
+	rt_hash_hex(j->specimen.config, size, after);
+	if (strcmp(before, after) != 0)
+		trial_say(&j->trial, TRIAL_FAIL, check, "it writes into its parameters");
+	else if (r < 0 && !(err.code == r && *err.msg))
 		trial_say(&j->trial, TRIAL_FAIL, check, "fails with %d and no message", r);
 	else if (r < 0)
 		trial_say(&j->trial, TRIAL_SKIP, check, "refuses what was made up: %s", err.msg);

@@ -19,7 +19,7 @@ struct specimen {
 int specimen_make(struct specimen *s, const struct rt_plugin *plugin, const char *folder,
                   struct rt_context *c, const char *const *set, struct rt_error *err);
 
-/* check(), a new zeroed state, open(); on failure close() has been called. */
+/* check(), and component_open(). */
 int  specimen_open(struct specimen *s, struct rt_error *err);
 void specimen_close(struct specimen *s);
 

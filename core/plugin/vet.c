@@ -70,6 +70,10 @@ static int vet_sizes(const struct rt_plugin *p, struct rt_error *err)
 		               "wants a state of %zu bytes, at most %d are given: allocate what is "
 		               "large in open()",
 		               p->state_size, MOST_STATE);
+	if (p->open && p->state_size == 0)
+		return rt_fail(
+			err, RT_E_ABI,
+			"has open() and no state to fill: set .state_size, or leave open() out");
 	return 0;
 }
 

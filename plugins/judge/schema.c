@@ -1,11 +1,9 @@
 /* schema.c - judge-schema: are the calls of an answer ones that the tools allow? */
-#include <retort/file.h>
 #include <retort/judge.h>
 #include <retort/row.h>
 #include <retort/schema.h>
 
 #include <stdio.h>
-#include <string.h>
 
 struct config {
 	const char *tools;

@@ -6,7 +6,6 @@
 #include <retort/pruner.h>
 
 #include <math.h>
-#include <string.h>
 
 enum by { ACTIVATION, WEIGHT };
 

@@ -4,8 +4,6 @@
 #include <retort/memory.h>
 #include <retort/parallel.h>
 
-#include <string.h>
-
 struct config {
 	bool search;
 };

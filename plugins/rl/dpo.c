@@ -10,7 +10,6 @@
 #include <retort/rl.h>
 
 #include <math.h>
-#include <string.h>
 
 enum loss { SIGMOID, CDPO, ROBUST, HINGE, IPO };
 

@@ -10,7 +10,6 @@
 #include <retort/rl.h>
 
 #include <math.h>
-#include <string.h>
 
 enum loss { GRPO, BNPO, DR_GRPO, DAPO, CISPO };
 enum scale { SCALE_GROUP, SCALE_BATCH, SCALE_NONE };

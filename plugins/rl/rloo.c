@@ -9,7 +9,6 @@
 #include <retort/rl.h>
 
 #include <math.h>
-#include <string.h>
 
 struct config {
 	double          beta, clip_low, clip_high;

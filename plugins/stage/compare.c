@@ -7,7 +7,6 @@
 #include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
-#include <retort/row.h>
 #include <retort/rows.h>
 #include <retort/stage.h>
 #include <retort/text.h>
@@ -106,6 +105,11 @@ static int read_scores(const struct job *j, const struct rt_artifact *from, stru
 			            "row '%s' of %s has no score of judge-%s; give the stage "
 			            "evaluate that judge, or name another one here",
 			            id, from->name, judge);
+		else if (!(rt_json_real(score, 0) >= 0 && rt_json_real(score, 0) <= 1))
+			r = rt_fail(err, RT_E_RANGE,
+			            "row '%s' of %s has the score %g of judge-%s; scores are from "
+			            "0 to 1",
+			            id, from->name, rt_json_real(score, 0), judge);
 		else if (rt_json_set(ret, id, rt_json_new_real(rt_json_real(score, 0))) < 0)
 			r = rt_fail_nomem(err, "scores");
 		else

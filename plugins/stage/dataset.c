@@ -14,7 +14,6 @@
 #include <retort/metrics.h>
 #include <retort/random.h>
 #include <retort/row.h>
-#include <retort/schema.h>
 #include <retort/stage.h>
 
 #include <math.h>

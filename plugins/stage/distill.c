@@ -10,7 +10,6 @@
 #include "training.h"
 
 #include <retort/distill.h>
-#include <retort/file.h>
 #include <retort/generate.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>

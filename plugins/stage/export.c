@@ -13,8 +13,6 @@
 #include <retort/metrics.h>
 #include <retort/stage.h>
 
-#include <string.h>
-
 enum { HUGGINGFACE, GGUF };
 static const char *const forms[] = { "huggingface", "gguf", NULL };
 static const char *const types[] = { "as-is", "f32",  "f16",    "bf16",   "q8_0", "q6_k",

@@ -4,7 +4,6 @@
  * finished stage keeps those that it has. */
 #include "answers.h"
 
-#include <retort/file.h>
 #include <retort/generate.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>

@@ -9,7 +9,6 @@
 #include <retort/memory.h>
 #include <retort/stage.h>
 
-#include <stdio.h>
 #include <string.h>
 
 static const char *const   families[] = { "qwen2", "qwen3", "llama", NULL };

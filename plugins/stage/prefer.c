@@ -16,7 +16,6 @@
 #include <retort/train.h>
 
 #include <math.h>
-#include <stdio.h>
 
 static const char *const againsts[] = { "worst", "all", NULL };
 

@@ -15,9 +15,7 @@
 #include <retort/teacher.h>
 #include <retort/tool.h>
 
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 struct config {
 	const struct rt_artifact *data;

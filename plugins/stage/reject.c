@@ -13,9 +13,7 @@
 #include <retort/rows.h>
 #include <retort/stage.h>
 
-#include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 /* Candidates of a row, and of the rows that judges see at once; of those rows; reasons that are
  * told apart. */

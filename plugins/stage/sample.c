@@ -9,13 +9,11 @@
 #include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
-#include <retort/row.h>
 #include <retort/rows.h>
 #include <retort/stage.h>
 #include <retort/teacher.h>
 
 #include <math.h>
-#include <string.h>
 
 struct config {
 	const struct rt_artifact *data;

@@ -12,7 +12,6 @@
 #include "training.h"
 #include "trial.h"
 
-#include <retort/file.h>
 #include <retort/memory.h>
 #include <retort/metrics.h>
 #include <retort/stage.h>

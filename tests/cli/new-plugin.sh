@@ -78,6 +78,7 @@ else
 	finds "a leak" "close gives back what open and the work took" pruner 's/^	rt_free(sorted);$/	if (!sorted[0]) rt_free(sorted);/'
 fi
 finds "an allocation that is not checked" "any allocation may fail" pruner 's/if (!sorted)/if (0)/'
+finds "a write into its parameters" "its work is done" rejector 's/^	(void)err;$/	(void)err; ((struct config *)state)->count++;/'
 finds "an error without a message" "its work is done" rejector 's/keep\[i\] = rank.*/{ keep[i] = rank(scores, group->n, i) < c->count; return -2; }/'
 finds "a parameter that crashes" "parameters at their limits" judge 's/^static const struct rt_judge_ops/static int check(const void *config, struct rt_error *err) { (void)err; if (((const struct config *)config)->most == 1) __builtin_trap(); return 0; }\n&/; s/\.params = params,/& .check = check,/'
 finds "a file that is lost" "every output is filled" stage 's/int r = from \&\& to ? .*/int r = from \&\& to ? 0 : rt_fail_nomem(err, "x"); (void)c; (void)take; (void)config;/'

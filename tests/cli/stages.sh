@@ -182,6 +182,14 @@ sed 's|against = |judge = "schema"; against = |' compare.cfg > judge.cfg
 check "compare says whose score is missing" 1 "retort: stage lead: row 'play jazz' of of_a.rows has no score of judge-schema; give the stage evaluate that judge, or name another one here" \
 	sh -c "'$retort' run judge.cfg --runs runs --log plain 2>&1 >out | sed -n '/^retort/p'; exit 1"
 
+echo '{"id":"1","messages":[{"role":"user","content":"a"}],"scores":{"exact":{"score":30}}}' > far.jsonl
+cat > far.cfg <<'E2'
+retort = 1; name = "far"; stages = ( { name = "d"; use = "dataset"; paths = "far.jsonl"; },
+  { name = "lead"; use = "compare"; data = "d"; against = "d"; result = true; } );
+E2
+check "compare takes scores from 0 to 1" 1 "retort: stage lead: row '1' of d has the score 30 of judge-exact; scores are from 0 to 1" \
+	sh -c "'$retort' run far.cfg --runs runs --log plain 2>&1 >out | sed -n '/^retort/p'; exit 1"
+
 # ---- measure: its figures are the machine's, their names and numbers are not -----------------
 
 cat > measure.cfg <<'E2'

@@ -3,7 +3,6 @@
 
 #include "runner.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct config {

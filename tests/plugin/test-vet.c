@@ -28,6 +28,12 @@ static void never(void)
 static const struct rt_judge_ops judge_ops = { .size = sizeof judge_ops,
 	                                       .judge = (void *)(uintptr_t)never };
 
+static int open_(void *state, const void *config, struct rt_context *c, struct rt_error *err)
+{
+	(void)state, (void)config, (void)c, (void)err;
+	return 0;
+}
+
 #define PLUGIN(...)                                                                                \
 	{                                                                                          \
 		.magic = RT_MAGIC, .abi_major = RT_ABI_MAJOR, .abi_minor = RT_ABI_MINOR,           \
@@ -99,6 +105,8 @@ static const struct {
 	{ PLUGIN(.state_size = (size_t)2 << 30), NULL,
 	  "wants a state of 2147483648 bytes, at most 1073741824 are given: allocate what is large "
 	  "in open()" },
+	{ PLUGIN(.open = open_), NULL,
+	  "has open() and no state to fill: set .state_size, or leave open() out" },
 	{ PLUGIN(.ops.any = NULL), NULL, "has no operations: set .ops.judge" },
 	{ PLUGIN(.ops.judge = &small_ops), NULL,
 	  "its operations have 4 bytes, judge interface 1 has 16: set .size, or rebuild it" },

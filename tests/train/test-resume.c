@@ -16,9 +16,8 @@ static struct muon_config {
 	int64_t             iterations;
 	int                 products;
 } muon = { { .9, .95, 1e-8, .1 }, .95, 5, RT_PRODUCTS_F32 };
-static const void         *muon_state = &muon;
 static struct rt_component orthogonal = { .plugin = &retort_plugin_optimizer_muon,
-	                                  .state = &muon_state,
+	                                  .state = &muon,
 	                                  .config = &muon };
 
 /* ---- going on -------------------------------------------------------------------------------- */
