@@ -8,15 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum kind { NONE, ALLOC, FULL, KILL };
+enum kind { NONE, ALLOC, FULL, KILL, CANCEL };
 
 static const char *const names[] = {
-	[NONE] = "none", [ALLOC] = "alloc", [FULL] = "full", [KILL] = "kill"
+	[NONE] = "none", [ALLOC] = "alloc", [FULL] = "full", [KILL] = "kill", [CANCEL] = "cancel"
 };
 
 static enum kind   wanted;
 static long        at;
-static atomic_long allocs, disk_ops;
+static atomic_long allocs, disk_ops, questions;
 
 int fault_set(const char *wish, struct rt_error *err)
 {
@@ -25,10 +25,11 @@ int fault_set(const char *wish, struct rt_error *err)
 
 	atomic_store(&allocs, 0);
 	atomic_store(&disk_ops, 0);
+	atomic_store(&questions, 0);
 	wanted = NONE;
 	if (!wish || !*wish)
 		return 0;
-	for (enum kind k = ALLOC; colon && k <= KILL; k++) {
+	for (enum kind k = ALLOC; colon && k <= CANCEL; k++) {
 		if (strlen(names[k]) != (size_t)(colon - wish) ||
 		    strncmp(wish, names[k], strlen(names[k])) != 0)
 			continue;
@@ -40,7 +41,8 @@ int fault_set(const char *wish, struct rt_error *err)
 		return 0;
 	}
 	return rt_fail(err, RT_E_USAGE,
-	               "RETORT_FAULT = '%s': write alloc:N, full:N or kill:N, N from 1", wish);
+	               "RETORT_FAULT = '%s': write alloc:N, full:N, kill:N or cancel:N, N from 1",
+	               wish);
 }
 
 bool fault_alloc(void)
@@ -64,6 +66,11 @@ bool fault_disk(void)
 		return true;
 	}
 	return false;
+}
+
+bool fault_cancel(void)
+{
+	return wanted == CANCEL && atomic_fetch_add(&questions, 1) + 1 == at;
 }
 
 long fault_seen_allocs(void)

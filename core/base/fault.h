@@ -5,6 +5,7 @@
  *   alloc:N   the Nth allocation fails
  *   full:N    from the Nth write on, the disk is full (ENOSPC)
  *   kill:N    the process dies by SIGKILL in front of its Nth change to the disk
+ *   cancel:N  a run is stopped, as by Ctrl-C, when a stage asks for the Nth time whether it is
  *
  * Unset, each check costs one load and one branch. */
 #ifndef BASE_FAULT_H
@@ -23,6 +24,9 @@ bool fault_alloc(void);
 /* Call in front of every operation that changes the disk.  May not return; true when
  * the operation must fail with the errno that is set. [any] */
 bool fault_disk(void);
+
+/* Must a run be stopped now? [any] */
+bool fault_cancel(void);
 
 /* Allocations and disk operations seen since fault_set(): what a torture loop counts to. */
 long fault_seen_allocs(void);

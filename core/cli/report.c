@@ -5,7 +5,6 @@
 #include <retort/file.h>
 
 #include <stdio.h>
-#include <string.h>
 
 static int write_out(const struct rt_text *t, const char *html, struct rt_error *err)
 {

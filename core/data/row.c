@@ -98,9 +98,9 @@ void rt_answer_text(const struct rt_json *message, struct rt_text *out)
 }
 
 /* OpenAI wraps what a tool is in `function`. */
-static const struct rt_json *declaration(const struct rt_json *tool)
+const struct rt_json *rt_tool_at(const struct rt_json *tools, size_t i)
 {
-	const struct rt_json *f = rt_json_get(tool, "function");
+	const struct rt_json *tool = rt_json_at(tools, i), *f = rt_json_get(tool, "function");
 
 	return f ? f : tool;
 }
@@ -108,7 +108,7 @@ static const struct rt_json *declaration(const struct rt_json *tool)
 const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name)
 {
 	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *d = declaration(rt_json_at(tools, i));
+		const struct rt_json *d = rt_tool_at(tools, i);
 		const char           *n = rt_json_string(rt_json_get(d, "name"));
 
 		if (n && strcmp(n, name) == 0)
@@ -123,7 +123,7 @@ static int check_tools(const struct rt_json *tools, const char *where, struct rt
 		return rt_fail(err, RT_E_FORMAT, "%s: tools are a list [ ... ], this is %s", where,
 		               rt_json_type_name(tools));
 	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *d = declaration(rt_json_at(tools, i));
+		const struct rt_json *d = rt_tool_at(tools, i);
 		const char           *name = rt_json_string(rt_json_get(d, "name"));
 
 		if (!name)

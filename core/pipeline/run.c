@@ -1,6 +1,7 @@
 /* run.c - see run.h: which stage goes when, and what is told about it. */
 #include "pipeline/run.h"
 
+#include "base/fault.h"
 #include "pipeline/make.h"
 
 #include <retort/file.h>
@@ -48,6 +49,8 @@ void run_cancel(void)
 static bool is_cancelled(void *arg)
 {
 	(void)arg;
+	if (fault_cancel())
+		run_cancel();
 	return cancelled != 0;
 }
 

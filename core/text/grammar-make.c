@@ -2,6 +2,7 @@
  * retort/grammar.h */
 #include "text/grammar-make.h"
 
+#include <retort/row.h>
 #include <retort/schema.h>
 
 #include <stdlib.h>
@@ -148,13 +149,6 @@ static int call_of(struct compiler *c, struct tool *tools, size_t n, struct gram
 	return r;
 }
 
-static const struct rt_json *function_of(const struct rt_json *tool)
-{
-	const struct rt_json *function = rt_json_get(tool, "function");
-
-	return function ? function : tool;
-}
-
 /* `only`: the tool that may be called, or NULL. */
 static int call_tools(struct compiler *c, const struct rt_json *list, const char *only,
                       struct grammar_node **ret)
@@ -171,7 +165,7 @@ static int call_tools(struct compiler *c, const struct rt_json *list, const char
 	r = tools ? 0 : rt_fail_nomem(c->err, "a grammar");
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct rt_json *function = function_of(rt_json_at(list, i));
+		const struct rt_json *function = rt_tool_at(list, i);
 		const char           *name = rt_json_string(rt_json_get(function, "name"));
 
 		if (!only || (name && strcmp(only, name) == 0))

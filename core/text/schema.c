@@ -1,6 +1,8 @@
 /* schema.c - see retort/schema.h */
 #include "text/schema.h"
 
+#include <retort/row.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -577,10 +579,9 @@ int rt_schema_check(const struct rt_json *schema, struct rt_error *err)
 int rt_schema_check_tools(const struct rt_json *tools, const char *where, struct rt_error *err)
 {
 	for (size_t i = 0; i < rt_json_length(tools); i++) {
-		const struct rt_json *tool = rt_json_at(tools, i);
-		const struct rt_json *f = rt_json_get(tool, "function");
-		const struct rt_json *schema = rt_json_get(f ? f : tool, "parameters");
-		const char           *name = rt_json_string(rt_json_get(f ? f : tool, "name"));
+		const struct rt_json *tool = rt_tool_at(tools, i);
+		const struct rt_json *schema = rt_json_get(tool, "parameters");
+		const char           *name = rt_json_string(rt_json_get(tool, "name"));
 		const int             r = schema ? rt_schema_check(schema, err) : 0;
 
 		if (r < 0)

@@ -8,7 +8,6 @@
 
 #include <retort/memory.h>
 
-#include <stdio.h>
 #include <string.h>
 
 struct list {
@@ -134,9 +133,10 @@ int rt_bpe_trainer_new(struct rt_bpe_trainer **ret, const struct rt_bpe_config *
 	if (r == 0)
 		r = alphabet(b, config, err);
 	if (r == 0 && (b->vocab_size < (int64_t)b->vocab.size || b->vocab_size > RT_TOKENIZER_IDS))
-		r = rt_fail(err, RT_E_RANGE,
-		            "vocab_size = %lld (from %zu, the bytes and special tokens, to %d)",
-		            (long long)b->vocab_size, b->vocab.size, RT_TOKENIZER_IDS);
+		r = rt_fail(
+			err, RT_E_RANGE,
+			"vocab_size = %lld (from %zu, the bytes, special tokens and marks, to %d)",
+			(long long)b->vocab_size, b->vocab.size, RT_TOKENIZER_IDS);
 	if (r == 0)
 		r = regex_match_new(&b->match, err);
 	if (r < 0)

@@ -198,7 +198,17 @@ void rt_trainer_hold(struct rt_trainer *t, bool hold)
 
 int rt_trainer_save(struct rt_trainer *t, struct rt_error *err)
 {
-	return t->held ? 0 : save_in_time(t, true, err);
+	const bool swapped = t->swapped;
+	int        r;
+
+	if (t->held)
+		return 0;
+	if (swapped)
+		rt_trainer_swap(t);
+	r = save_in_time(t, true, err);
+	if (swapped)
+		rt_trainer_swap(t);
+	return r;
 }
 
 int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_error *err)
@@ -256,4 +266,5 @@ void rt_trainer_swap(struct rt_trainer *t)
 {
 	if (t->o->average > 0)
 		rt_parallel(t->n_pieces, 1, swap_pieces, t);
+	t->swapped = !t->swapped;
 }

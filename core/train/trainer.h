@@ -35,6 +35,7 @@ struct rt_trainer {
 	double                    saved;       /* when, in seconds of the monotonic clock */
 	double                    wait;        /* until the next */
 	bool                      held;        /* no checkpoint, no cancelling */
+	bool                      swapped;     /* the model has the running mean */
 };
 
 double trainer_now(void);

@@ -517,7 +517,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		r = step(&j, i, err);
 	if (r == 0) {
 		rt_trainer_swap(j.t);
-		r = report(&j, out[1], err);
+		r = training_stopped(j.t, report(&j, out[1], err), err);
 	}
 	if (r == 0)
 		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
@@ -534,7 +534,7 @@ static int check(const void *config, struct rt_error *err)
 			err, RT_E_USAGE,
 			"on_policy without a teacher: what the student will write, nobody can "
 			"have scored before");
-	return training_check(c->epochs, c->steps, err);
+	return training_check(&c->training, c->epochs, c->steps, err);
 }
 
 static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };

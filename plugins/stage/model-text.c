@@ -38,6 +38,25 @@ static struct rt_strings marks(const struct new_text *t)
 	return t->marks.n || t->special.n ? t->marks : (struct rt_strings){ chatml_marks, 2 };
 }
 
+/* Is none empty, and each there once? */
+static int check_added(const struct new_text *t, struct rt_error *err)
+{
+	const struct rt_strings lists[] = { specials(t), marks(t) };
+	const int64_t           n = lists[0].n, all = n + lists[1].n;
+
+	for (int64_t i = 0; i < all; i++) {
+		const char *s = i < n ? lists[0].at[i] : lists[1].at[i - n];
+
+		for (int64_t k = 0; k < i; k++)
+			if (strcmp(s, k < n ? lists[0].at[k] : lists[1].at[k - n]) == 0)
+				return rt_fail(err, RT_E_USAGE,
+				               "'%.60s' is twice among special and marks", s);
+		if (!*s)
+			return rt_fail(err, RT_E_USAGE, "special and marks have an empty token");
+	}
+	return 0;
+}
+
 int new_text_check(const struct new_text *t, struct rt_error *err)
 {
 	const struct rt_strings special = specials(t);
@@ -53,7 +72,7 @@ int new_text_check(const struct new_text *t, struct rt_error *err)
 		               "a new model needs data to train its tokenizer on, or a tokenizer");
 	for (int64_t i = 0; i < special.n; i++)
 		found |= strcmp(special.at[i], t->end) == 0;
-	return found ? 0
+	return found ? check_added(t, err)
 	             : rt_fail(err, RT_E_USAGE, "end = \"%s\" is not one of the special tokens",
 	                       t->end);
 }

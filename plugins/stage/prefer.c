@@ -456,7 +456,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		r = step(&j, i, err);
 	if (r == 0) {
 		rt_trainer_swap(j.t);
-		r = report(&j, out[1], err);
+		r = training_stopped(j.t, report(&j, out[1], err), err);
 	}
 	if (r == 0)
 		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
@@ -474,7 +474,7 @@ static int check(const void *config, struct rt_error *err)
 		return rt_fail(err, RT_E_USAGE,
 		               "rl-%s is for rewards of groups: use the stage reinforce",
 		               c->rl->plugin->name);
-	r = training_check(c->epochs, c->steps, err);
+	r = training_check(&c->training, c->epochs, c->steps, err);
 	return r < 0 ? r : scores_check(&rule, err);
 }
 

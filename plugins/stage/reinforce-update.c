@@ -41,13 +41,20 @@ static void from_table(const struct job *j, int64_t first, int64_t n, const floa
 	}
 }
 
+/* Within the updates of a step there is no place to go on from: they are made before a run stops.
+ */
+static int goes_on(const struct job *j, struct rt_error *err)
+{
+	return rt_trainer_at(j->t) % j->cfg->iterations ? 0 : training_goes_on(j->c, err);
+}
+
 /* Pack answers [first, first + *ret_n), as many as fit; log-probabilities of one model. */
 static int logps_of(struct job *j, struct rt_model *m, struct rt_pass *x, int64_t first,
                     struct rt_tape *tape, float *table, int64_t *ret_n, struct rt_error *err)
 {
 	const struct rt_sequence *s[4096];
 	const int64_t             most = j->N - first < 4096 ? j->N - first : 4096;
-	int                       r = training_goes_on(j->c, err);
+	int                       r = goes_on(j, err);
 
 	if (r < 0)
 		return r;

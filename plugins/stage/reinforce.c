@@ -32,9 +32,11 @@ static const struct rt_param params[] = {
 	RT_PARAM_COMPONENT(struct config, rl, RL, "grpo", "How rewards become gradients."),
 	RT_PARAM_INT(struct config, steps, 100, 1, 1LL << 40, NULL,
 	             "Steps to go, each with answers of its own."),
-	RT_PARAM_INT(struct config, iterations, 1, 1, 1000, "updates",
-	             "Updates by the same answers.  At the first all ratios of new to old "
-	             "probabilities are 1: what rl cuts them to counts from the second on."),
+	RT_PARAM_INT(
+		struct config, iterations, 1, 1, 1000, "updates",
+		"Updates by the same answers.  At the first all ratios of new to old "
+		"probabilities are 1: what rl cuts them to counts from the second on.  A run that "
+		"is stopped makes them all."),
 	RT_PARAM_INT(struct config, prompts, 16, 1, 1 << 16, "rows", "Prompts of a step."),
 	RT_PARAM_INT(struct config, group, 8, 2, 256, "answers", "Answers to each."),
 	RT_PARAM_INT(struct config, max_answer, 256, 1, 1 << 20, "tokens", "Longest answer."),
@@ -223,7 +225,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 		r = step(&j, i, err);
 	if (r == 0) {
 		rt_trainer_swap(j.t);
-		r = report(&j, out[1], err);
+		r = training_stopped(j.t, report(&j, out[1], err), err);
 	}
 	if (r == 0)
 		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
@@ -236,13 +238,15 @@ static int check(const void *config, struct rt_error *err)
 	const struct config     *c = config;
 	const struct rt_rl_ops  *ops = c->rl->plugin->ops.rl;
 	const struct scores_rule rule = { c->judges, c->weights };
+	int                      r;
 
 	if (!RT_HAS(ops, advantages) || !RT_HAS(ops, loss))
 		return rt_fail(err, RT_E_USAGE,
 		               "rl-%s is for preferences between pairs: use the "
 		               "stage prefer",
 		               c->rl->plugin->name);
-	return scores_check(&rule, err);
+	r = training_check(&c->training, 0, c->steps, err);
+	return r < 0 ? r : scores_check(&rule, err);
 }
 
 static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };

@@ -255,11 +255,7 @@ static int try_weights(struct job *j, int64_t at, struct rt_error *err)
 	if (r == 0 && best)
 		r = rt_trainer_keep(j->t, best_weights, err);
 	rt_trainer_swap(j->t);
-	if (r == RT_E_CANCEL) {
-		const int saved = rt_trainer_save(j->t, err);
-
-		r = saved < 0 ? saved : r;
-	}
+	r = training_stopped(j->t, r, err);
 	if (r < 0) {
 		rt_json_free(now);
 		return r;
@@ -390,7 +386,7 @@ static int run(void *state, struct rt_context *c, const char *const *out, struct
 	else if (r == 0)
 		rt_trainer_swap(j.t);
 	if (r == 0)
-		r = report(&j, out[1], err);
+		r = training_stopped(j.t, report(&j, out[1], err), err);
 	if (r == 0)
 		r = training_write(j.m, &j.t, &j.tape, j.cfg->dtype, out[0], j.cfg->model, err);
 	clean(&j);
@@ -406,7 +402,7 @@ static int check(const void *config, struct rt_error *err)
 		               c->judges.n ? "judges" : "every");
 	if (c->patience && !c->judges.n && !c->every)
 		return rt_fail(err, RT_E_USAGE, "patience without judges or every");
-	return training_check(c->epochs, c->steps, err);
+	return training_check(&c->training, c->epochs, c->steps, err);
 }
 
 static const struct rt_stage_ops ops = { .size = sizeof ops, .outputs = outputs, .run = run };

@@ -6,8 +6,13 @@
 const char *const          training_dtypes[4] = { "f32", "bf16", "f16", NULL };
 static const enum rt_dtype numbers[] = { RT_F32, RT_BF16, RT_F16 };
 
-int training_check(double epochs, int64_t steps, struct rt_error *err)
+int training_check(const struct rt_training *t, double epochs, int64_t steps, struct rt_error *err)
 {
+	if (t->schedule == RT_SCHEDULE_CONSTANT && fabs(t->rate_end - RT_RATE_END) > 0)
+		return rt_fail(err, RT_E_USAGE,
+		               "rate_end = %g does nothing with schedule = \"constant\": leave it "
+		               "out, or at %g",
+		               t->rate_end, RT_RATE_END);
 	return epochs > 0 || steps > 0 ? 0 : rt_fail(err, RT_E_RANGE, "neither epochs nor steps");
 }
 

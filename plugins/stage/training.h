@@ -9,8 +9,8 @@
 /* Choices of a parameter `dtype`: how the weights are stored. */
 extern const char *const training_dtypes[4];
 
-/* For check(): is there anything to do? */
-int training_check(double epochs, int64_t steps, struct rt_error *err);
+/* For check(): is there anything to do, and is nothing said that would not count? */
+int training_check(const struct rt_training *t, double epochs, int64_t steps, struct rt_error *err);
 
 /* Batches of n things, of at most `batch`, as *ret gives them; returns how many to go through:
  * `steps`, or where that is 0 as many as `epochs` take. */
@@ -24,8 +24,8 @@ int training_reference(struct rt_model **ret, const struct rt_model *m,
 /* Between the parts of a step, which may take minutes: RT_E_CANCEL when the user wants to stop. */
 int training_goes_on(struct rt_context *c, struct rt_error *err);
 
-/* The end of a step that came to r < 0 in front of its update: of one that was cancelled, the steps
- * before are kept.  r, or why they could not be kept. */
+/* Work outside of an update that came to r: where it was cancelled, the steps that are done are
+ * kept. r, or why they could not be kept. */
 int training_stopped(struct rt_trainer *t, int r, struct rt_error *err);
 
 /* Write the model that was trained, with what else `like` holds.  Writing reads what was written,

@@ -200,6 +200,13 @@ stages = (
     context = 64; data = "test"; vocabulary = 300; },
   { name = "speed"; use = "measure"; model = "mini"; data = "test"; max_tokens = 5; result = true; } );
 E2
+for added in '"<a>", "<b>", "<a>" ); end = "<a>"' '"<a>" ); marks = ( "<a>" ); end = "<a>"' '"<a>", "" ); end = "<a>"'; do
+	sed "s|data = \"test\"; voc|data = \"test\"; special = ( $added; voc|" measure.cfg > added.cfg
+	"$retort" check added.cfg 2>&1 | sed -n 's/^added.cfg:[0-9]*: //p;s/.*: stage mini: /stage mini: /p' | sort -u
+done > added.txt
+check "special tokens and marks are there once" 0 "stage mini: stage-model: '<a>' is twice among special and marks
+stage mini: stage-model: '<a>' is twice among special and marks
+stage mini: stage-model: special and marks have an empty token" cat added.txt
 measured() { run measure.cfg > out && figures runs/m/speed/metrics.json | sed '/^parameters\|^bytes/!s/ [0-9.e-]* n/ X n/'; }
 check "measure times single requests" 0 "parameters 15872.0 n 15872
 bytes 63488.0 n 15872

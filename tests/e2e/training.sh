@@ -75,6 +75,10 @@ moved=$(sed -n 's/.*"tag":"better\/kl","step":\([0-9]*\),"value":\([-+.e0-9]*\).
 result 'reinforcement makes each update by the same answers from the weights of then' \
 	"$(echo "$moved" | awk '{ n++; if ($1 != n || (n == 1) != ($2 + 0 == 0)) bad = 1 } END { if (n == 4 && !bad) print "true" }')" "$moved"
 
+"$retort" check p.cfg --set early.rate_end=0.5 >log 2>&1
+result 'what a constant rate would not look at is a mistake' \
+	"$(test $? = 2 && grep -q 'rate_end = 0.5 does nothing with schedule = "constant"' log && echo true)" "$(cat log)"
+
 # A rate of 3 soon makes it worse; patience is 1: one step after the best.
 result 'training stops when validation was no better, and keeps the best' \
 	"$(echo "$(figure early steps) $(figure early best_step)" | awk '{ if ($1 == $2 + 1 && $1 < 50) print "true" }')" \
@@ -82,6 +86,31 @@ result 'training stops when validation was no better, and keeps the best' \
 
 # One candidate agrees with itself, in each of six rows: six times a sixth would be less than 1.
 result 'the mean of ones is 1' "$(test "$(figure tried eval_agree)" = 1.0 && echo true)" "$(figure tried eval_agree)"
+
+# Stopped at every question whether to stop, the last ones in the validation behind the steps, and
+# long before a checkpoint would be due: no step is done again, and the bytes are the same.
+stops=0 again='' other=''
+for stage in taught student better liked; do
+	once() { "$retort" run p.cfg --runs "$1" --only $stage --log plain --set $stage.rate=0.002 --set $stage.rows=300 --set $stage.save=1000; }
+	rm -rf straight && cp -R whole straight && once straight >/dev/null 2>&1
+	want=$(sha256sum straight/p/$stage/model.safetensors straight/p/$stage.report/metrics.json | cut -c1-64)
+	n=1
+	while
+		rm -rf runs && cp -R whole runs && rm -f runs/p/logs/*.jsonl
+		RETORT_FAULT=cancel:$n once runs >/dev/null 2>&1
+		test $? = 130
+	do
+		once runs >/dev/null 2>log
+		have=$(sha256sum runs/p/$stage/model.safetensors runs/p/$stage.report/metrics.json | cut -c1-64)
+		test "$have" = "$want" || other="$other $stage:$n"
+		twice=$(sed -n 's/.*"tag":"[a-z]*.train.learning_rate","step":\([0-9]*\),.*/\1/p' runs/p/logs/*.jsonl | sort | uniq -d)
+		test -z "$twice" || again="$again $stage:$n"
+		stops=$((stops + 1)) n=$((n + 1))
+	done
+	test $n -gt 4 || other="$other $stage: stopped $n times only"
+done
+result "stopped at $stops places, no step is done again" "$(test -z "$again" && echo true)" "$again"
+result 'and the bytes at the end are the same' "$(test -z "$other" && echo true)" "$other"
 
 # Killed in front of change n, resumed and killed again there, then walked to the end.
 step=${STEP:-29} n=3 bad='' kills=0

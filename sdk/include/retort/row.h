@@ -35,6 +35,9 @@ void rt_answer_text(const struct rt_json *message, struct rt_text *out);
  * functions bare; its function object, or NULL. [any] */
 const struct rt_json *rt_tool_find(const struct rt_json *tools, const char *name);
 
+/* The function object of tool i of such a list; NULL behind its end. [any] */
+const struct rt_json *rt_tool_at(const struct rt_json *tools, size_t i);
+
 /* A file of tools: a list, each with a name of its own.  RT_E_FORMAT when it is not. */
 int rt_tools_read(const char *path, struct rt_json **ret, struct rt_error *err);
 

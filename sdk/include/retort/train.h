@@ -106,6 +106,8 @@ extern const char *const rt_schedules[]; /* their names, for the parameter */
 enum rt_products { RT_PRODUCTS_F32, RT_PRODUCTS_BF16 };
 extern const char *const rt_products[3]; /* the same, for RT_PARAM_ENUM() */
 
+#define RT_RATE_END .1 /* the default of rate_end */
+
 /* Parameters of every training stage: a member of its config, and RT_TRAINING_PARAMS() among the
  * rows of its table; RT_TRAINING_BATCH(), too, where steps are over batches of rows. */
 struct rt_training {
@@ -131,7 +133,8 @@ struct rt_training {
 	                        .max.r = 10, .doc = "Learning rate at its peak."),                 \
 		RT_TRAINING_ROW(S, f, schedule, RT_ENUM, int, .choices = rt_schedules, .max.i = 2, \
 	                        .doc = "How the rate falls from its peak."),                       \
-		RT_TRAINING_ROW(S, f, rate_end, RT_REAL, double, .dflt.r = .1, .max.r = 1,         \
+		RT_TRAINING_ROW(S, f, rate_end, RT_REAL, double, .dflt.r = RT_RATE_END,            \
+	                        .max.r = 1,                                                        \
 	                        .doc = "Rate at the end, as a share of its peak; not with "        \
 	                               "schedule \"constant\"."),                                  \
 		RT_TRAINING_ROW(S, f, warmup, RT_REAL, double, .dflt.r = .03, .max.r = 1,          \
@@ -197,8 +200,8 @@ int rt_trainer_step(struct rt_trainer *t, struct rt_stepped *ret, struct rt_erro
  * for steps that cannot be gone on with one by one. [stage] */
 void rt_trainer_hold(struct rt_trainer *t, bool hold);
 
-/* Keep a checkpoint now, between two steps: for long work outside of them that is being cancelled.
- * [stage] */
+/* Keep a checkpoint now, between two steps, of the weights that are trained, swapped or not: for
+ * long work outside of them that is being cancelled. [stage] */
 int rt_trainer_save(struct rt_trainer *t, struct rt_error *err);
 
 /* Exchange the weights with their running mean, to judge or to keep it; again to go on.  Without
