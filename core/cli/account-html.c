@@ -85,7 +85,7 @@ static void models(const struct account *a, struct rt_text *out)
 		number(out, account_count(m->parameters, text));
 		number(out, account_seconds(m->latency, text));
 		number(out, account_seconds(m->latency95, text));
-		number(out, account_seconds(m->stage->seconds, text));
+		number(out, account_made(m->stage->seconds, m->stage->resumed, text));
 		rt_text_add(out, "</tr>\n");
 	}
 	rt_text_add(out,
@@ -203,9 +203,9 @@ static void stages(const struct account *a, struct rt_text *out)
 		const struct account_stage *s = &a->stages[i];
 		char                        time[32];
 
-		rt_text_printf(out, "<details><summary><b>%s</b> %s, %s</summary>\n", s->name,
-		               s->plugin,
-		               s->manifest ? account_seconds(s->seconds, time) : "not done");
+		rt_text_printf(
+			out, "<details><summary><b>%s</b> %s, %s</summary>\n", s->name, s->plugin,
+			s->manifest ? account_made(s->seconds, s->resumed, time) : "not done");
 		if (s->manifest) {
 			head(out, names);
 			figures(s, out);
@@ -230,7 +230,7 @@ int account_html(const struct account *a, struct rt_text *out, struct rt_error *
 		out,
 		"</h1>\n<p>%lld of %lld stages done, %s of work.  Models that were asked got "
 		"%.0f tokens and gave %.0f; cost %.4g.</p>\n",
-		(long long)a->done, (long long)a->n, account_seconds(a->seconds, time),
+		(long long)a->done, (long long)a->n, account_made(a->seconds, a->resumed, time),
 		a->input_tokens, a->output_tokens, a->cost);
 	models(a, out);
 	r = curves(a, out, err);

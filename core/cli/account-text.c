@@ -43,7 +43,7 @@ static void models(const struct account *a, struct rt_text *out)
 		               account_count(m->parameters, count),
 		               account_seconds(m->latency, fast),
 		               account_seconds(m->latency95, slow),
-		               account_seconds(m->stage->seconds, time));
+		               account_made(m->stage->seconds, m->stage->resumed, time));
 	}
 	rt_text_add(out, "\nQuality is the first judge of the evaluation of each model's answers, "
 	                 "with Wilson's\ninterval; latency is that of one request at a time.\n\n");
@@ -110,8 +110,8 @@ int account_markdown(const struct account *a, struct rt_text *out, struct rt_err
 	               "# %s\n\n%lld of %lld stages done, %s of work, seed %lld, models were asked "
 	               "%.0f tokens and gave %.0f, cost %.4g.\n\n",
 	               a->name, (long long)a->done, (long long)a->n,
-	               account_seconds(a->seconds, time), (long long)a->seed, a->input_tokens,
-	               a->output_tokens, a->cost);
+	               account_made(a->seconds, a->resumed, time), (long long)a->seed,
+	               a->input_tokens, a->output_tokens, a->cost);
 	models(a, out);
 	r = failures(a, out, err);
 	rt_text_add(out,

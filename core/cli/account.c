@@ -111,6 +111,7 @@ static int read_stage(struct account *a, struct account_stage *s, const struct r
 		return r;
 	a->done++;
 	s->seconds = rt_json_real(rt_json_get(rt_json_get(s->manifest, "made"), "seconds"), 0);
+	s->resumed = rt_json_bool(rt_json_get(rt_json_get(s->manifest, "made"), "resumed"), false);
 	for (struct rt_json_iter i = rt_json_first(rt_json_get(s->manifest, "outputs"));
 	     r == 0 && i.key; rt_json_next(&i)) {
 		if (strcmp(text_of(i.value, "type"), "metrics") == 0)
@@ -119,6 +120,7 @@ static int read_stage(struct account *a, struct account_stage *s, const struct r
 			s->bytes += weights_of(i.value);
 	}
 	a->seconds += s->seconds;
+	a->resumed |= s->resumed;
 	add_figure(s, "input_tokens", &a->input_tokens);
 	add_figure(s, "output_tokens", &a->output_tokens);
 	add_figure(s, "cost", &a->cost);
@@ -326,5 +328,13 @@ const char *account_seconds(double s, char out[32])
 		snprintf(out, 32, "%.1f s", s);
 	else
 		snprintf(out, 32, "%d:%02d min", (int)s / 60, (int)s % 60);
+	return out;
+}
+
+const char *account_made(double s, bool resumed, char out[32])
+{
+	char time[32];
+
+	snprintf(out, 32, "%s%.24s", resumed ? "over " : "", account_seconds(s, time));
 	return out;
 }

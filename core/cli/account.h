@@ -22,9 +22,10 @@ struct account_stage {
 	struct rt_json *manifest; /* NULL: not done */
 	struct rt_json *metrics;  /* of all outputs: { OUTPUT: metrics.json } */
 	double          seconds;
-	int64_t         bytes;  /* of the weights that it made; 0: it made no model */
-	int64_t         of;     /* the stage whose model its figures are about, or -1 */
-	bool            repeat; /* of a stage, with another seed */
+	bool            resumed; /* it took longer: these are of its last part */
+	int64_t         bytes;   /* of the weights that it made; 0: it made no model */
+	int64_t         of;      /* the stage whose model its figures are about, or -1 */
+	bool            repeat;  /* of a stage, with another seed */
 };
 
 /* A model that the run made, with what was measured of it. */
@@ -43,6 +44,7 @@ struct account {
 	int64_t               n, done;
 	struct account_model *models;
 	int64_t               n_models;
+	bool                  resumed;                                    /* any of them */
 	double                seconds, input_tokens, output_tokens, cost; /* of all stages */
 	struct rt_arena       room;
 };
@@ -66,6 +68,8 @@ int          account_failures(const struct account *a, const struct account_stag
 const char *account_bytes(double bytes, char out[32]);
 const char *account_count(double n, char out[32]);
 const char *account_seconds(double s, char out[32]);
+/* "over 2:05 min" of what was resumed. */
+const char *account_made(double s, bool resumed, char out[32]);
 
 /* The account as Markdown, and as one page of HTML that needs nothing else. */
 int account_markdown(const struct account *a, struct rt_text *out, struct rt_error *err);

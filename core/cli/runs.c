@@ -31,7 +31,8 @@ static void print_object(const struct rt_json *m)
 
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof when, "%Y-%m-%d %H:%M", &tm);
-	printf("  finished %s, %.1f s", when,
+	printf("  finished %s, %s%.1f s", when,
+	       rt_json_bool(rt_json_get(rt_json_get(m, "made"), "resumed"), false) ? "over " : "",
 	       rt_json_real(rt_json_get(rt_json_get(m, "made"), "seconds"), 0));
 	for (struct rt_json_iter i = rt_json_first(rt_json_get(m, "outputs")); i.key;
 	     rt_json_next(&i)) {

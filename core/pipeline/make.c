@@ -24,6 +24,7 @@ struct making {
 	struct rt_context      context;
 	char                  *work, *out[MAX_OUTPUTS];
 	struct rt_json        *manifest;
+	bool                   resumed; /* an earlier run has left something to go on from */
 };
 
 /* The artifacts of its inputs get their folders and row counts. */
@@ -161,6 +162,8 @@ static int describe(struct making *m, const char *gate, double seconds, struct r
 		r |= rt_json_set(made, "name", rt_json_new_string(m->s->name));
 		r |= rt_json_set(made, "finished", rt_json_new_int((int64_t)time(NULL)));
 		r |= rt_json_set(made, "seconds", rt_json_new_real(seconds));
+		/* What earlier parts took, a kill lets nobody know. */
+		r |= rt_json_set(made, "resumed", rt_json_new_bool(m->resumed));
 	}
 	r |= rt_json_set(o, "made", made);
 	return r < 0 ? rt_fail_nomem(err, "a manifest") : 0;
@@ -232,8 +235,10 @@ int make_stage(const struct pipeline *p, struct stage *s, struct store *store,
                const struct context_sink *sink, struct rt_error *err)
 {
 	struct making m = { .p = p, .s = s, .store = store };
-	int           r = store_begin(store, s->key, err);
+	int           r;
 
+	m.resumed = make_has_begun(store, s);
+	r = store_begin(store, s->key, err);
 	m.work = store_path(store, "work", s->key, NULL);
 	m.context = (struct rt_context){
 		.sink = sink, .stage = s->name, .seed = seed_of(s->key), .work_dir = m.work
