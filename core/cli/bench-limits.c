@@ -43,7 +43,7 @@ static void multiply(void *arg, int64_t first, int64_t last)
 		float *c = b + (int64_t)DEPTH * GEMM_MAX_NR;
 
 		for (int64_t n = 0; n < p->rounds; n++)
-			p->k->gemm(DEPTH, a, b, c, p->k->nr, false);
+			p->k->gemm(DEPTH, &(struct strip){ a, 1, p->k->mr }, b, c, p->k->nr, false);
 	}
 }
 

@@ -141,15 +141,16 @@ static int keys_tile(const struct attention_job *j, const struct attention_tile 
 	const int64_t         row = s->k + keys->first;
 	float                *dk = j->dk.data + row * j->dk.ld + keys->head * j->dk.n;
 	float                *dv = j->dv.data + row * j->dv.ld + keys->head * j->dv.n;
+	const int64_t         per = attention_queries(j, s);
 	const int64_t         lead = s->context - s->count; /* query i sees keys up to lead + i */
 	int64_t               i = keys->first > lead ? keys->first - lead : 0;
 	int                   r = 0;
 
-	for (i = i / j->queries * j->queries; i < s->count && r == 0; i += j->queries) {
+	for (i = i / per * per; i < s->count && r == 0; i += per) {
 		struct attention_tile t = { .span = s, .head = keys->head, .first = i };
 		int64_t               low, high, ignored, n;
 
-		t.count = s->count - i < j->queries ? s->count - i : j->queries;
+		t.count = s->count - i < per ? s->count - i : per;
 		t.rows = t.count * j->group;
 		attention_sees(j, s, i, &low, &ignored);
 		attention_sees(j, s, i + t.count - 1, &ignored, &high);
@@ -186,11 +187,10 @@ static void backward_piece(struct attention_job *j, int64_t first, int64_t last,
 	b.ds = b.p + rows * TILE_KEYS;
 	b.dq = b.ds + rows * TILE_KEYS;
 	for (int64_t i = first; i < last; i++) {
-		const struct attention_tile t =
-			attention_piece(j, keys ? TILE_KEYS : j->queries, keys, i);
-		const int r = keys             ? keys_tile(j, &t, &b)
-		              : in_one(t.span) ? 0
-		                               : queries_tile(j, &t, &b);
+		const struct attention_tile t = attention_piece(j, keys, i);
+		const int                   r = keys             ? keys_tile(j, &t, &b)
+		                                : in_one(t.span) ? 0
+		                                                 : queries_tile(j, &t, &b);
 
 		if (r != 0)
 			attention_failed(j, r);
@@ -245,8 +245,8 @@ int nn_attention_backward(const struct nn_attention *o, struct nn_heads q, struc
 	attention_zero(dk);
 	attention_zero(dv);
 	rt_parallel(q.rows, 16, delta_piece, &j);
-	rt_parallel(attention_pieces(&j, j.queries, false), 1, queries_piece, &j);
-	rt_parallel(attention_pieces(&j, TILE_KEYS, true), 1, keys_piece, &j);
+	rt_parallel(attention_pieces(&j, false), 1, queries_piece, &j);
+	rt_parallel(attention_pieces(&j, true), 1, keys_piece, &j);
 	rt_free(j.delta);
 	return j.code ? rt_fail(err, j.code, "gradients of attention: %s", rt_code_text(j.code))
 	              : 0;

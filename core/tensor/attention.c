@@ -40,33 +40,45 @@ int attention_check(struct attention_job *j, struct rt_error *err)
 	return 0;
 }
 
-static int64_t tiles_of(const struct rt_span *s, int64_t per, bool keys)
+static int64_t tiles(int64_t n, int64_t per)
 {
-	return s->count > 0 ? ((keys ? s->context : s->count) + per - 1) / per : 0;
+	return (n + per - 1) / per;
 }
 
-int64_t attention_pieces(const struct attention_job *j, int64_t per, bool keys)
+int64_t attention_queries(const struct attention_job *j, const struct rt_span *s)
+{
+	return s->count > 0 ? tiles(s->count, tiles(s->count, j->queries)) : 0;
+}
+
+static int64_t tiles_of(const struct attention_job *j, const struct rt_span *s, bool keys)
+{
+	if (s->count == 0)
+		return 0;
+	return keys ? tiles(s->context, TILE_KEYS) : tiles(s->count, j->queries);
+}
+
+int64_t attention_pieces(const struct attention_job *j, bool keys)
 {
 	int64_t n = 0;
 
 	for (int64_t i = 0; i < j->o->n_spans; i++)
-		n += tiles_of(&j->o->spans[i], per, keys) * j->k.heads;
+		n += tiles_of(j, &j->o->spans[i], keys) * j->k.heads;
 	return n;
 }
 
-struct attention_tile attention_piece(const struct attention_job *j, int64_t per, bool keys,
-                                      int64_t number)
+struct attention_tile attention_piece(const struct attention_job *j, bool keys, int64_t number)
 {
 	const struct rt_span *s = j->o->spans;
 	struct attention_tile t;
-	int64_t               tiles;
+	int64_t               n, per;
 
-	for (; tiles = tiles_of(s, per, keys), number >= tiles * j->k.heads; s++)
-		number -= tiles * j->k.heads;
+	for (; n = tiles_of(j, s, keys), number >= n * j->k.heads; s++)
+		number -= n * j->k.heads;
+	per = keys ? TILE_KEYS : attention_queries(j, s);
 	t.span = s;
-	t.head = number / tiles;
+	t.head = number / n;
 	/* The last tiles see the most keys: they come first, so that none is left alone. */
-	t.first = (tiles - 1 - number % tiles) * per;
+	t.first = (n - 1 - number % n) * per;
 	t.count = (keys ? s->context : s->count) - t.first;
 	t.count = t.count < per ? t.count : per;
 	t.rows = t.count * j->group;
@@ -266,7 +278,7 @@ static void forward_piece(void *arg, int64_t first, int64_t last)
 	f.out = f.q + rows * j->q.n;
 	f.top = f.out + rows * j->v.n;
 	for (int64_t i = first; i < last; i++) {
-		const struct attention_tile t = attention_piece(j, j->queries, false, i);
+		const struct attention_tile t = attention_piece(j, false, i);
 		const int                   r = forward_tile(j, &t, &f);
 
 		if (r != 0)
@@ -290,7 +302,7 @@ int nn_attention(const struct nn_attention *o, struct nn_heads q, struct nn_head
 	}
 	if (covered != q.rows)
 		attention_zero(out);
-	pieces = attention_pieces(&j, j.queries, false);
+	pieces = attention_pieces(&j, false);
 	rt_parallel(pieces, size > ALONE ? 1 : pieces, forward_piece, &j);
 	return j.code ? rt_fail(err, j.code, "attention: %s", rt_code_text(j.code)) : 0;
 }

@@ -10,7 +10,7 @@
 #include "tensor/kernels.h"
 #include "tensor/nn.h"
 
-enum { TILE_ROWS = 64, TILE_KEYS = 128, FEW_ROWS = 8 };
+enum { TILE_ROWS = 128, TILE_KEYS = 128, FEW_ROWS = 8 };
 
 struct attention_job {
 	const struct nn_attention *o;
@@ -18,7 +18,7 @@ struct attention_job {
 	float                     *lse;     /* [q.rows, q.heads] */
 	float                     *delta;   /* the same shape: sum of dout * out */
 	int64_t                    group;   /* query heads of a key-value head */
-	int64_t                    queries; /* of a tile */
+	int64_t                    queries; /* of a tile, at most */
 	int                        code;    /* a failure in some piece; atomic access */
 };
 
@@ -29,10 +29,12 @@ struct attention_tile {
 	int64_t               first, count, rows;
 };
 
-/* Pieces of work with `per` queries or keys in a tile; the one with this number. */
-int64_t               attention_pieces(const struct attention_job *j, int64_t per, bool keys);
-struct attention_tile attention_piece(const struct attention_job *j, int64_t per, bool keys,
-                                      int64_t number);
+/* Queries of a tile of this span: about the same for all of them. */
+int64_t attention_queries(const struct attention_job *j, const struct rt_span *s);
+
+/* Pieces of work, each a tile of queries, or of TILE_KEYS keys; the one with this number. */
+int64_t               attention_pieces(const struct attention_job *j, bool keys);
+struct attention_tile attention_piece(const struct attention_job *j, bool keys, int64_t number);
 
 /* Keys [*ret_low, *ret_high) that query i of the span sees, counted from the span's first. */
 void attention_sees(const struct attention_job *j, const struct rt_span *s, int64_t i,

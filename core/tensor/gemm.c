@@ -5,8 +5,9 @@
  * by all threads together, and is shared, at most MAX_SHARED rows at once.  Then each piece of work
  * packs, stretch by stretch, some panels of the other operand for itself, so that they are in its
  * own cache, and multiplies all of the shared ones with them: what one core wrote and another must
- * read is slow, so it is the smaller of the two.  A result is the same sum whatever the cuts, so
- * results do not depend on the number of threads. */
+ * read is slow, so it is the smaller of the two.  Rows of a, where they are floats that need
+ * nothing done to them, are not packed: the kernel takes the next number of each, wherever it is.
+ * A result is the same sum whatever the cuts, so results do not depend on the number of threads. */
 #include "tensor/gemm.h"
 
 #include <retort/parallel.h>
@@ -24,7 +25,8 @@ enum {
 	SHARED_BYTES = 4 << 20, /* of stretches that are packed at once, at least one */
 	TOGETHER = 4,           /* shared panels that are packed at once */
 	OWN_BYTES = 1 << 18,    /* that a piece of work packs for itself, at most */
-	PIECES = 32             /* that there should be, for threads to share */
+	PIECES = 32,            /* that there should be, for threads to share */
+	SETS = 1024 /* bytes: rows at multiples of it meet in a few sets of the first cache */
 };
 
 /* One operand as panels: of a or of b^T. */
@@ -43,6 +45,7 @@ struct job {
 	bool                  pairs, round; /* of bf16; to bf16 */
 	struct side           shared, own;
 	bool                  turned;      /* b is shared, not a */
+	bool                  lies;        /* whole panels of a are read where they are */
 	float                *packed;      /* the shared panels */
 	int64_t               first, rows; /* of the shared side, at hand */
 	int64_t               k0, k;       /* of all stretches at hand */
@@ -91,6 +94,13 @@ static int64_t gather(const struct job *j, const struct operand *o, int64_t orig
 	return ld;
 }
 
+/* May panels of a be read where they lie? */
+static bool can_lie(const struct product *p)
+{
+	return p->a.dtype == RT_F32 && p->a.k == 1 && p->alpha == 1.0f && !p->bf16 &&
+	       p->a.row * (int64_t)sizeof(float) % SETS != 0;
+}
+
 /* `count` rows from `row` as the panel that the kernel wants. */
 static void pack_panel(const struct job *j, const struct stretch *t, const struct side *s,
                        int64_t row, int count, float *dst)
@@ -101,6 +111,8 @@ static void pack_panel(const struct job *j, const struct stretch *t, const struc
 	const bool direct = o->dtype == RT_F32 && s->alpha == 1.0f && (o->k == 1 || o->row == 1);
 	float      room[GEMM_MAX_NR * (STEP + 16)];
 
+	if (j->lies && o == &j->p->a && count == width)
+		return;
 	for (int64_t k = 0; k < t->k; k += STEP, dst += (j->pairs ? STEP / 2 : STEP) * width) {
 		const int64_t n = at_most(t->k - k, STEP),
 			      origin = row * o->row + (t->k0 + k) * o->k;
@@ -166,13 +178,17 @@ static void tile(const struct job *j, const struct stretch *t, int64_t i, int64_
 	const bool            add = j->p->add || t->k0 > 0;
 	const int             rows = (int)at_most(j->p->m - i, kn->mr),
 		  columns = (int)at_most(j->p->n - n, kn->nr);
-	float buffer[GEMM_MAX_MR * GEMM_MAX_NR];
+	struct strip strip = { a, 1, kn->mr };
+	float        buffer[GEMM_MAX_MR * GEMM_MAX_NR];
 
+	if (j->lies && rows == kn->mr)
+		strip = (struct strip){ (const float *)j->p->a.data + i * j->p->a.row + t->k0,
+			                j->p->a.row, 1 };
 	if (rows == kn->mr && columns == kn->nr) {
-		j->gemm(t->depth, a, b, c, j->p->ldc, add);
+		j->gemm(t->depth, &strip, b, c, j->p->ldc, add);
 		return;
 	}
-	j->gemm(t->depth, a, b, buffer, kn->nr, false);
+	j->gemm(t->depth, &strip, b, buffer, kn->nr, false);
 	for (int r = 0; r < rows; r++) {
 		const float *x = buffer + r * kn->nr;
 		float       *y = c + r * j->p->ldc;
@@ -271,6 +287,7 @@ int gemm_packed(const struct product *p, struct rt_error *err)
 	if (p->m == 0 || p->n == 0)
 		return 0;
 	j.turned = p->n < p->m;
+	j.lies = can_lie(p);
 	j.shared = j.turned ? b : a;
 	j.own = j.turned ? a : b;
 	j.gemm = pairs ? kn->gemm_bf16 : kn->gemm;

@@ -18,11 +18,15 @@ static void             bf16_row(const float *x, int64_t n, uint16_t *q);
 
 /* gemm() with vdpbf16ps, which adds both products of a pair to a float; operands that are
  * subnormal count as 0. */
-static void gemm_bf16(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add)
+static void gemm_bf16(int64_t k, const struct strip *a, const float *b, float *c, int64_t ldc,
+                      bool add)
 {
-	vec acc[MR][NV] = { { { 0 } } };
+	const int64_t ld = a->row, step = a->k;
+	const float  *threes[THREES];
+	vec           acc[MR][NV] = { { { 0 } } };
 
-	for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+	find_threes(a, threes);
+	for (int64_t p = 0; p < k; p++, b += NR) {
 		__m512bh row[NV];
 
 		UNROLL
@@ -30,12 +34,15 @@ static void gemm_bf16(int64_t k, const float *a, const float *b, float *c, int64
 			row[j] = (__m512bh)vload(b + j * LANES);
 		UNROLL
 		for (int i = 0; i < MR; i++) {
-			const __m512bh x = (__m512bh)_mm512_set1_ps(a[i]);
+			const __m512bh x = (__m512bh)_mm512_set1_ps(threes[i / 3][i % 3 * ld]);
 
 			UNROLL
 			for (int j = 0; j < NV; j++)
 				acc[i][j] = _mm512_dpbf16_ps(acc[i][j], x, row[j]);
 		}
+		UNROLL
+		for (int i = 0; i < THREES; i++)
+			threes[i] += step;
 	}
 	UNROLL
 	for (int i = 0; i < MR; i++) {

@@ -140,9 +140,17 @@ typedef void panel_loosen_fn(const uint8_t *w, int64_t groups, uint8_t *dst);
 typedef void panel_fn(const uint8_t *w, int64_t groups, const struct input_rows *a, int rows,
                       float *ret);
 
-/* c (mr x nr, rows ldc apart) = or += a b, where a is k columns of mr numbers and b is k rows of
- * nr: panels as gemm.c packs them. */
-typedef void gemm_fn(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add);
+/* mr rows of a as gemm() reads them: number p of row i at i * row + p * k.  A panel that gemm.c
+ * packs has them side by side, row 1 and k mr; f32 that lies row by row needs no packing, row ld
+ * and k 1. */
+struct strip {
+	const float *at;
+	int64_t      row, k;
+};
+
+/* c (mr x nr, rows ldc apart) = or += a b, b a panel: k rows of nr. */
+typedef void gemm_fn(int64_t k, const struct strip *a, const float *b, float *c, int64_t ldc,
+                     bool add);
 typedef void pack_fn(const float *src, int64_t ld, int count, int width, int64_t k, float *dst);
 
 /* Random numbers that leave elements out: a key of Philox4x32-10, the upper words of its counter,

@@ -95,11 +95,24 @@ static inline uint32_t largest_bits(const float *x)
 
 /* ---- products --------------------------------------------------------------------------- */
 
-static void gemm(int64_t k, const float *a, const float *b, float *c, int64_t ldc, bool add)
-{
-	vec acc[MR][NV] = { { { 0 } } };
+/* Where three rows of a begin: one pointer and one distance reach all of them. */
+enum { THREES = (MR + 2) / 3 };
 
-	for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+static inline void find_threes(const struct strip *a, const float *threes[THREES])
+{
+	UNROLL
+	for (int i = 0; i < THREES; i++)
+		threes[i] = a->at + 3 * i * a->row;
+}
+
+static void gemm(int64_t k, const struct strip *a, const float *b, float *c, int64_t ldc, bool add)
+{
+	const int64_t ld = a->row, step = a->k;
+	const float  *threes[THREES];
+	vec           acc[MR][NV] = { { { 0 } } };
+
+	find_threes(a, threes);
+	for (int64_t p = 0; p < k; p++, b += NR) {
 		vec row[NV];
 
 		UNROLL
@@ -107,12 +120,15 @@ static void gemm(int64_t k, const float *a, const float *b, float *c, int64_t ld
 			row[j] = vload(b + j * LANES);
 		UNROLL
 		for (int i = 0; i < MR; i++) {
-			const vec x = splat(a[i]);
+			const vec x = splat(threes[i / 3][i % 3 * ld]);
 
 			UNROLL
 			for (int j = 0; j < NV; j++)
 				acc[i][j] = FMA(x, row[j], acc[i][j]);
 		}
+		UNROLL
+		for (int i = 0; i < THREES; i++)
+			threes[i] += step;
 	}
 	UNROLL
 	for (int i = 0; i < MR; i++) {

@@ -235,6 +235,32 @@ START_TEST(large_products_are_right_however_they_are_cut)
 	}
 END_TEST
 
+/* Rows a KiB or several apart are packed, others not. */
+START_TEST(rows_that_lie_give_the_bits_of_rows_that_are_packed)
+	{
+		static const int64_t sizes[][2] = { { 45, 100 }, { 100, 45 } };
+		enum { K = 600, LD = 1024 };
+
+		for (int i = 0; i < 2; i++) {
+			const int64_t  m = sizes[i][0], n = sizes[i][1];
+			float         *pa = numbers(m * LD), *pb = numbers(n * K);
+			float         *pc = numbers(m * n), *pd = numbers(m * n);
+			struct product p = { .m = m, .n = n, .k = K, .ldc = n, .alpha = 1.0f };
+
+			p.b = (struct operand){ pb, RT_F32, K, 1 };
+			p.a = (struct operand){ pa, RT_F32, LD, 1 };
+			p.c = pc;
+			ck_assert_int_eq(gemm_packed(&p, NULL), 0);
+			for (int64_t r = 0; r < m; r++)
+				memmove(pa + r * K, pa + r * LD, K * sizeof *pa);
+			p.a = (struct operand){ pa, RT_F32, K, 1 };
+			p.c = pd;
+			ck_assert_int_eq(gemm_packed(&p, NULL), 0);
+			ck_assert_int_eq(memcmp(pc, pd, (size_t)(m * n) * sizeof *pc), 0);
+		}
+	}
+END_TEST
+
 START_TEST(every_storage_type_multiplies_as_its_dequantized_self)
 	{
 		static const int64_t ms[] = { 1, 4, 7, 33 };
@@ -375,6 +401,7 @@ RUNNER("matmul", 300, {
 	tcase_add_test(tc, products_of_bf16_stay_within_the_stated_bound);
 	tcase_add_test(tc, each_engine_alone_is_right);
 	tcase_add_test(tc, large_products_are_right_however_they_are_cut);
+	tcase_add_test(tc, rows_that_lie_give_the_bits_of_rows_that_are_packed);
 	tcase_add_test(tc, every_storage_type_multiplies_as_its_dequantized_self);
 	tcase_add_test(tc, blocks_may_lie_along_the_columns_only_if_that_is_refused);
 	tcase_add_test(tc, batches_repeat_single_matrices);
