@@ -113,7 +113,7 @@ for each in taught:3 student:3 better:1 liked:1; do
 done
 "$retort" report p --runs stopped >log 2>&1
 result 'a report says where only the last part of the time is known' \
-	"$(grep -q '^| taught .* [0-9.]* m*s |$' log && grep -q '^| liked .* over [0-9.]* m*s |$' log && grep -q 'stages done, over ' log && echo true)" "$(cat log)"
+	"$(grep '^| taught .* m*s |$' log | grep -qv ' over ' && grep -q '^| liked .* over [0-9.]* m*s |$' log && grep -q 'stages done, over ' log && echo true)" "$(cat log)"
 result "stopped at $stops places, no step is done again" "$(test -z "$again" && echo true)" "$again"
 result 'and the bytes at the end are the same' "$(test -z "$other" && echo true)" "$other"
 
